@@ -1,0 +1,2 @@
+//! What "finished" means: staged files, commit records, the manifest.
+pub mod manifest;

@@ -1,0 +1,13 @@
+//! varbatch finds the variants of a cohort of genomes and loads them into columnar tables made for statistics.
+//!
+//! ```text
+//! paths -> input -> plan -> [ decode -> call -> columns ] -> commit -> dataset -> query, export
+//!                     |       pipeline::run_shard            |
+//!                     +------ exec: which shards this process runs
+//! ```
+//!
+//! Arrows point one way; `tests/it/layering.rs` holds the modules to it. `docs/architecture.md` has the table of owners.
+#![warn(missing_docs)]
+
+pub mod commit;
+pub mod error;
