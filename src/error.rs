@@ -101,7 +101,13 @@ struct Inner {
 impl Error {
     /// A new error of `class` that says `message` (what was found, what was expected).
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { class, location: Location::default(), message: message.into(), hint: None, source: None }))
+        Error(Box::new(Inner {
+            class,
+            location: Location::default(),
+            message: message.into(),
+            hint: None,
+            source: None,
+        }))
     }
 
     /// Bad input data (exit 65).
@@ -139,7 +145,8 @@ impl Error {
             std::io::ErrorKind::BrokenPipe => (Class::ClosedPipe, None),
             _ => (Class::Io, None),
         };
-        let mut error = Self::new(class, format!("cannot write {}: {}", path.display(), plain(&source))).with_source(source);
+        let mut error =
+            Self::new(class, format!("cannot write {}: {}", path.display(), plain(&source))).with_source(source);
         if let Some(hint) = hint {
             error = error.hint(hint);
         }

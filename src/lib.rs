@@ -9,5 +9,8 @@
 //! Arrows point one way; `tests/it/layering.rs` holds the modules to it. `docs/architecture.md` has the table of owners.
 #![warn(missing_docs)]
 
+pub mod call;
+pub mod cli;
 pub mod commit;
 pub mod error;
+pub mod exec;

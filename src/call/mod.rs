@@ -1,0 +1,4 @@
+//! From records to allele rows, genotypes and statistics: pure functions of records.
+
+pub mod hwe;
+pub mod sample_counts;

@@ -1,0 +1,82 @@
+//! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
+
+pub mod call;
+pub mod export;
+pub mod query;
+pub mod simulate;
+pub mod verify;
+
+use crate::error::{Class, Error, Result};
+use clap::{Parser, Subcommand};
+
+/// Finds the variants of a cohort of genomes and loads them into columnar tables made for statistics.
+#[derive(Debug, Parser)]
+#[command(name = "varbatch", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  varbatch simulate -o demo --samples 100 --length 200000 --seed 1
+  varbatch call demo/cohort.vcf.gz -o demo.ds
+  varbatch query demo.ds \"SELECT type, COUNT(*) AS n FROM variants GROUP BY type\"
+  varbatch export demo.ds -o again.vcf.gz
+
+Exit codes: 0 done; 2 usage; 3 incomplete; 65 bad input data; 66 input missing; 70 a bug; 74 I/O, disk full;
+75 interrupted or temporary; 77 permission.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load VCF and BCF files into a dataset: plan, work and finalize in one process, on all cores
+    Call(call::Args),
+    /// Recompute counts and checksums of a published dataset
+    Verify(verify::Args),
+    /// Ask a dataset in SQL
+    Query(query::Args),
+    /// Write a dataset back to VCF or BCF
+    Export(export::Args),
+    /// Make a cohort with known truth, for demos, tests and benchmarks
+    Simulate(simulate::Args),
+}
+
+/// Parses the command line, runs it, and returns the exit code. Errors are printed to standard error.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Class::Usage.exit_code() } else { 0 };
+        }
+    };
+    let result = match cli.command {
+        Command::Call(args) => call::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Query(args) => query::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Simulate(args) => simulate::run(args),
+    };
+    finish(result)
+}
+
+fn finish(result: Result<()>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            report(&error);
+            error.class().exit_code()
+        }
+    }
+}
+
+/// Prints an error as `error: place: text` and `hint: what to do`.
+pub fn report(error: &Error) {
+    if error.class() == Class::ClosedPipe {
+        return;
+    }
+    eprintln!("error: {error}");
+    if let Some(hint) = error.hint_text() {
+        eprintln!("hint: {hint}");
+    }
+}

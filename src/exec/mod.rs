@@ -1,0 +1,11 @@
+//! Which shards this process runs, and how the process ends.
+
+/// A panic in any thread ends the process with exit code 70: never an endless wait, never half of the rows with exit 0.
+pub fn end_process_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        print(info);
+        eprintln!("error: this is a bug in varbatch; please report it with the command and the lines above");
+        std::process::exit(i32::from(crate::error::Class::Internal.exit_code()));
+    }));
+}
