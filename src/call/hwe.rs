@@ -118,7 +118,7 @@ mod tests {
         let found = hwe_exact(0, 10, 0).expect("calls");
         close(found.p, 0.00690641);
         close(found.exc_het, 0.00554245);
-        close(hwe_exact(0, 100, 0).expect("calls").p, 1.511e-29);
+        close(hwe_exact(0, 100, 0).expect("calls").p, 1.5114e-29);
     }
 
     #[test]
