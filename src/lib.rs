@@ -14,3 +14,4 @@ pub mod cli;
 pub mod commit;
 pub mod error;
 pub mod exec;
+pub mod store;
