@@ -12,8 +12,13 @@
 pub mod alleles;
 pub mod call;
 pub mod cli;
+pub mod columns;
 pub mod commit;
+pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod exec;
+pub mod export;
 pub mod genome;
+pub mod query;
+pub mod store;

@@ -3,7 +3,6 @@
 //! Enters a dataset folder; leaves its manifest, header, samples and bounded streams of rows. Nothing is written.
 
 pub mod batch;
-pub mod fields;
 pub mod region;
 pub mod sites;
 pub mod stream;
