@@ -12,6 +12,7 @@
 pub mod alleles;
 pub mod call;
 pub mod cli;
+pub mod columns;
 pub mod commit;
 pub mod decode;
 pub mod error;
