@@ -7,4 +7,5 @@ pub mod bgzf;
 pub mod fasta;
 pub mod header;
 pub mod lines;
+pub mod samples;
 pub mod vcf;
