@@ -1,2 +1,3 @@
 //! What "finished" means: staged files, commit records, the manifest.
 pub mod manifest;
+pub mod verify;

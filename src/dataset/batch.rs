@@ -131,7 +131,9 @@ pub struct ItemIter<'a> {
 impl<'a> ItemIter<'a> {
     fn at(&self, index: usize) -> Option<Value<'a>> {
         match self.column {
-            Column::List(_, Items::Int(items)) => (!items.is_null(index)).then(|| Value::Int(items.value(index).into())),
+            Column::List(_, Items::Int(items)) => {
+                (!items.is_null(index)).then(|| Value::Int(items.value(index).into()))
+            }
             Column::List(_, Items::Float(items)) => (!items.is_null(index)).then(|| Value::Float(items.value(index))),
             Column::List(_, Items::Text(items)) => (!items.is_null(index)).then(|| Value::Text(items.value(index))),
             scalar => scalar.value(index),
@@ -172,7 +174,11 @@ impl Batch {
     pub fn new(batch: &RecordBatch, index: Arc<HashMap<String, usize>>, place: Arc<str>) -> Result<Batch> {
         let columns = batch.columns().iter().zip(batch.schema_ref().fields()).map(|(array, field)| {
             Column::from_array(array).ok_or_else(|| {
-                Error::bad_data(format!("{place}: column `{}` has the unknown type {}", field.name(), array.data_type()))
+                Error::bad_data(format!(
+                    "{place}: column `{}` has the unknown type {}",
+                    field.name(),
+                    array.data_type()
+                ))
             })
         });
         Ok(Batch { columns: columns.collect::<Result<_>>()?, index, n_rows: batch.num_rows(), place })

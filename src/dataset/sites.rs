@@ -13,7 +13,7 @@ use crate::commit::manifest::ManifestFile;
 use crate::error::{Error, Result};
 use crate::genome::split_id;
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Calls of one allele row that lie in one batch.
@@ -36,8 +36,12 @@ pub struct AlleleRow {
     pub row: usize,
     /// Its identifier.
     pub variant_id: i64,
-    /// 1-based index among the ALT of the site, 0 without ALT.
+    /// Identifier of its record.
+    pub site_id: i64,
+    /// 1-based index among the ALT of the record, 0 without ALT.
     pub alt_index: i32,
+    /// Number of ALT of the record.
+    pub n_alts: i32,
     /// Calls, sorted by sample.
     pub calls: Vec<CallRun>,
 }
@@ -82,14 +86,75 @@ fn select(columns: &Option<Vec<String>>, keys: &[&str]) -> Select {
     }
 }
 
-/// Sites of one contig in the order of POS, then of the records at that POS.
-pub struct SiteReader {
+/// Allele rows in file order, each with its calls.
+pub struct RowReader {
     variants: Chain,
     calls: CallReader,
-    /// Sites (rows when split) to keep; `None` is all.
+    /// Sites (with `wants_rows`: rows) to keep; `None` is all.
     wanted: Option<HashSet<i64>>,
-    split: bool,
+    wants_rows: bool,
     batch: Option<(Arc<Batch>, usize)>,
+    n_calls: u64,
+}
+
+impl RowReader {
+    /// The rows of one variants file, with the calls of the genotypes file of its shard.
+    pub fn of_shard(variants: &Path, genotypes: Option<&Path>, columns: &Columns) -> RowReader {
+        let variant_files = vec![(variants.to_path_buf(), select(&columns.variants, &VARIANT_KEYS))];
+        let calls = genotypes.filter(|_| !columns.without_calls);
+        let call_files = calls.map(|path| (path.to_path_buf(), select(&columns.genotypes, &CALL_KEYS)));
+        RowReader::new(variant_files, call_files.into_iter().collect(), None, false)
+    }
+
+    fn new(
+        variant_files: Vec<(PathBuf, Select)>,
+        call_files: Vec<(PathBuf, Select)>,
+        wanted: Option<HashSet<i64>>,
+        wants_rows: bool,
+    ) -> RowReader {
+        RowReader {
+            variants: Chain::new(variant_files),
+            calls: CallReader { chain: Chain::new(call_files), batch: None },
+            wanted,
+            wants_rows,
+            batch: None,
+            n_calls: 0,
+        }
+    }
+
+    /// The next row.
+    pub fn next_row(&mut self) -> Result<Option<AlleleRow>> {
+        loop {
+            let (batch, row) = match self.batch.take() {
+                Some((batch, row)) if row < batch.n_rows() => (batch, row),
+                _ => match self.variants.next_batch()? {
+                    Some(batch) => (Arc::new(batch), 0),
+                    None => return Ok(None),
+                },
+            };
+            self.batch = Some((Arc::clone(&batch), row + 1));
+            let (variant_id, site_id) = (batch.longs("variant_id")?.value(row), batch.longs("site_id")?.value(row));
+            let key = if self.wants_rows { variant_id } else { site_id };
+            if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&key)) {
+                continue;
+            }
+            let calls = self.calls.of_variant(variant_id)?;
+            self.n_calls += calls.iter().map(|run| (run.end - run.start) as u64).sum::<u64>();
+            let (alt_index, n_alts) = (batch.ints("alt_index")?.value(row), batch.ints("n_alts")?.value(row));
+            return Ok(Some(AlleleRow { batch, row, variant_id, site_id, alt_index, n_alts, calls }));
+        }
+    }
+
+    /// Calls that belonged to a row so far.
+    pub fn n_calls(&self) -> u64 {
+        self.n_calls
+    }
+}
+
+/// Sites of one contig in the order of POS, then of the records at that POS.
+pub struct SiteReader {
+    rows: RowReader,
+    split: bool,
     open: BTreeMap<i64, Site>,
     /// Sites below this POS are complete.
     horizon: i64,
@@ -124,11 +189,8 @@ impl SiteReader {
             }
         }
         Ok(SiteReader {
-            variants: Chain::new(variant_files),
-            calls: CallReader { chain: Chain::new(call_files), batch: None },
-            wanted: scope.map(|scope| scope.ids),
+            rows: RowReader::new(variant_files, call_files, scope.map(|scope| scope.ids), columns.split),
             split: columns.split,
-            batch: None,
             open: BTreeMap::new(),
             horizon: i64::MIN,
             last_site: i64::MIN,
@@ -138,6 +200,9 @@ impl SiteReader {
 
     /// The next site.
     pub fn next_site(&mut self) -> Result<Option<Site>> {
+        if self.split {
+            return Ok(self.rows.next_row()?.map(Site::of_row));
+        }
         loop {
             if let Some(first) = self.open.first_entry()
                 && (self.done || first.get().vcf_pos < self.horizon)
@@ -150,46 +215,39 @@ impl SiteReader {
             if self.done {
                 return Ok(None);
             }
-            self.take_row()?;
+            match self.rows.next_row()? {
+                Some(row) => self.take_row(row)?,
+                None => self.done = true,
+            }
         }
     }
 
-    /// Takes the next row of `variants` into its site.
-    fn take_row(&mut self) -> Result<()> {
-        let (batch, row) = match self.batch.take() {
-            Some((batch, row)) if row < batch.n_rows() => (batch, row),
-            _ => match self.variants.next_batch()? {
-                Some(batch) => (Arc::new(batch), 0),
-                None => {
-                    self.done = true;
-                    return Ok(());
-                }
-            },
-        };
-        self.batch = Some((Arc::clone(&batch), row + 1));
-        let variant_id = batch.longs("variant_id")?.value(row);
-        let pos = i64::from(batch.ints("pos")?.value(row));
-        let (site_id, reach) = match self.split {
-            true => (variant_id, 0),
-            false => (batch.longs("site_id")?.value(row), i64::from(MAX_SHIFT_BP)),
-        };
-        self.horizon = pos - reach;
-        if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&site_id)) {
-            return Ok(());
-        }
-        if site_id <= self.last_site {
+    /// Takes a row into its site.
+    fn take_row(&mut self, row: AlleleRow) -> Result<()> {
+        self.horizon = i64::from(row.batch.ints("pos")?.value(row.row)) - i64::from(MAX_SHIFT_BP);
+        if row.site_id <= self.last_site {
             return Err(Error::bad_data(format!(
-                "{}: an allele row of site {site_id} is more than {MAX_SHIFT_BP} bp away from its record",
-                batch.place()
+                "{}: an allele row of site {} is more than {MAX_SHIFT_BP} bp away from its record",
+                row.batch.place(),
+                row.site_id
             ))
             .hint("`varbatch verify` checks the dataset"));
         }
-        let calls = self.calls.of_variant(variant_id)?;
-        let (alt_index, n_alts) = (batch.ints("alt_index")?.value(row), batch.ints("n_alts")?.value(row));
-        let vcf_pos = i64::from(split_id(site_id).0.vcf_pos);
-        let site = self.open.entry(site_id).or_insert_with(|| Site { site_id, vcf_pos, n_alts, rows: Vec::new() });
-        site.rows.push(AlleleRow { batch, row, variant_id, alt_index, calls });
+        match self.open.get_mut(&row.site_id) {
+            Some(site) => site.rows.push(row),
+            None => {
+                let site = Site::of_row(row);
+                self.open.insert(site.site_id, site);
+            }
+        }
         Ok(())
+    }
+}
+
+impl Site {
+    fn of_row(row: AlleleRow) -> Site {
+        let vcf_pos = i64::from(split_id(row.site_id).0.vcf_pos);
+        Site { site_id: row.site_id, vcf_pos, n_alts: row.n_alts, rows: vec![row] }
     }
 }
 
@@ -299,7 +357,7 @@ impl FileScope {
     }
 
     /// Row groups of the genotypes file at `path` that can hold calls of the wanted rows.
-    fn call_groups(&self, path: &std::path::Path) -> Result<Vec<usize>> {
+    fn call_groups(&self, path: &Path) -> Result<Vec<usize>> {
         let bounds = long_bounds(&read_metadata(path)?, "variant_id");
         let touches = |bound: &Option<(i64, i64)>| match bound {
             Some((low, high)) => self.ids.iter().any(|(first, last)| first <= high && last >= low),
@@ -330,7 +388,7 @@ pub fn site_extent(batch: &Batch, row: usize) -> Result<(i64, i64)> {
 }
 
 /// The files of one shard: `variants`, and `genotypes` where there are any.
-pub fn shard_files<'a>(dataset: &'a Dataset) -> Vec<(&'a ManifestFile, Option<&'a ManifestFile>)> {
+pub fn shard_files(dataset: &Dataset) -> Vec<(&ManifestFile, Option<&ManifestFile>)> {
     dataset.files("variants").map(|file| (file, dataset.genotypes_of(file))).collect()
 }
 

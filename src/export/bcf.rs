@@ -87,9 +87,11 @@ impl BcfFile {
             (parsed, self.record.as_ref().errcode)
         };
         if parsed != 0 || errcode != 0 {
-            return Err(Error::bad_data(format!("the record cannot be BCF (htslib says {parsed}, error bits {errcode})"))
-                .hint("export to .vcf.gz: VCF text has no such limits")
-                .at(place()));
+            return Err(Error::bad_data(format!(
+                "the record cannot be BCF (htslib says {parsed}, error bits {errcode})"
+            ))
+            .hint("export to .vcf.gz: VCF text has no such limits")
+            .at(place()));
         }
         let Some(file) = self.file else { return Err(Error::internal("the BCF file is closed")) };
         // SAFETY: handle, header and record are alive, and the record was parsed with this header.

@@ -15,10 +15,7 @@ impl<'a> FieldRefs<'a> {
     /// Looks the columns up.
     pub fn of(batch: &'a Batch, field: &FieldColumns) -> FieldRefs<'a> {
         let own = |at: usize| field.names.get(at).and_then(|name| batch.column(name));
-        FieldRefs {
-            own: [own(0), own(1)],
-            site: field.site_name.as_ref().and_then(|name| batch.column(name)),
-        }
+        FieldRefs { own: [own(0), own(1)], site: field.site_name.as_ref().and_then(|name| batch.column(name)) }
     }
 }
 
@@ -105,7 +102,8 @@ pub fn write_field(out: &mut Vec<u8>, projection: Projection, cells: &[Cell<'_>]
     // With one row of several, the values of that allele come before those of the whole site.
     if shape.whole_site || own_is_null() {
         let lenient = projection != Projection::PerGenotype || shape.whole_site;
-        if lenient && let Some((cell, column)) = cells.iter().find_map(|cell| cell.site().map(|column| (cell, column))) {
+        if lenient && let Some((cell, column)) = cells.iter().find_map(|cell| cell.site().map(|column| (cell, column)))
+        {
             return write_list(out, Some(column), cell.row);
         }
     }

@@ -125,9 +125,10 @@ fn write_records(dataset: &Dataset, settings: &Settings, format: &RecordFormat, 
     let columns = Columns { without_calls: format.samples.is_empty(), split: settings.split, ..Columns::default() };
     let chunk_sites = (CHUNK_CELLS / format.samples.len().max(1)).clamp(1, 1024);
     for contig in &dataset.manifest().contigs {
-        let regions = settings.regions.as_ref().map(|regions| {
-            regions.iter().filter(|region| region.contig == contig.name).cloned().collect::<Vec<_>>()
-        });
+        let regions = settings
+            .regions
+            .as_ref()
+            .map(|regions| regions.iter().filter(|region| region.contig == contig.name).cloned().collect::<Vec<_>>());
         if regions.as_ref().is_some_and(Vec::is_empty) {
             continue;
         }

@@ -160,11 +160,8 @@ impl RecordFormat {
             if self.recount && RECOUNTED.contains(&field.id.as_str()) {
                 continue;
             }
-            let cells: Vec<Cell<'_>> = site
-                .rows
-                .iter()
-                .map(|row| Cell { columns: FieldRefs::of(&row.batch, field), row: row.row })
-                .collect();
+            let cells: Vec<Cell<'_>> =
+                site.rows.iter().map(|row| Cell { columns: FieldRefs::of(&row.batch, field), row: row.row }).collect();
             let before = out.len();
             next_info(out, start, &field.id);
             if field.projection != Projection::Flag {
@@ -233,7 +230,8 @@ impl RecordFormat {
         let runs = self.take_calls(site, &layout, slots)?;
         let absent = self.absent_call(site, &layout)?;
         let n_rows = site.rows.len();
-        let mut line = SampleLine { format: self, layout: &layout, runs: &runs, shape, views: Vec::new(), cells: Vec::new() };
+        let mut line =
+            SampleLine { format: self, layout: &layout, runs: &runs, shape, views: Vec::new(), cells: Vec::new() };
         for &sample in &self.samples {
             out.push(b'\t');
             let calls = &slots[sample * n_rows..(sample + 1) * n_rows];
@@ -302,15 +300,13 @@ impl RecordFormat {
         let Some(gt_at) = gt_at.filter(|_| !self.all_calls) else { return Ok(b".".to_vec()) };
         let AlleleRow { batch, row, calls, .. } = &site.rows[0];
         let count = |name: &str| Ok::<_, crate::error::Error>(i64::from(batch.ints(name)?.value(*row)));
-        let counts =
-            RowCounts { n_samples: self.n_samples as i64, an: count("an")?, n_hemi_ref: count("n_hemi_ref")? };
+        let counts = RowCounts { n_samples: self.n_samples as i64, an: count("an")?, n_hemi_ref: count("n_hemi_ref")? };
         let mut texts = Vec::with_capacity(calls.len());
         for run in calls {
             texts.push((run.batch.texts("gt")?, run.start..run.end));
         }
-        let texts = texts
-            .iter()
-            .flat_map(|(gt, range)| range.clone().map(|at| (!gt.is_null(at)).then(|| gt.value(at))));
+        let texts =
+            texts.iter().flat_map(|(gt, range)| range.clone().map(|at| (!gt.is_null(at)).then(|| gt.value(at))));
         Ok([b".:".repeat(gt_at), PlainReference::infer(texts, counts).text()].concat())
     }
 }

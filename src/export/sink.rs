@@ -261,13 +261,7 @@ fn write_tbi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStar
     tabix::fs::write(path, &indexer.build())
 }
 
-fn write_csi(
-    path: &Path,
-    spans: &[Span],
-    contigs: &[String],
-    blocks: &BlockStarts,
-    last: i64,
-) -> std::io::Result<()> {
+fn write_csi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStarts, last: i64) -> std::io::Result<()> {
     // depth d covers 2^(14 + 3 d) bases
     let depth = (5..=10).find(|depth| last < 1 << (i64::from(MIN_SHIFT) + 3 * depth)).unwrap_or(10) as u8;
     let names = contigs.iter().map(|name| name.as_str().into()).collect();
