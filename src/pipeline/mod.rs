@@ -10,5 +10,5 @@ mod shard;
 mod window;
 mod writers;
 
-pub use shard::{Context, Outcome, Task, run_shard};
+pub use shard::{Context, Outcome, Progress, Task, interrupted, run_shard};
 pub use writers::{FileRecord, ShardFiles};
