@@ -20,5 +20,8 @@ pub mod error;
 pub mod exec;
 pub mod export;
 pub mod genome;
+pub mod input;
+pub mod pipeline;
+pub mod plan;
 pub mod query;
 pub mod store;

@@ -1,3 +1,8 @@
-//! What "finished" means: staged files, commit records, the manifest.
+//! What "finished" means: staged files, one commit record per shard, the manifest last.
+
+pub mod folder;
 pub mod manifest;
+pub mod publish;
 pub mod verify;
+
+pub use folder::{CommitRecord, DatasetFolder, Start};

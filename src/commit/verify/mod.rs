@@ -146,7 +146,7 @@ fn digest(path: &Path) -> std::io::Result<String> {
     loop {
         let n = file.read(&mut buffer)?;
         if n == 0 {
-            return Ok(crate::columns::parquet_file::hex(&digest.finalize()));
+            return Ok(crate::store::hex(&digest.finalize()));
         }
         digest.update(&buffer[..n]);
     }
