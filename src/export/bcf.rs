@@ -12,13 +12,17 @@ const WRITE_BCF: &CStr = c"wb";
 /// Mode of `bcf_hdr_init`: an empty header.
 const EMPTY_HEADER: &CStr = c"r";
 
+/// Room behind a line, so that htslib need not enlarge it for each.
+const SPARE_BYTES: usize = 4096;
+
 /// A BCF file being written.
 pub struct BcfFile {
     path: PathBuf,
     file: Option<NonNull<htslib::htsFile>>,
     header: NonNull<htslib::bcf_hdr_t>,
     record: NonNull<htslib::bcf1_t>,
-    line: Vec<u8>,
+    /// The line for htslib, which may enlarge it: its memory is that of malloc.
+    line: htslib::kstring_t,
 }
 
 fn c_path(path: &Path) -> Result<CString> {
@@ -45,7 +49,8 @@ impl BcfFile {
         let (header, record) = unsafe { (htslib::bcf_hdr_init(EMPTY_HEADER.as_ptr()), htslib::bcf_init()) };
         let header = NonNull::new(header).ok_or_else(|| Error::internal("htslib gives no header"))?;
         let record = NonNull::new(record).ok_or_else(|| Error::internal("htslib gives no record"))?;
-        let mut this = BcfFile { path: path.to_path_buf(), file: Some(file), header, record, line: Vec::new() };
+        let line = htslib::kstring_t { l: 0, m: 0, s: std::ptr::null_mut() };
+        let mut this = BcfFile { path: path.to_path_buf(), file: Some(file), header, record, line };
         this.write_header(text, n_threads)?;
         Ok(this)
     }
@@ -72,18 +77,11 @@ impl BcfFile {
     /// Writes one record, given as a line of VCF without its newline. `contig` and `vcf_pos` are for the message.
     pub fn write_line(&mut self, line: &[u8], contig: &str, vcf_pos: i64) -> Result<()> {
         let place = || Location { contig: Some(contig.to_owned()), vcf_pos: Some(vcf_pos), ..Location::default() };
-        self.line.clear();
-        self.line.extend_from_slice(line);
-        self.line.push(0);
-        let mut text = htslib::kstring_t {
-            l: line.len() as _,
-            m: self.line.len() as _,
-            s: self.line.as_mut_ptr().cast::<c_char>(),
-        };
-        // SAFETY: `text` is a writable buffer of `m` bytes with a zero byte at `l`; `vcf_parse` tokenises it in place and
-        // does not keep or grow it; header and record are alive.
+        self.set_line(line)?;
+        // SAFETY: `line` owns a buffer of malloc with a zero byte at `l`; `vcf_parse` tokenises it in place and may enlarge
+        // it with realloc, which updates `line`; header and record are alive.
         let (parsed, errcode) = unsafe {
-            let parsed = htslib::vcf_parse(&mut text, self.header.as_ptr(), self.record.as_ptr());
+            let parsed = htslib::vcf_parse(&mut self.line, self.header.as_ptr(), self.record.as_ptr());
             (parsed, self.record.as_ref().errcode)
         };
         if parsed != 0 || errcode != 0 {
@@ -99,6 +97,27 @@ impl BcfFile {
         if written != 0 { Err(failed(&self.path, "htslib cannot write a record").at(place())) } else { Ok(()) }
     }
 
+    /// Copies `line` and a zero byte into the buffer for htslib.
+    fn set_line(&mut self, line: &[u8]) -> Result<()> {
+        let needed = line.len() + 1;
+        if (self.line.m as usize) < needed {
+            // SAFETY: `s` is null or from malloc; on failure it stays as it is.
+            let larger = unsafe { libc::realloc(self.line.s.cast(), needed + SPARE_BYTES) };
+            if larger.is_null() {
+                return Err(Error::new(Class::Temporary, format!("no memory for a record of {needed} bytes")));
+            }
+            self.line.s = larger.cast();
+            self.line.m = (needed + SPARE_BYTES) as _;
+        }
+        // SAFETY: the buffer has `m >= needed` bytes and does not overlap `line`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(line.as_ptr(), self.line.s.cast::<u8>(), line.len());
+            *self.line.s.add(line.len()) = 0;
+        }
+        self.line.l = line.len() as _;
+        Ok(())
+    }
+
     /// Flushes and closes the file.
     pub fn finish(mut self) -> Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
@@ -110,11 +129,12 @@ impl BcfFile {
 
 impl Drop for BcfFile {
     fn drop(&mut self) {
-        // SAFETY: header and record are freed here alone; the handle is closed here unless `finish` took it.
+        // SAFETY: line, header and record are freed here alone; the handle is closed here unless `finish` took it.
         unsafe {
             if let Some(file) = self.file.take() {
                 htslib::hts_close(file.as_ptr());
             }
+            libc::free(self.line.s.cast());
             htslib::bcf_destroy(self.record.as_ptr());
             htslib::bcf_hdr_destroy(self.header.as_ptr());
         }
