@@ -97,8 +97,7 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 
     /// Writes the footer and gives the sink back.
-    pub fn finish(mut self, path: &Path) -> Result<(Written, W)> {
-        self.writer.finish().map_err(|error| parquet_error(path, error))?;
+    pub fn finish(self, path: &Path) -> Result<(Written, W)> {
         let hashing = self.writer.into_inner().map_err(|error| parquet_error(path, error))?;
         let sha256 = crate::store::hex(&hashing.digest.finalize());
         Ok((Written { rows: self.rows, bytes: hashing.n_bytes, sha256 }, hashing.inner))
