@@ -14,4 +14,5 @@ pub mod cli;
 pub mod commit;
 pub mod error;
 pub mod exec;
+pub mod simulate;
 pub mod store;

@@ -89,7 +89,7 @@ impl<W: Write> BgzfWriter<W> {
         let blocks: Vec<Vec<u8>> = self
             .text
             .par_chunks(BLOCK_BYTES)
-            .map_init(|| Compressor::new(level), |compressor, text| compress_block(compressor, text))
+            .map_init(|| Compressor::new(level), compress_block)
             .collect::<io::Result<_>>()?;
         self.text.clear();
         for block in blocks {
