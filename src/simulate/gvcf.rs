@@ -2,8 +2,7 @@
 //! banded by GQ. Half of the gaps in coverage are blocks with depth 0, the others have no record at all.
 
 use super::Cohort;
-use super::random::{Purpose, hash};
-use super::reads::{Call, MAX_ALLELES, ReadModel, SEGMENT_BP, WINDOW_BP};
+use super::reads::{Call, MAX_ALLELES, ReadModel};
 use super::sites::Site;
 use super::vcf::{push_list, push_number};
 use std::io::{self, Write};
@@ -160,19 +159,16 @@ impl Walk<'_> {
     fn reference_bases(&mut self, start: u64, end: u64) {
         let mut at = start;
         while at < end {
-            let next = ((at / SEGMENT_BP + 1) * SEGMENT_BP).min(end);
+            let next = self.model.segment_end(self.sample, at).min(end);
             match self.model.depth(self.contig_id, self.sample, at) {
                 Some(depth) => self.bases(at, next - at, depth, [depth, 0]),
-                None if self.gap_is_written(at) => self.bases(at, next - at, 0, [0, 0]),
+                None if self.model.gap_is_reported(self.contig_id, self.sample, at) => {
+                    self.bases(at, next - at, 0, [0, 0])
+                }
                 None => self.end_block(),
             }
             at = next;
         }
-    }
-
-    fn gap_is_written(&self, position: u64) -> bool {
-        let place = (self.contig_id as u64) << 48 | (position / WINDOW_BP);
-        hash(self.cohort.seed, Purpose::WindowDepth, !(self.sample as u64), place) & 1 == 0
     }
 
     /// Adds `n_bases` bases to the block, or begins a new one where the band changes.
@@ -296,7 +292,7 @@ mod tests {
             let start = rank * 500;
             let found = reference[start as usize..start as usize + 3].to_vec();
             let alleles = vec![found.clone(), found[..1].to_vec(), vec![found[0], found[2]]];
-            evidence.push(0, Site { start, alleles, carriers: vec![(0, 1), (2, 2)] });
+            evidence.push(0, Site { start, alleles, carriers: vec![(0, 1), (2, 2)], shifted: None });
         }
         let model = ReadModel::new(4, 2, 30.0);
         let mut out = Vec::new();

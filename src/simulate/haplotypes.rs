@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn the_spectrum_falls_as_one_over_k_without_growth() {
         let n = 100;
-        let sites = sites(Demography::CONSTANT, n, 20_000_000, None);
+        let sites = sites(Demography::constant(1), n, 20_000_000, None);
         let harmonic: f64 = (1..n).map(|k| 1.0 / k as f64).sum();
         let expected = 4e4 * MUTATION_RATE * harmonic * 2e7;
         let n_sites = sites.len() as f64;
@@ -199,12 +199,12 @@ mod tests {
             let sites = sites(demography, 400, 1_000_000, None);
             sites.iter().filter(|site| site.carriers.len() == 1).count() as f64 / sites.len() as f64
         };
-        assert!(rare(Demography::GROWTH) > 1.5 * rare(Demography::CONSTANT));
+        assert!(rare(Demography::growth()) > 1.5 * rare(Demography::constant(1)));
     }
 
     #[test]
     fn planned_sites_are_as_many_as_asked_and_all_alleles_are_carried() {
-        let sites = sites(Demography::GROWTH, 60, 40_000, Some(5_000));
+        let sites = sites(Demography::growth(), 60, 40_000, Some(5_000));
         assert_eq!(sites.len(), 5_000);
         assert!(sites.is_sorted_by(|a, b| a.position < b.position));
         assert!(sites.iter().any(|site| site.n_alts == 3));
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_in_linkage_disequilibrium_and_far_sites_are_not() {
-        let sites = sites(Demography::CONSTANT, 200, 2_000_000, None);
+        let sites = sites(Demography::constant(1), 200, 2_000_000, None);
         let common: Vec<&RawSite> =
             sites.iter().filter(|site| site.n_alts == 1 && (60..140).contains(&site.carriers.len())).collect();
         let r2 = |a: &RawSite, b: &RawSite| {

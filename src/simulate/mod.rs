@@ -77,6 +77,8 @@ pub struct Settings {
     pub missing: f64,
     /// Share of sites that are insertions or deletions.
     pub indel_share: f64,
+    /// Write the indels of the cohort file as far right as they can be, to test normalisation.
+    pub shift_indels: bool,
     /// Share of sites with two or three alternate alleles.
     pub multiallelic_share: f64,
     /// Sizes of the population in the past.
@@ -393,7 +395,8 @@ impl<'a> SiteSource<'a> {
             settings.n_sites.map(share),
             settings.multiallelic_share,
         );
-        let designer = AlleleDesigner::new(stream(settings.seed, Purpose::Alleles, id, 0), settings.indel_share);
+        let random = stream(settings.seed, Purpose::Alleles, id, 0);
+        let designer = AlleleDesigner::new(random, settings.indel_share, settings.shift_indels);
         let pending = haplotypes.next_site();
         SiteSource { haplotypes, designer, reference, pending }
     }
@@ -430,8 +433,9 @@ mod tests {
             gvcf: false,
             missing: 0.01,
             indel_share: 0.1,
+            shift_indels: false,
             multiallelic_share: 0.03,
-            demography: Demography::GROWTH,
+            demography: Demography::growth(),
             n_populations: 3,
             mean_depth: 30.0,
             plain: false,

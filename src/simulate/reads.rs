@@ -49,6 +49,8 @@ pub struct ReadModel {
     seed: u64,
     depths: Vec<[u16; N_QUANTILES]>,
     level_of_sample: Vec<u32>,
+    /// Where the first window of a sample begins left of the contig, so that samples do not share their borders.
+    shift_of_sample: Vec<u64>,
 }
 
 impl ReadModel {
@@ -57,12 +59,19 @@ impl ReadModel {
         let mean = |level: usize| mean_depth * (LEVEL_STEP * (level as f64 - 16.0)).exp();
         let depths = (0..N_LEVELS).map(|level| poisson_quantiles(mean(level))).collect();
         let level = |sample| (hash(seed, Purpose::SampleDepth, sample, 0) as u16).count_ones();
-        ReadModel { seed, depths, level_of_sample: (0..n_samples as u64).map(level).collect() }
+        let shift = |sample| hash(seed, Purpose::SampleDepth, sample, 1) % WINDOW_BP;
+        let samples = 0..n_samples as u64;
+        ReadModel {
+            seed,
+            depths,
+            level_of_sample: samples.clone().map(level).collect(),
+            shift_of_sample: samples.map(shift).collect(),
+        }
     }
 
     /// Depth of a sample at a 0-based position: the same in a whole segment. None in a gap.
     pub fn depth(&self, contig_id: usize, sample: usize, position: u64) -> Option<u32> {
-        let place = |bp: u64| (contig_id as u64) << 48 | (position / bp);
+        let place = |bp: u64| (contig_id as u64) << 48 | ((position + self.shift_of_sample[sample]) / bp);
         let window = hash(self.seed, Purpose::WindowDepth, sample as u64, place(WINDOW_BP));
         if ((window >> 40) as f64) < GAP_SHARE * (1_u64 << 24) as f64 {
             return None;
@@ -70,6 +79,18 @@ impl ReadModel {
         let level = self.level_of_sample[sample] + (window as u16).count_ones();
         let segment = hash(self.seed, Purpose::SegmentDepth, sample as u64, place(SEGMENT_BP));
         Some(u32::from(self.depths[level as usize][segment as usize % N_QUANTILES]))
+    }
+
+    /// The first base right of `position` that may have another depth.
+    pub fn segment_end(&self, sample: usize, position: u64) -> u64 {
+        let shift = self.shift_of_sample[sample];
+        ((position + shift) / SEGMENT_BP + 1) * SEGMENT_BP - shift
+    }
+
+    /// Whether a gap that holds `position` is reported as depth 0; the others are not reported at all.
+    pub fn gap_is_reported(&self, contig_id: usize, sample: usize, position: u64) -> bool {
+        let window = (position + self.shift_of_sample[sample]) / WINDOW_BP;
+        hash(self.seed, Purpose::WindowDepth, !(sample as u64), (contig_id as u64) << 48 | window) & 1 == 0
     }
 
     /// Reads of a sample whose two haplotypes have these alleles, at a site with `n_alleles`.

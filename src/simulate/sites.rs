@@ -29,6 +29,24 @@ pub struct Site {
     pub alleles: Vec<Vec<u8>>,
     /// Haplotypes that are not reference, with their allele.
     pub carriers: Vec<(u32, u8)>,
+    /// The same alleles as far right as they can be written, where that was asked for and differs.
+    pub shifted: Option<Shifted>,
+}
+
+/// Alleles at another place that mean the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shifted {
+    /// 0-based position of the first base of REF.
+    pub start: u64,
+    /// REF, then the alternate alleles.
+    pub alleles: Vec<Vec<u8>>,
+}
+
+impl Shifted {
+    /// 0-based position behind the last base of REF.
+    fn end(&self) -> u64 {
+        self.start + self.alleles[0].len() as u64
+    }
 }
 
 impl Site {
@@ -47,14 +65,15 @@ impl Site {
 pub struct AlleleDesigner {
     random: Stream,
     indel_share: f64,
+    shift_indels: bool,
     /// End of the site before.
     free_from: u64,
 }
 
 impl AlleleDesigner {
-    /// A share of `indel_share` of the sites are to be insertions and deletions.
-    pub fn new(random: Stream, indel_share: f64) -> Self {
-        AlleleDesigner { random, indel_share, free_from: 1 }
+    /// A share of `indel_share` of the sites are to be insertions and deletions; `shift_indels` fills [`Site::shifted`].
+    pub fn new(random: Stream, indel_share: f64, shift_indels: bool) -> Self {
+        AlleleDesigner { random, indel_share, shift_indels, free_from: 1 }
     }
 
     /// Letters for `raw`; `next` is the position of the site after it.
@@ -68,8 +87,13 @@ impl AlleleDesigner {
             Some(found) => found,
             None => (raw.position, self.substitution(reference, raw.position as usize, next as usize, raw.n_alts)),
         };
-        let site = Site { start, alleles, carriers: raw.carriers };
+        let mut site = Site { start, alleles, carriers: raw.carriers, shifted: None };
         self.free_from = site.end();
+        if self.shift_indels && !site.is_substitution() {
+            site.shifted = shifted_right(reference, &site, next);
+            // The site after it must stay behind it.
+            self.free_from = self.free_from.max(site.shifted.as_ref().map_or(0, Shifted::end));
+        }
         site
     }
 
@@ -145,6 +169,24 @@ impl AlleleDesigner {
     }
 }
 
+/// `site` as far right as its alleles can be written with REF ending before `limit`; none where that is where it is.
+fn shifted_right(reference: &[u8], site: &Site, limit: u64) -> Option<Shifted> {
+    let mut shifted = Shifted { start: site.start, alleles: site.alleles.clone() };
+    while let Some(next) = reference.get(shifted.end() as usize).filter(|_| shifted.end() < limit) {
+        let second = |allele: &Vec<u8>| *allele.get(1).unwrap_or(next);
+        let anchor = second(&shifted.alleles[0]);
+        if shifted.alleles.iter().any(|allele| second(allele) != anchor) {
+            break;
+        }
+        for allele in &mut shifted.alleles {
+            allele.remove(0);
+            allele.push(*next);
+        }
+        shifted.start += 1;
+    }
+    (shifted.start != site.start).then_some(shifted)
+}
+
 /// What happens behind an anchor base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
@@ -203,7 +245,7 @@ mod tests {
 
     fn designed(n_alts: usize) -> (Vec<u8>, Vec<Site>) {
         let reference = reference::bases(2, 0, 100_000);
-        let mut designer = AlleleDesigner::new(stream(2, Purpose::Alleles, 0, 0), 0.5);
+        let mut designer = AlleleDesigner::new(stream(2, Purpose::Alleles, 0, 0), 0.5, true);
         let raw = |position| RawSite { position, n_alts, carriers: Vec::new() };
         let sites =
             (1..1_999).map(|site| designer.design(&reference, raw(site * 50), site * 50 + 50)).collect::<Vec<_>>();
@@ -238,6 +280,26 @@ mod tests {
                 let longer = site.alleles.iter().all(|allele| allele.len() > 1);
                 assert!(!longer || first.windows(2).any(|pair| pair[0] != pair[1]), "{site:?}");
             }
+        }
+    }
+
+    #[test]
+    fn shifted_alleles_mean_the_same() {
+        for n_alts in 1..=3 {
+            let (reference, sites) = designed(n_alts);
+            let mut n_shifted = 0;
+            for (rank, site) in sites.iter().enumerate() {
+                let Some(shifted) = &site.shifted else { continue };
+                n_shifted += 1;
+                let end = shifted.end() as usize;
+                assert!(sites.get(rank + 1).is_none_or(|next| end as u64 <= next.start));
+                for (allele, moved) in site.alleles.iter().zip(&shifted.alleles) {
+                    let written = [allele, &reference[site.end() as usize..end]].concat();
+                    let rewritten = [&reference[site.start as usize..shifted.start as usize], moved].concat();
+                    assert_eq!(written, rewritten);
+                }
+            }
+            assert!(n_shifted > 50, "{n_shifted} shifted");
         }
     }
 

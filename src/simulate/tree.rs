@@ -14,31 +14,49 @@ use rand::Rng;
 /// No node: parent of the root, children of a leaf.
 const NONE: u32 = u32::MAX;
 
-/// Sizes of the population in the past.
+/// Sizes of the populations in the past, in diploid individuals, and times in generations ago.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Demography {
-    /// Effective size of each population before the growth, in diploid individuals.
+    /// Size before the split into populations.
     pub ancestral_size: f64,
-    /// Size today, in diploid individuals.
+    /// Size of each population from the split to the growth.
+    pub population_size: f64,
+    /// Size of each population today.
     pub present_size: f64,
-    /// Length of the growth, in generations.
+    /// Length of the exponential growth.
     pub growth_generations: f64,
-    /// When the populations split, in generations ago; not within the growth.
+    /// When the populations split; not within the growth.
     pub split_generations: f64,
 }
 
 impl Demography {
     /// Constant size: about 1/k of the sites have k derived alleles, many variants are common.
-    pub const CONSTANT: Demography =
-        Demography { ancestral_size: 1e4, present_size: 1e4, growth_generations: 0.0, split_generations: 1_500.0 };
+    pub fn constant(n_populations: usize) -> Demography {
+        // A little under 1e4 in sum: a cohort of 2,500 then has 17 % of its genotypes not reference.
+        let population_size = 8.5e3 / n_populations as f64;
+        Demography {
+            ancestral_size: 1e4,
+            population_size,
+            present_size: population_size,
+            growth_generations: 0.0,
+            split_generations: 500.0,
+        }
+    }
 
-    /// Recent exponential growth: more than half of the variants of a large cohort are singletons or doubletons.
-    pub const GROWTH: Demography =
-        Demography { ancestral_size: 1e4, present_size: 4e5, growth_generations: 400.0, split_generations: 1_500.0 };
+    /// Recent exponential growth: most variants of a large cohort are rare.
+    pub fn growth() -> Demography {
+        Demography {
+            ancestral_size: 1e4,
+            population_size: 1e4,
+            present_size: 4e5,
+            growth_generations: 400.0,
+            split_generations: 1_500.0,
+        }
+    }
 
     fn growth_rate(&self) -> f64 {
         if self.growth_generations > 0.0 {
-            (self.present_size / self.ancestral_size).ln() / self.growth_generations
+            (self.present_size / self.population_size).ln() / self.growth_generations
         } else {
             0.0
         }
@@ -47,21 +65,27 @@ impl Demography {
     /// Generations ago to coalescent units.
     fn to_units(self, generations: f64) -> f64 {
         let rate = self.growth_rate();
-        if rate == 0.0 {
-            return generations / (2.0 * self.ancestral_size);
+        let mut units = 0.0;
+        if rate > 0.0 {
+            let recent = generations.min(self.growth_generations);
+            units += ((rate * recent).exp() - 1.0) / (2.0 * self.present_size * rate);
         }
-        let recent = generations.min(self.growth_generations);
-        let units = ((rate * recent).exp() - 1.0) / (2.0 * self.present_size * rate);
-        units + (generations - recent) / (2.0 * self.ancestral_size)
+        let apart = generations.min(self.split_generations) - self.growth_generations;
+        units += apart.max(0.0) / (2.0 * self.population_size);
+        units + (generations - self.split_generations).max(0.0) / (2.0 * self.ancestral_size)
     }
 
     /// Coalescent units to generations ago.
     fn to_generations(self, units: f64) -> f64 {
-        let rate = self.growth_rate();
-        let units_of_growth = self.to_units(self.growth_generations);
-        if rate == 0.0 || units >= units_of_growth {
-            return self.growth_generations + (units - units_of_growth) * 2.0 * self.ancestral_size;
+        let split_units = self.to_units(self.split_generations);
+        if units >= split_units {
+            return self.split_generations + (units - split_units) * 2.0 * self.ancestral_size;
         }
+        let growth_units = self.to_units(self.growth_generations);
+        if units >= growth_units {
+            return self.growth_generations + (units - growth_units) * 2.0 * self.population_size;
+        }
+        let rate = self.growth_rate();
         (2.0 * self.present_size * rate * units).ln_1p() / rate
     }
 }
@@ -407,7 +431,7 @@ mod tests {
     fn recombination_keeps_the_tree_a_tree() {
         let mut random = stream(5, Purpose::Haplotypes, 0, 0);
         let population: Vec<u8> = (0..60).map(|leaf| leaf / 20).collect();
-        for demography in [Demography::CONSTANT, Demography::GROWTH] {
+        for demography in [Demography::constant(3), Demography::growth()] {
             let mut tree = Tree::new(demography, &population, &mut random);
             check(&tree);
             for _ in 0..2_000 {
@@ -423,7 +447,7 @@ mod tests {
         let mut random = stream(6, Purpose::Haplotypes, 0, 0);
         let n = 20;
         let expected = 4e4 * (1..n).map(|k| 1.0 / k as f64).sum::<f64>();
-        let mut tree = Tree::new(Demography::CONSTANT, &vec![0; n], &mut random);
+        let mut tree = Tree::new(Demography::constant(1), &vec![0; n], &mut random);
         // Every tree counts by the length of contig it covers, which is 1 / its own length.
         let (mut weighted, mut weights) = (0.0, 0.0);
         for _ in 0..40_000 {
@@ -437,7 +461,7 @@ mod tests {
 
     #[test]
     fn generations_and_units_are_inverse() {
-        for demography in [Demography::CONSTANT, Demography::GROWTH] {
+        for demography in [Demography::constant(3), Demography::growth()] {
             for generations in [0.0, 1.0, 100.0, 399.0, 401.0, 5_000.0] {
                 let back = demography.to_generations(demography.to_units(generations));
                 assert!((back - generations).abs() < 1e-6 * (1.0 + generations), "{generations} became {back}");

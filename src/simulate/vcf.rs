@@ -233,7 +233,11 @@ impl<'a> Renderer<'a> {
         let ac = &self.copies[1..];
         text.extend_from_slice(self.cohort.contigs[self.contig_id].as_bytes());
         text.push(b'\t');
-        push_number(text, site.start as u32 + 1);
+        let (start, alleles) = match (&site.shifted, self.view) {
+            (Some(shifted), View::Observed) => (shifted.start, &shifted.alleles),
+            _ => (site.start, &site.alleles),
+        };
+        push_number(text, start as u32 + 1);
         text.push(b'\t');
         if site.carriers.len() * 100 > 2 * self.haplotypes.len() {
             text.extend_from_slice(b"rs");
@@ -242,15 +246,15 @@ impl<'a> Renderer<'a> {
             text.push(b'.');
         }
         text.push(b'\t');
-        text.extend_from_slice(&site.alleles[0]);
-        for (rank, allele) in site.alleles[1..].iter().enumerate() {
+        text.extend_from_slice(&alleles[0]);
+        for (rank, allele) in alleles[1..].iter().enumerate() {
             text.push(if rank == 0 { b'\t' } else { b',' });
             text.extend_from_slice(allele);
         }
         text.push(b'\t');
         let noise = hash(self.cohort.seed, Purpose::Site, self.contig_id as u64, !site.start) % 200;
-        let qual = (20.0 + 25.0 * f64::from(ac.iter().sum::<u32>()) + noise as f64 / 10.0).min(9_999.0);
-        write!(text, "{qual:.1}\t{}\tAC=", if qual < LOW_QUAL { "LowQual" } else { "PASS" }).expect("memory");
+        let qual = (200 + 250 * u64::from(ac.iter().sum::<u32>()) + noise).min(99_990) as f64 / 10.0;
+        write!(text, "{qual}\t{}\tAC=", if qual < LOW_QUAL { "LowQual" } else { "PASS" }).expect("memory");
         push_list(text, ac);
         text.extend_from_slice(b";AF=");
         for (rank, copies) in ac.iter().enumerate() {
@@ -260,7 +264,7 @@ impl<'a> Renderer<'a> {
             if an == 0 {
                 text.push(b'.');
             } else {
-                write!(text, "{}", (f64::from(*copies) / f64::from(an)) as f32).expect("memory");
+                push_share(text, f64::from(*copies) / f64::from(an));
             }
         }
         text.extend_from_slice(b";AN=");
@@ -268,6 +272,19 @@ impl<'a> Renderer<'a> {
         if self.model.is_some() {
             write!(text, ";DP={}", self.depth).expect("memory");
         }
+    }
+}
+
+/// Appends a number from 0 to 1 with six significant digits, without zeros at the end: what bcftools writes of it.
+fn push_share(text: &mut Vec<u8>, share: f64) {
+    let n_zeros = if share > 0.0 { (-share.log10()).floor().max(0.0) as usize } else { 0 };
+    let start = text.len();
+    write!(text, "{share:.*}", 6 + n_zeros).expect("memory");
+    while text.last() == Some(&b'0') && text.len() > start + 1 {
+        text.pop();
+    }
+    if text.last() == Some(&b'.') {
+        text.pop();
     }
 }
 
@@ -316,6 +333,7 @@ mod tests {
             start: 99,
             alleles: vec![b"A".to_vec(), b"G".to_vec(), b"T".to_vec()],
             carriers: vec![(3, 1), (4, 2), (5, 1)],
+            shifted: None,
         }
     }
 
@@ -352,6 +370,22 @@ mod tests {
             assert_eq!(fields.len(), 5);
             assert_eq!(fields[1].split(',').count(), 3);
             assert!(fields[4] == "." || fields[4].split(',').count() == 6, "{sample}");
+        }
+    }
+
+    #[test]
+    fn shares_have_six_digits() {
+        for (share, expected) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.5, "0.5"),
+            (1.0 / 3.0, "0.333333"),
+            (2.0 / 3e3, "0.000666667"),
+            (0.0002, "0.0002"),
+        ] {
+            let mut text = Vec::new();
+            push_share(&mut text, share);
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
         }
     }
 
