@@ -19,7 +19,7 @@ impl Staging {
         Ok(Staging { folder: folder.to_owned(), names: Vec::new() })
     }
 
-    /// Adds a file that [`Staging::open`] may write from any thread.
+    /// Adds a file; any thread may write it.
     pub fn add(&mut self, name: &str) -> Result<StagedFile> {
         let path = self.folder.join(name);
         let part = self.part(name);
