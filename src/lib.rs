@@ -21,4 +21,5 @@ pub mod genome;
 pub mod input;
 pub mod pipeline;
 pub mod plan;
+pub mod simulate;
 pub mod store;

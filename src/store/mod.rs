@@ -1,5 +1,6 @@
 //! The file system: mapped inputs, files that appear whole or not at all, and names that are created once.
 
+pub mod bgzf_writer;
 pub mod local;
 
 /// Lower-case hexadecimal.
