@@ -1,12 +1,85 @@
 //! `varbatch query`
 
-use crate::error::Result;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::export::sink::Staged;
+use crate::query::render::{Format, render, to_stdout};
+use clap::ValueEnum;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 /// Flags of `query`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Tables: variants, genotypes, samples, ref_blocks (those that the dataset has); docs/formats.md names their columns.
+
+Examples:
+  varbatch query demo.ds \"SELECT type, COUNT(*) AS n FROM variants GROUP BY type\"
+  varbatch query demo.ds \"SELECT * FROM samples WHERE call_rate < 0.98\" --format csv -o low.csv
+  varbatch query demo.ds \"SELECT contig, pos, ref, alt FROM variants WHERE ac = 1 LIMIT 10\"")]
+pub struct Args {
+    /// The dataset
+    dataset: PathBuf,
+    /// One SELECT
+    sql: String,
+    /// Form of the result [default: table on a terminal, else by the name of the output, else tsv]
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Write the result to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Names of the formats.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatName {
+    /// Aligned columns
+    Table,
+    /// Comma-separated
+    Csv,
+    /// Tab-separated
+    Tsv,
+    /// An array of objects
+    Json,
+    /// A Parquet file
+    Parquet,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Table => Format::Table,
+            FormatName::Csv => Format::Csv,
+            FormatName::Tsv => Format::Tsv,
+            FormatName::Json => Format::Json,
+            FormatName::Parquet => Format::Parquet,
+        }
+    }
+}
+
+fn default_format(output: Option<&Path>) -> Format {
+    match output.map(|path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase()) {
+        None if std::io::stdout().is_terminal() => Format::Table,
+        Some(extension) if extension == "csv" => Format::Csv,
+        Some(extension) if extension == "json" => Format::Json,
+        Some(extension) if extension == "parquet" => Format::Parquet,
+        _ => Format::Tsv,
+    }
+}
 
 /// Runs it.
-pub fn run(_args: Args) -> Result<()> {
-    Ok(())
+pub fn run(args: Args) -> Result<()> {
+    let output = args.output.filter(|path| path.as_os_str() != "-");
+    let format = args.format.map_or_else(|| default_format(output.as_deref()), Format::from);
+    if format == Format::Parquet && output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Error::usage("a Parquet file on a terminal is of no use").hint("name an output file with -o"));
+    }
+    let dataset = Dataset::open(&args.dataset)?;
+    let mut frame = crate::query::query(&dataset, &args.sql)?;
+    let Some(path) = output else { return to_stdout(&mut frame, format) };
+    let failed = |error| Error::writing(&path, error);
+    let staged = Staged::new(&path);
+    let mut file = std::io::BufWriter::new(std::fs::File::create(staged.path()).map_err(failed)?);
+    render(&mut frame, format, &mut file).and_then(|()| file.flush()).map_err(failed)?;
+    staged.keep()
 }

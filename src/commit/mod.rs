@@ -3,5 +3,6 @@
 pub mod folder;
 pub mod manifest;
 pub mod publish;
+pub mod verify;
 
 pub use folder::{CommitRecord, DatasetFolder, Start};

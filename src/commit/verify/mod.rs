@@ -1,0 +1,239 @@
+//! Checks a published dataset against its manifest and against itself: files, row counts, order, statistics, samples.
+//!
+//! Every problem is one line that names the file or row. Shards are checked in parallel; memory is one window of rows
+//! and one set of sample counters per thread.
+
+mod rows;
+mod samples;
+
+use super::manifest::{Accounting, Manifest, ManifestFile};
+use crate::dataset::stream::read_metadata;
+use crate::dataset::{Dataset, HEADER_NAME};
+use crate::decode::header::Header;
+use crate::error::Result;
+use rayon::prelude::*;
+use rows::{ShardFindings, check_shard};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Problems of one file beyond this number are counted only.
+const MAX_PROBLEMS_PER_FILE: usize = 20;
+/// Folders of tables.
+const TABLE_FOLDERS: [&str; 4] = ["variants", "genotypes", "samples", "ref_blocks"];
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// One line each; none: the dataset is what its manifest says.
+    pub problems: Vec<String>,
+    /// Files checked.
+    pub n_files: usize,
+    /// Bytes checked.
+    pub n_bytes: u64,
+    /// Rows of `variants` recomputed.
+    pub n_variants: u64,
+    /// Rows of `genotypes` read.
+    pub n_genotypes: u64,
+}
+
+/// Problems of one file, not more than a screen of them.
+#[derive(Clone, Debug, Default)]
+struct Problems {
+    lines: Vec<String>,
+    n_more: usize,
+}
+
+impl Problems {
+    fn add(&mut self, line: impl FnOnce() -> String) {
+        if self.lines.len() < MAX_PROBLEMS_PER_FILE {
+            self.lines.push(line());
+        } else {
+            self.n_more += 1;
+        }
+    }
+
+    fn into_lines(mut self, path: &str) -> Vec<String> {
+        if self.n_more > 0 {
+            self.lines.push(format!("{path}: {} more problems of this file are not listed", self.n_more));
+        }
+        self.lines
+    }
+}
+
+/// Checks everything. An error is a dataset that cannot be checked; what is wrong with one that can is in the report.
+pub fn verify(dataset: &Dataset) -> Result<Report> {
+    let manifest = dataset.manifest();
+    let mut report = Report { n_files: manifest.files.len(), ..Report::default() };
+    report.n_bytes = manifest.files.iter().map(|file| file.bytes).sum();
+    let found: Vec<Option<String>> = manifest.files.par_iter().map(|file| check_file(dataset, file)).collect();
+    let broken: BTreeSet<&str> = manifest
+        .files
+        .iter()
+        .zip(&found)
+        .filter(|(_, problem)| problem.is_some())
+        .map(|(file, _)| file.path.as_str())
+        .collect();
+    report.problems.extend(found.iter().flatten().cloned());
+    report.problems.extend(unlisted(dataset));
+    report.problems.extend(check_header(dataset));
+    report.problems.extend(check_accounting(manifest));
+    let shards = crate::dataset::sites::shard_files(dataset);
+    let whole = |file: &ManifestFile| !broken.contains(file.path.as_str());
+    let checked: Vec<_> = shards
+        .par_iter()
+        .filter(|(variants, genotypes)| whole(variants) && genotypes.is_none_or(whole))
+        .map(|(variants, genotypes)| check_shard(dataset, variants, *genotypes))
+        .collect();
+    let all_checked = checked.len() == shards.len();
+    let mut total = ShardFindings::new(manifest.n_samples as usize);
+    for findings in checked {
+        total.add(findings, &mut report.problems);
+    }
+    report.n_variants = total.n_variants;
+    report.n_genotypes = total.n_genotypes;
+    if all_checked && broken.is_empty() {
+        report.problems.extend(samples::check(dataset, total)?);
+    } else {
+        report.problems.push("samples: not compared with the rows, because files above are missing or damaged".into());
+    }
+    Ok(report)
+}
+
+/// Existence, size, digest and row count of one file; the first problem.
+fn check_file(dataset: &Dataset, file: &ManifestFile) -> Option<String> {
+    let path = match dataset.full_path(file) {
+        Ok(path) => path,
+        Err(error) => return Some(error.to_string()),
+    };
+    let problem = |text: String| Some(format!("{}: {text}", file.path));
+    let bytes = match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        _ => return problem("the manifest lists it, but it is not there".into()),
+    };
+    if bytes != file.bytes {
+        return problem(format!("has {bytes} bytes, the manifest says {}", file.bytes));
+    }
+    match digest(&path) {
+        Err(error) => return problem(format!("cannot be read: {error}")),
+        Ok(found) if found != file.sha256 => {
+            return problem(format!("has the SHA-256 {found}, the manifest says {}", file.sha256));
+        }
+        Ok(_) => {}
+    }
+    if !TABLE_FOLDERS.contains(&file.table.as_str()) {
+        return None;
+    }
+    match read_metadata(&path) {
+        Err(error) => Some(error.to_string()),
+        Ok(metadata) => {
+            let rows = metadata.file_metadata().num_rows();
+            if rows as u64 == file.rows {
+                None
+            } else {
+                problem(format!("has {rows} rows, the manifest says {}", file.rows))
+            }
+        }
+    }
+}
+
+fn digest(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(crate::store::hex(&digest.finalize()));
+        }
+        digest.update(&buffer[..n]);
+    }
+}
+
+/// Parquet files in the table folders that the manifest does not list: engines that read the folder would take them.
+fn unlisted(dataset: &Dataset) -> Vec<String> {
+    let listed: BTreeSet<&str> = dataset.manifest().files.iter().map(|file| file.path.as_str()).collect();
+    let mut found = Vec::new();
+    for table in TABLE_FOLDERS {
+        collect_parquet(dataset.root(), table, &mut found);
+    }
+    found.retain(|path| !listed.contains(path.as_str()));
+    found.sort();
+    found.into_iter().map(|path| format!("{path}: is in the dataset, but the manifest does not list it")).collect()
+}
+
+fn collect_parquet(root: &Path, relative: &str, found: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(root.join(relative)) else { return };
+    for entry in entries.flatten() {
+        let path = format!("{relative}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            collect_parquet(root, &path, found);
+        } else if path.ends_with(".parquet") {
+            found.push(path);
+        }
+    }
+}
+
+/// The header parses and has the samples and contigs of the manifest.
+fn check_header(dataset: &Dataset) -> Vec<String> {
+    let problem = |text: String| vec![format!("{HEADER_NAME}: {text}")];
+    let text = match dataset.header_text() {
+        Ok(text) => text,
+        Err(error) => return vec![error.to_string()],
+    };
+    let header = match Header::parse(text.as_bytes()) {
+        Ok(header) => header,
+        Err(error) => return problem(error.to_string()),
+    };
+    let manifest = dataset.manifest();
+    if header.samples.len() as u64 != manifest.n_samples {
+        return problem(format!("has {} samples, the manifest says {}", header.samples.len(), manifest.n_samples));
+    }
+    let mut problems = Vec::new();
+    for contig in &manifest.contigs {
+        if header.contigs.index_of(contig.name.as_bytes()).is_none() {
+            problems.push(format!("{HEADER_NAME}: has no contig {}, which the manifest lists", contig.name));
+        }
+    }
+    problems
+}
+
+/// The identities of the record accounting.
+fn check_accounting(manifest: &Manifest) -> Vec<String> {
+    let Accounting { records_read, records_written, records_rejected, alleles_read, alleles_merged, .. } =
+        manifest.accounting;
+    let Accounting { variant_rows, genotype_rows, ref_block_rows, ref rejections, .. } = manifest.accounting;
+    let rows =
+        |table: &str| manifest.files.iter().filter(|file| file.table == table).map(|file| file.rows).sum::<u64>();
+    let sums = [
+        ("records_read", records_read, "records_written + records_rejected", records_written + records_rejected),
+        ("alleles_read", alleles_read, "variant_rows + alleles_merged", variant_rows + alleles_merged),
+        ("records_rejected", records_rejected, "the rejections listed", rejections.len() as u64),
+        ("variant_rows", variant_rows, "the rows of the variants files", rows("variants")),
+        ("genotype_rows", genotype_rows, "the rows of the genotypes files", rows("genotypes")),
+        ("ref_block_rows", ref_block_rows, "the rows of the ref_blocks files", rows("ref_blocks")),
+        ("n_samples", manifest.n_samples, "the rows of the samples files", rows("samples")),
+    ];
+    let differs = sums.into_iter().filter(|(_, left, _, right)| left != right);
+    differs
+        .map(|(name, left, what, right)| format!("_manifest.json: {name} is {left}, but {what} give {right}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_problems_of_a_file_are_counted() {
+        let mut problems = Problems::default();
+        for i in 0..MAX_PROBLEMS_PER_FILE + 5 {
+            problems.add(|| format!("row {i}"));
+        }
+        let lines = problems.into_lines("x");
+        assert_eq!(lines.len(), MAX_PROBLEMS_PER_FILE + 1);
+        assert!(lines[MAX_PROBLEMS_PER_FILE].contains("5 more"));
+    }
+}

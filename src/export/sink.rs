@@ -1,0 +1,314 @@
+//! Where the lines of an export go: text, BGZF with its index, or BCF. A file appears under its name only when complete.
+
+use super::bcf::BcfFile;
+use super::record::Extent;
+use crate::error::{Class, Error, Result};
+use crate::store::bgzf_writer::{BgzfWriter, BlockStarts};
+use noodles::core::Position;
+use noodles::csi::binning_index::index::Header as IndexHeader;
+use noodles::csi::binning_index::index::header::Builder as IndexHeaderBuilder;
+use noodles::csi::binning_index::index::reference_sequence::bin::Chunk;
+use noodles::csi::binning_index::index::reference_sequence::index::BinnedIndex;
+use noodles::{csi, tabix};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Largest position of a tbi index: 2^29 - 1.
+const TBI_MAX_POSITION: i64 = (1 << 29) - 1;
+/// Smallest bin of an index: 2^14 bases.
+const MIN_SHIFT: u8 = 14;
+const STDOUT: &str = "standard output";
+
+/// What kind of file an export is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// VCF text.
+    Text,
+    /// VCF in BGZF, with index.
+    Bgzf,
+    /// BCF, with index.
+    Bcf,
+}
+
+impl Kind {
+    /// The kind of the file `path`; `-` is VCF text.
+    pub fn of_path(path: &Path) -> Result<Kind> {
+        let name = path.to_string_lossy();
+        match name.as_ref() {
+            "-" => Ok(Kind::Text),
+            name if name.ends_with(".vcf") => Ok(Kind::Text),
+            name if name.ends_with(".vcf.gz") || name.ends_with(".vcf.bgz") => Ok(Kind::Bgzf),
+            name if name.ends_with(".bcf") => Ok(Kind::Bcf),
+            name => Err(Error::usage(format!("cannot tell the format of the output {name}"))
+                .hint("name it .vcf, .vcf.gz or .bcf, or `-` for VCF text on standard output")),
+        }
+    }
+}
+
+/// Lines of one worker, in order.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Text, each line with its newline.
+    pub text: Vec<u8>,
+    /// Length in bytes and extent of each line.
+    pub records: Vec<(u32, Extent)>,
+}
+
+/// A file under a temporary name beside its own; removed unless it is kept.
+pub struct Staged {
+    temporary: PathBuf,
+    target: PathBuf,
+    kept: bool,
+}
+
+impl Staged {
+    /// For `target`.
+    pub fn new(target: &Path) -> Staged {
+        let mut name = target.as_os_str().to_owned();
+        name.push(format!(".tmp-{}", std::process::id()));
+        Staged { temporary: PathBuf::from(name), target: target.to_path_buf(), kept: false }
+    }
+
+    /// The temporary name.
+    pub fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the file its own name.
+    pub fn keep(mut self) -> Result<()> {
+        std::fs::rename(&self.temporary, &self.target).map_err(|error| Error::writing(&self.target, error))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Takes the lines of an export in order.
+pub enum Sink {
+    /// Standard output.
+    Stdout(BufWriter<std::io::Stdout>),
+    /// VCF text.
+    Text(BufWriter<File>, Staged),
+    /// VCF in BGZF.
+    Bgzf(Box<Bgzf>),
+    /// BCF.
+    Bcf(BcfFile, Staged),
+}
+
+/// A BGZF file and what its index needs.
+pub struct Bgzf {
+    writer: BgzfWriter<BufWriter<File>>,
+    staged: Staged,
+    spans: Vec<Span>,
+    contigs: Vec<String>,
+}
+
+/// One record for the index. Offsets are those of the text.
+struct Span {
+    contig: u32,
+    extent: Extent,
+    start: u64,
+    end: u64,
+}
+
+impl Sink {
+    /// Creates the output and writes the header.
+    pub fn create(path: &Path, header: &str, n_threads: usize) -> Result<Sink> {
+        let kind = Kind::of_path(path)?;
+        if path.as_os_str() == "-" {
+            let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
+            out.write_all(header.as_bytes()).map_err(Error::stdout)?;
+            return Ok(Sink::Stdout(out));
+        }
+        let staged = Staged::new(path);
+        if kind == Kind::Bcf {
+            let file = BcfFile::create(staged.path(), header, n_threads)?;
+            return Ok(Sink::Bcf(file, staged));
+        }
+        let failed = |error| Error::writing(path, error);
+        let file = File::create(staged.path()).map_err(failed)?;
+        let mut file = BufWriter::with_capacity(1 << 16, file);
+        if kind == Kind::Text {
+            file.write_all(header.as_bytes()).map_err(failed)?;
+            return Ok(Sink::Text(file, staged));
+        }
+        let mut writer = BgzfWriter::new(file);
+        writer.write_all(header.as_bytes()).map_err(failed)?;
+        Ok(Sink::Bgzf(Box::new(Bgzf { writer, staged, spans: Vec::new(), contigs: Vec::new() })))
+    }
+
+    /// Appends lines of `contig`.
+    pub fn write(&mut self, contig: &str, lines: &Lines) -> Result<()> {
+        match self {
+            Sink::Stdout(out) => out.write_all(&lines.text).map_err(Error::stdout),
+            Sink::Text(out, staged) => {
+                out.write_all(&lines.text).map_err(|error| Error::writing(&staged.target, error))
+            }
+            Sink::Bgzf(bgzf) => bgzf.write(contig, lines),
+            Sink::Bcf(file, _) => {
+                let mut start = 0;
+                for &(len, extent) in &lines.records {
+                    let end = start + len as usize;
+                    file.write_line(&lines.text[start..end - 1], contig, extent.first)?;
+                    start = end;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Completes the output, its index, and gives both their names. Returns the path of the index.
+    pub fn finish(self) -> Result<Option<PathBuf>> {
+        match self {
+            Sink::Stdout(mut out) => {
+                out.flush().map_err(Error::stdout)?;
+                Ok(None)
+            }
+            Sink::Text(mut out, staged) => {
+                out.flush().map_err(|error| Error::writing(&staged.target, error))?;
+                staged.keep()?;
+                Ok(None)
+            }
+            Sink::Bgzf(bgzf) => bgzf.finish().map(Some),
+            Sink::Bcf(file, staged) => {
+                file.finish()?;
+                let index = Staged::new(&with_suffix(&staged.target, ".csi"));
+                super::bcf::build_index(staged.path(), index.path(), MIN_SHIFT.into())?;
+                let path = index.target.clone();
+                remove_other_index(&staged.target, ".tbi")?;
+                staged.keep()?;
+                index.keep()?;
+                Ok(Some(path))
+            }
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// An index of an earlier file of this name would be taken for ours.
+fn remove_other_index(target: &Path, suffix: &str) -> Result<()> {
+    let path = with_suffix(target, suffix);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::writing(&path, error)),
+        _ => Ok(()),
+    }
+}
+
+impl Bgzf {
+    fn write(&mut self, contig: &str, lines: &Lines) -> Result<()> {
+        if self.contigs.last().is_none_or(|last| last != contig) {
+            self.contigs.push(contig.to_owned());
+        }
+        let mut start = self.writer.text_offset();
+        let contig = self.contigs.len() as u32 - 1;
+        for &(len, extent) in &lines.records {
+            let end = start + u64::from(len);
+            self.spans.push(Span { contig, extent, start, end });
+            start = end;
+        }
+        self.writer.write_all(&lines.text).map_err(|error| Error::writing(&self.staged.target, error))
+    }
+
+    fn finish(self) -> Result<PathBuf> {
+        let Bgzf { writer, staged, spans, contigs } = self;
+        let (_, blocks) = writer.finish().map_err(|error| Error::writing(&staged.target, error))?;
+        let last = spans.iter().map(|span| span.extent.last).max().unwrap_or(0);
+        let (suffix, stale) = if last > TBI_MAX_POSITION { (".csi", ".tbi") } else { (".tbi", ".csi") };
+        let index = Staged::new(&with_suffix(&staged.target, suffix));
+        let path = index.target.clone();
+        let built = match last > TBI_MAX_POSITION {
+            true => write_csi(index.path(), &spans, &contigs, &blocks, last),
+            false => write_tbi(index.path(), &spans, &contigs, &blocks),
+        };
+        built.map_err(|error| Error::writing(&path, error))?;
+        remove_other_index(&staged.target, stale)?;
+        staged.keep()?;
+        index.keep()?;
+        Ok(path)
+    }
+}
+
+/// Bounds and chunk of a record for the indexers.
+fn entry(span: &Span, blocks: &BlockStarts) -> std::io::Result<(Position, Position, Chunk)> {
+    let position = |at: i64| {
+        let at = usize::try_from(at.max(1)).unwrap_or(1);
+        Position::new(at).ok_or_else(|| std::io::Error::other(format!("position {at} cannot be indexed")))
+    };
+    let offset = |at: u64| noodles_bgzf::VirtualPosition::from(blocks.virtual_offset(at));
+    Ok((position(span.extent.first)?, position(span.extent.last)?, Chunk::new(offset(span.start), offset(span.end))))
+}
+
+fn write_tbi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStarts) -> std::io::Result<()> {
+    let mut indexer = tabix::index::Indexer::default();
+    indexer.set_header(IndexHeaderBuilder::vcf().build());
+    for span in spans {
+        let (first, last, chunk) = entry(span, blocks)?;
+        indexer.add_record(&contigs[span.contig as usize], first, last, chunk)?;
+    }
+    tabix::fs::write(path, &indexer.build())
+}
+
+fn write_csi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStarts, last: i64) -> std::io::Result<()> {
+    // depth d covers 2^(14 + 3 d) bases
+    let depth = (5..=10).find(|depth| last < 1 << (i64::from(MIN_SHIFT) + 3 * depth)).unwrap_or(10) as u8;
+    let names = contigs.iter().map(|name| name.as_str().into()).collect();
+    let header: IndexHeader = IndexHeaderBuilder::vcf().set_reference_sequence_names(names).build();
+    let mut indexer = csi::binning_index::Indexer::<BinnedIndex>::new(MIN_SHIFT, depth)
+        .ok_or_else(|| std::io::Error::other("the contigs are too long for an index"))?
+        .set_header(header);
+    for span in spans {
+        let (first, last, chunk) = entry(span, blocks)?;
+        indexer.add_record(Some((span.contig as usize, first, last, true)), chunk).map_err(std::io::Error::other)?;
+    }
+    csi::fs::write(path, &indexer.build(contigs.len()))
+}
+
+/// The error of a closed or broken output, for callers that write on their own.
+pub fn output_error(path: &Path, error: std::io::Error) -> Error {
+    if path.as_os_str() == "-" { Error::stdout(error) } else { Error::writing(path, error) }
+}
+
+/// An error inside htslib while it writes `path`.
+pub fn htslib_error(path: &Path, what: &str) -> Error {
+    let place = if path.as_os_str() == "-" { STDOUT.into() } else { path.display().to_string() };
+    Error::new(Class::Io, format!("cannot write {place}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_the_format() {
+        let kind = |name: &str| Kind::of_path(Path::new(name));
+        assert_eq!(kind("-").expect("text"), Kind::Text);
+        assert_eq!(kind("a.vcf").expect("text"), Kind::Text);
+        assert_eq!(kind("a.vcf.gz").expect("bgzf"), Kind::Bgzf);
+        assert_eq!(kind("a.bcf").expect("bcf"), Kind::Bcf);
+        assert_eq!(kind("a.txt").expect_err("unknown").class().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_staged_file_that_is_not_kept_is_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("x.vcf");
+        let staged = Staged::new(&target);
+        let temporary = staged.path().to_path_buf();
+        std::fs::write(&temporary, "x").expect("written");
+        drop(staged);
+        assert!(!temporary.exists() && !target.exists());
+    }
+}

@@ -1,0 +1,216 @@
+//! Query results as text: nothing is cut off and no digit is lost.
+
+use crate::error::{Error, Result};
+use polars::prelude::*;
+use std::io::{self, Write};
+
+/// Form of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns for people.
+    Table,
+    /// Values with `,` between them, quoted where needed.
+    Csv,
+    /// Values with tabs between them; tabs and line ends inside a value are `\t` and `\n`.
+    Tsv,
+    /// An array of objects, one a line.
+    Json,
+    /// A Parquet file.
+    Parquet,
+}
+
+/// Writes `frame` to `out`.
+pub fn render(frame: &mut DataFrame, format: Format, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Table => write_table(frame, out),
+        Format::Csv => write_separated(frame, out, b",", csv_field),
+        Format::Tsv => write_separated(frame, out, b"\t", tsv_field),
+        Format::Json => write_json(frame, out),
+        Format::Parquet => {
+            let mut bytes = Vec::new();
+            ParquetWriter::new(&mut bytes).finish(frame).map_err(io::Error::other)?;
+            out.write_all(&bytes)
+        }
+    }
+}
+
+/// Text of one value; `None` for null. Items of a list have `,` between them.
+pub fn text(value: &AnyValue<'_>) -> Option<String> {
+    Some(match value {
+        AnyValue::Null => return None,
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::StringOwned(text) => text.to_string(),
+        AnyValue::Boolean(value) => value.to_string(),
+        AnyValue::Float64(value) => format!("{value:?}"),
+        AnyValue::Float32(value) => format!("{value:?}"),
+        AnyValue::Int8(value) => value.to_string(),
+        AnyValue::Int16(value) => value.to_string(),
+        AnyValue::Int32(value) => value.to_string(),
+        AnyValue::Int64(value) => value.to_string(),
+        AnyValue::Int128(value) => value.to_string(),
+        AnyValue::UInt8(value) => value.to_string(),
+        AnyValue::UInt16(value) => value.to_string(),
+        AnyValue::UInt32(value) => value.to_string(),
+        AnyValue::UInt64(value) => value.to_string(),
+        AnyValue::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| text(&item).unwrap_or_default()).collect();
+            items.join(",")
+        }
+        other => other.get_str().map_or_else(|| other.to_string(), str::to_owned),
+    })
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_primitive_numeric()
+}
+
+/// Values of one row.
+fn row<'a>(columns: &'a [Column], at: usize) -> impl Iterator<Item = AnyValue<'a>> + 'a {
+    columns.iter().map(move |column| column.get(at).unwrap_or(AnyValue::Null))
+}
+
+fn write_table(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+    let columns = frame.columns();
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.name().chars().count()).collect();
+    let cell = |value: AnyValue<'_>| tsv_field(&text(&value).unwrap_or_else(|| "NULL".to_owned()));
+    for at in 0..frame.height() {
+        for (width, value) in widths.iter_mut().zip(row(columns, at)) {
+            *width = (*width).max(cell(value).chars().count());
+        }
+    }
+    let write_line = |cells: &mut dyn Iterator<Item = String>, out: &mut dyn Write| -> io::Result<()> {
+        let mut line = String::new();
+        for ((cell, column), &width) in cells.zip(columns).zip(&widths) {
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            match is_number(column.dtype()) {
+                true => line.push_str(&format!("{cell:>width$}")),
+                false => line.push_str(&format!("{cell:<width$}")),
+            }
+        }
+        writeln!(out, "{}", line.trim_end())
+    };
+    write_line(&mut columns.iter().map(|column| column.name().to_string()), out)?;
+    write_line(&mut widths.iter().map(|&width| "-".repeat(width)), out)?;
+    for at in 0..frame.height() {
+        write_line(&mut row(columns, at).map(cell), out)?;
+    }
+    Ok(())
+}
+
+fn write_separated(
+    frame: &DataFrame,
+    out: &mut dyn Write,
+    separator: &[u8],
+    field: fn(&str) -> String,
+) -> io::Result<()> {
+    let columns = frame.columns();
+    for (at, column) in columns.iter().enumerate() {
+        if at > 0 {
+            out.write_all(separator)?;
+        }
+        out.write_all(field(column.name()).as_bytes())?;
+    }
+    out.write_all(b"\n")?;
+    for at in 0..frame.height() {
+        for (i, value) in row(columns, at).enumerate() {
+            if i > 0 {
+                out.write_all(separator)?;
+            }
+            out.write_all(field(&text(&value).unwrap_or_default()).as_bytes())?;
+        }
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// RFC 4180: a value with `,`, `"` or a line end is quoted.
+fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+fn tsv_field(text: &str) -> String {
+    if !text.contains(['\t', '\n', '\r']) {
+        return text.to_owned();
+    }
+    text.replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn write_json(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+    let columns = frame.columns();
+    out.write_all(b"[")?;
+    for at in 0..frame.height() {
+        out.write_all(if at == 0 { b"\n{" } else { b",\n{" })?;
+        for (i, (column, value)) in columns.iter().zip(row(columns, at)).enumerate() {
+            if i > 0 {
+                out.write_all(b",")?;
+            }
+            write!(out, "{}:{}", serde_json::Value::from(column.name().as_str()), json(&value))?;
+        }
+        out.write_all(b"}")?;
+    }
+    out.write_all(b"\n]\n")
+}
+
+/// One value as JSON; a float that JSON cannot hold (nan, inf) is null.
+fn json(value: &AnyValue<'_>) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        AnyValue::Null => Value::Null,
+        AnyValue::Boolean(value) => Value::from(*value),
+        AnyValue::Float64(value) => Value::from(*value),
+        AnyValue::Float32(value) => Value::from(*value),
+        AnyValue::List(items) => items.iter().map(|item| json(&item)).collect(),
+        AnyValue::UInt64(value) => Value::from(*value),
+        other => match other.extract::<i64>().filter(|_| is_number(&other.dtype())) {
+            Some(number) => Value::from(number),
+            None => text(other).map_or(Value::Null, Value::from),
+        },
+    }
+}
+
+/// Writes `frame` to standard output; a closed pipe is an error of class `ClosedPipe`, which ends quietly.
+pub fn to_stdout(frame: &mut DataFrame, format: Format) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    render(frame, format, &mut out).and_then(|()| out.flush()).map_err(Error::stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame() -> DataFrame {
+        let lists = ListChunked::from_iter([Some(Series::new("".into(), ["a", "b"])), None]);
+        df!("n" => [Some(1i64), None], "x" => [0.1f64, 1.0], "t" => ["say \"hi\"", "tab\there"], "l" => lists.into_series())
+            .expect("a frame")
+    }
+
+    fn rendered(format: Format) -> String {
+        let mut out = Vec::new();
+        render(&mut frame(), format, &mut out).expect("written");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn separated_values() {
+        assert_eq!(rendered(Format::Csv), "n,x,t,l\n1,0.1,\"say \"\"hi\"\"\",\"a,b\"\n,1.0,tab\there,\n");
+        assert_eq!(rendered(Format::Tsv), "n\tx\tt\tl\n1\t0.1\tsay \"hi\"\ta,b\n\t1.0\ttab\\there\t\n");
+    }
+
+    #[test]
+    fn json_has_lists_and_nulls() {
+        let expected = "[\n{\"n\":1,\"x\":0.1,\"t\":\"say \\\"hi\\\"\",\"l\":[\"a\",\"b\"]},\n\
+                        {\"n\":null,\"x\":1.0,\"t\":\"tab\\there\",\"l\":null}\n]\n";
+        assert_eq!(rendered(Format::Json), expected);
+    }
+
+    #[test]
+    fn a_table_is_aligned() {
+        let table = rendered(Format::Table);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[0], "   n    x  t           l");
+        assert_eq!(lines[2], "   1  0.1  say \"hi\"    a,b");
+        assert_eq!(lines[3], "NULL  1.0  tab\\there   NULL");
+    }
+}
