@@ -22,7 +22,7 @@ pub struct Header {
 }
 
 /// One record, fields as text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub contig: String,
     pub pos: i64,
@@ -33,10 +33,16 @@ pub struct Record {
     pub filter: String,
     pub info: String,
     pub format: String,
-    pub samples: Vec<String>,
+    /// The calls, with tabs between them.
+    pub calls: String,
 }
 
 impl Record {
+    /// The call of each sample.
+    pub fn samples(&self) -> impl Iterator<Item = &str> {
+        self.calls.split('\t').filter(|call| !call.is_empty())
+    }
+
     /// ALT as a list, empty for `.`.
     pub fn alts(&self) -> Vec<&str> {
         if self.alt == "." { Vec::new() } else { self.alt.split(',').collect() }
@@ -121,7 +127,7 @@ fn attribute(body: &str, key: &str) -> Option<String> {
 }
 
 fn record(line: &str) -> Record {
-    let mut fields = line.split('\t').map(String::from);
+    let mut fields = line.splitn(10, '\t').map(String::from);
     let mut next = || fields.next().unwrap_or_else(|| ".".into());
     let (contig, pos) = (next(), next());
     Record {
@@ -134,7 +140,7 @@ fn record(line: &str) -> Record {
         filter: next(),
         info: next(),
         format: next(),
-        samples: fields.collect(),
+        calls: fields.next().unwrap_or_default(),
     }
 }
 
@@ -156,7 +162,7 @@ pub fn canonical(record: &Record, header: &Header) -> BTreeMap<String, String> {
         return fields;
     }
     let keys: Vec<&str> = record.format.split(':').collect();
-    for (sample, call) in record.samples.iter().enumerate() {
+    for (sample, call) in record.samples().enumerate() {
         for (key, text) in keys.iter().zip(call.split(':')) {
             let kind = header.format.get(*key).map_or("String", |tag| tag.kind.as_str());
             insert(&mut fields, format!("FORMAT/{key}\t{sample}"), text, kind);
