@@ -9,8 +9,12 @@
 //! Arrows point one way; `tests/it/layering.rs` holds the modules to it. `docs/architecture.md` has the table of owners.
 #![warn(missing_docs)]
 
+pub mod alleles;
 pub mod call;
 pub mod cli;
+pub mod columns;
 pub mod commit;
+pub mod decode;
 pub mod error;
 pub mod exec;
+pub mod genome;

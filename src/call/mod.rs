@@ -2,3 +2,4 @@
 
 pub mod hwe;
 pub mod sample_counts;
+pub mod statistics;

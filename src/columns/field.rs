@@ -1,0 +1,409 @@
+//! Builders for the columns of one INFO or FORMAT definition, filled from the text of a record.
+//!
+//! A value that cannot be parsed is a [`Problem`], never a null.
+
+use super::schema::{FieldColumns, Projection};
+use crate::decode::header::Kind;
+use crate::decode::vcf::{parse_f64, parse_i32};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, ListBuilder, StringBuilder};
+use std::borrow::Cow;
+
+/// Which allele of how many a row is about.
+#[derive(Clone, Copy, Debug)]
+pub struct AlleleOfSite {
+    /// 1-based index among the ALT; 0: the record has none.
+    pub alt_index: u32,
+    /// Number of ALT.
+    pub n_alts: u32,
+}
+
+/// What is wrong with a value; the caller knows the field and the place.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It has another number of values than the alleles ask for.
+    Count {
+        /// Values found.
+        found: usize,
+        /// What was expected.
+        expected: String,
+    },
+    /// One value is not of the type of the header.
+    Value {
+        /// The value.
+        found: String,
+        /// The type.
+        expected: &'static str,
+    },
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Problem::Count { found, expected } => {
+                write!(f, "has {found} value{}, expected {expected}", if *found == 1 { "" } else { "s" })
+            }
+            Problem::Value { found, expected } => write!(f, "has the value {found:?}, expected {expected}"),
+        }
+    }
+}
+
+enum Values {
+    Flag(BooleanBuilder),
+    Int(Int32Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    IntList(ListBuilder<Int32Builder>),
+    FloatList(ListBuilder<Float64Builder>),
+    TextList(ListBuilder<StringBuilder>),
+}
+
+impl Values {
+    fn scalar(kind: Kind) -> Values {
+        match kind {
+            Kind::Flag => Values::Flag(BooleanBuilder::new()),
+            Kind::Integer => Values::Int(Int32Builder::new()),
+            Kind::Float => Values::Float(Float64Builder::new()),
+            Kind::Text => Values::Text(StringBuilder::new()),
+        }
+    }
+
+    fn list(kind: Kind) -> Values {
+        match kind {
+            Kind::Integer => Values::IntList(ListBuilder::new(Int32Builder::new())),
+            Kind::Float => Values::FloatList(ListBuilder::new(Float64Builder::new())),
+            Kind::Flag | Kind::Text => Values::TextList(ListBuilder::new(StringBuilder::new())),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Values::Flag(builder) => builder.append_null(),
+            Values::Int(builder) => builder.append_null(),
+            Values::Float(builder) => builder.append_null(),
+            Values::Text(builder) => builder.append_null(),
+            Values::IntList(builder) => builder.append_null(),
+            Values::FloatList(builder) => builder.append_null(),
+            Values::TextList(builder) => builder.append_null(),
+        }
+    }
+
+    fn append_nulls(&mut self, n: usize) {
+        match self {
+            Values::Flag(builder) => builder.append_nulls(n),
+            Values::Int(builder) => builder.append_nulls(n),
+            Values::Float(builder) => builder.append_nulls(n),
+            Values::Text(builder) => builder.append_nulls(n),
+            Values::IntList(builder) => builder.append_nulls(n),
+            Values::FloatList(builder) => builder.append_nulls(n),
+            Values::TextList(builder) => builder.append_nulls(n),
+        }
+    }
+
+    /// Appends one value to a scalar column, or one item to the open list of a list column. `.` is null.
+    fn append_value(&mut self, text: &[u8]) -> Result<(), Problem> {
+        if text == b"." {
+            match self {
+                Values::Flag(builder) => builder.append_value(true),
+                Values::Int(builder) => builder.append_null(),
+                Values::Float(builder) => builder.append_null(),
+                Values::Text(builder) => builder.append_null(),
+                Values::IntList(builder) => builder.values().append_null(),
+                Values::FloatList(builder) => builder.values().append_null(),
+                Values::TextList(builder) => builder.values().append_null(),
+            }
+            return Ok(());
+        }
+        match self {
+            Values::Flag(builder) => builder.append_value(true),
+            Values::Int(builder) => builder.append_value(integer(text)?),
+            Values::Float(builder) => builder.append_value(float(text)?),
+            Values::Text(builder) => builder.append_value(lossy(text)),
+            Values::IntList(builder) => builder.values().append_value(integer(text)?),
+            Values::FloatList(builder) => builder.values().append_value(float(text)?),
+            Values::TextList(builder) => builder.values().append_value(lossy(text)),
+        }
+        Ok(())
+    }
+
+    fn close_list(&mut self) {
+        match self {
+            Values::IntList(builder) => builder.append(true),
+            Values::FloatList(builder) => builder.append(true),
+            Values::TextList(builder) => builder.append(true),
+            _ => {}
+        }
+    }
+
+    fn append_list<'a>(&mut self, items: impl Iterator<Item = &'a [u8]>) -> Result<(), Problem> {
+        for item in items {
+            self.append_value(item)?;
+        }
+        self.close_list();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Values::Flag(builder) => ArrayBuilder::finish(builder),
+            Values::Int(builder) => ArrayBuilder::finish(builder),
+            Values::Float(builder) => ArrayBuilder::finish(builder),
+            Values::Text(builder) => ArrayBuilder::finish(builder),
+            Values::IntList(builder) => ArrayBuilder::finish(builder),
+            Values::FloatList(builder) => ArrayBuilder::finish(builder),
+            Values::TextList(builder) => ArrayBuilder::finish(builder),
+        }
+    }
+}
+
+fn integer(text: &[u8]) -> Result<i32, Problem> {
+    parse_i32(text).ok_or_else(|| Problem::Value {
+        found: lossy(text).into_owned(),
+        expected: "an integer of 32 bits (Type=Integer in the header)",
+    })
+}
+
+fn float(text: &[u8]) -> Result<f64, Problem> {
+    parse_f64(text).ok_or_else(|| Problem::Value {
+        found: lossy(text).into_owned(),
+        expected: "a number (Type=Float in the header)",
+    })
+}
+
+fn lossy(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(text)
+}
+
+/// Builders of the columns of one definition.
+pub struct FieldBuilder {
+    projection: Projection,
+    lenient: bool,
+    is_text: bool,
+    own: Vec<Values>,
+    site: Option<Values>,
+    items: Vec<(u32, u32)>,
+}
+
+impl FieldBuilder {
+    /// Empty.
+    pub fn new(columns: &FieldColumns) -> FieldBuilder {
+        let own = |_: &String| match columns.projection {
+            Projection::PerAllele | Projection::PerGenotype | Projection::List => Values::list(columns.kind),
+            _ => Values::scalar(columns.kind),
+        };
+        FieldBuilder {
+            projection: columns.projection,
+            lenient: columns.lenient,
+            is_text: columns.kind == Kind::Text,
+            own: columns.names.iter().map(own).collect(),
+            site: columns.site_name.as_ref().map(|_| Values::list(columns.kind)),
+            items: Vec::new(),
+        }
+    }
+
+    /// A row without a value.
+    pub fn append_null(&mut self) {
+        self.own.iter_mut().for_each(Values::append_null);
+        if let Some(site) = &mut self.site {
+            site.append_null();
+        }
+    }
+
+    /// Rows without a value.
+    pub fn append_nulls(&mut self, n: usize) {
+        self.own.iter_mut().for_each(|values| values.append_nulls(n));
+        if let Some(site) = &mut self.site {
+            site.append_nulls(n);
+        }
+    }
+
+    /// A row from the text of the field. After a [`Problem`] the row is incomplete and the whole batch is void.
+    pub fn append(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
+        if text == b"." && self.projection != Projection::Flag {
+            self.append_null();
+            return Ok(());
+        }
+        match self.projection {
+            Projection::Flag => self.own[0].append_value(text),
+            Projection::Scalar if self.is_text => self.own[0].append_value(text),
+            Projection::Scalar => {
+                let found = text.iter().filter(|&&byte| byte == b',').count() + 1;
+                if found > 1 {
+                    return Err(Problem::Count { found, expected: "1 (Number=1 in the header)".into() });
+                }
+                self.own[0].append_value(text)
+            }
+            Projection::List => self.own[0].append_list(text.split(|&byte| byte == b',')),
+            _ => self.append_projected(text, allele),
+        }
+    }
+
+    fn append_projected(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
+        self.items.clear();
+        let mut start = 0;
+        for comma in memchr::memchr_iter(b',', text).chain([text.len()]) {
+            self.items.push((start as u32, comma as u32));
+            start = comma + 1;
+        }
+        let items = std::mem::take(&mut self.items);
+        let result = self.append_items(text, &items, allele);
+        self.items = items;
+        match result {
+            Err(Problem::Count { .. }) if self.lenient && self.site.is_some() => {
+                self.own.iter_mut().for_each(Values::append_null);
+                self.append_site(text, true)
+            }
+            other => other,
+        }
+    }
+
+    fn append_items(&mut self, text: &[u8], items: &[(u32, u32)], allele: AlleleOfSite) -> Result<(), Problem> {
+        let item = |i: usize| &text[items[i].0 as usize..items[i].1 as usize];
+        let alleles = |n: u32| format!("{n} for {n} alternate allele{}", if n == 1 { "" } else { "s" });
+        let (n_alts, alt_index) = (allele.n_alts as usize, allele.alt_index as usize);
+        let found = items.len();
+        match self.projection {
+            Projection::PerAlt => {
+                if n_alts == 0 {
+                    // no allele to belong to; bcftools drops such values, too
+                    self.append_null();
+                    return Ok(());
+                }
+                if found != n_alts {
+                    return Err(Problem::Count { found, expected: alleles(allele.n_alts) });
+                }
+                self.own[0].append_value(item(alt_index - 1))
+            }
+            Projection::PerAllele | Projection::PerAllelePair => {
+                if found != n_alts + 1 {
+                    let expected = format!("{} for {} alleles", n_alts + 1, n_alts + 1);
+                    return Err(Problem::Count { found, expected });
+                }
+                if self.projection == Projection::PerAllele {
+                    let both = if alt_index == 0 { 1 } else { 2 };
+                    self.own[0].append_list([0, alt_index].into_iter().take(both).map(item))?;
+                } else {
+                    self.own[0].append_value(item(0))?;
+                    if alt_index == 0 {
+                        self.own[1].append_null()
+                    } else {
+                        self.own[1].append_value(item(alt_index))?
+                    }
+                }
+                self.append_site(text, false)
+            }
+            Projection::PerGenotype => {
+                let ploidy = ploidy_of(found, n_alts + 1).ok_or_else(|| Problem::Count {
+                    found,
+                    expected: format!("{} for {} alleles at ploidy 2", (n_alts + 1) * (n_alts + 2) / 2, n_alts + 1),
+                })?;
+                if alt_index == 0 {
+                    self.own[0].append_list(std::iter::once(item(0)))?;
+                } else {
+                    self.own[0]
+                        .append_list((0..=ploidy).map(|copies| item(genotype_index(ploidy, copies, alt_index))))?;
+                }
+                self.append_site(text, n_alts > 1 && alt_index == 1)
+            }
+            Projection::Flag | Projection::Scalar | Projection::List => unreachable!("handled by append"),
+        }
+    }
+
+    fn append_site(&mut self, text: &[u8], wanted: bool) -> Result<(), Problem> {
+        match &mut self.site {
+            Some(site) if wanted => site.append_list(text.split(|&byte| byte == b',')),
+            Some(site) => {
+                site.append_null();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The columns so far, in schema order; the builder is empty after.
+    pub fn finish(&mut self, out: &mut Vec<ArrayRef>) {
+        out.extend(self.own.iter_mut().map(Values::finish));
+        out.extend(self.site.as_mut().map(Values::finish));
+    }
+}
+
+/// Binomial coefficient; saturates instead of overflowing.
+fn choose(n: usize, k: usize) -> usize {
+    let mut result: u128 = 1;
+    for i in 0..k {
+        result = result * (n - i) as u128 / (i + 1) as u128;
+    }
+    usize::try_from(result).unwrap_or(usize::MAX)
+}
+
+/// The ploidy at which `n_alleles` have `n_genotypes` genotypes; with one allele it is taken as 2.
+fn ploidy_of(n_genotypes: usize, n_alleles: usize) -> Option<usize> {
+    if n_alleles == 1 {
+        return (n_genotypes == 1).then_some(2);
+    }
+    (1..=16).find(|&ploidy| choose(n_alleles + ploidy - 1, ploidy) == n_genotypes)
+}
+
+/// Index of the genotype with `copies` of `allele` and REF for the rest (VCF 4.5 section 1.6.2, GL: sum of C(a_j + j, j + 1)).
+fn genotype_index(ploidy: usize, copies: usize, allele: usize) -> usize {
+    (ploidy - copies..ploidy).map(|j| choose(allele + j, j + 1)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int32Type;
+
+    fn columns(projection: Projection, site: bool, lenient: bool) -> FieldColumns {
+        let n = if projection == Projection::PerAllelePair { 2 } else { 1 };
+        FieldColumns {
+            id: "X".into(),
+            kind: Kind::Integer,
+            projection,
+            names: vec!["x".into(); n],
+            site_name: site.then(|| "x_site".into()),
+            lenient,
+        }
+    }
+
+    fn list(array: &ArrayRef) -> Vec<Option<i32>> {
+        array.as_list::<i32>().value(0).as_primitive::<Int32Type>().iter().collect()
+    }
+
+    #[test]
+    fn genotype_values_of_one_allele_and_of_the_site() {
+        let mut builder = FieldBuilder::new(&columns(Projection::PerGenotype, true, false));
+        builder.append(b"0,1,2,3,4,5", AlleleOfSite { alt_index: 2, n_alts: 2 }).expect("fits");
+        let mut out = Vec::new();
+        builder.finish(&mut out);
+        assert_eq!(list(&out[0]), [Some(0), Some(3), Some(5)]);
+        assert!(out[1].is_null(0));
+        builder.append(b"10,11,12", AlleleOfSite { alt_index: 1, n_alts: 2 }).expect("haploid");
+        out.clear();
+        builder.finish(&mut out);
+        assert_eq!(list(&out[0]), [Some(10), Some(11)]);
+        assert_eq!(list(&out[1]), [Some(10), Some(11), Some(12)]);
+        let problem = builder.append(b"1,2,3,4,5", AlleleOfSite { alt_index: 1, n_alts: 2 }).expect_err("must not fit");
+        assert_eq!(problem.to_string(), "has 5 values, expected 6 for 3 alleles at ploidy 2");
+    }
+
+    #[test]
+    fn what_does_not_fit_an_open_number_goes_to_the_site_column() {
+        let mut builder = FieldBuilder::new(&columns(Projection::PerAllelePair, true, true));
+        builder.append(b"7,8,9", AlleleOfSite { alt_index: 1, n_alts: 1 }).expect("lenient");
+        let mut out = Vec::new();
+        builder.finish(&mut out);
+        assert!(out[0].is_null(0) && out[1].is_null(0));
+        assert_eq!(list(&out[2]), [Some(7), Some(8), Some(9)]);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_a_problem() {
+        let mut builder = FieldBuilder::new(&columns(Projection::Scalar, false, false));
+        let allele = AlleleOfSite { alt_index: 1, n_alts: 1 };
+        assert!(builder.append(b"x", allele).is_err());
+        assert!(builder.append(b"1,2", allele).is_err());
+        assert!(builder.append(b".", allele).is_ok());
+    }
+}

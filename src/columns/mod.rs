@@ -1,0 +1,10 @@
+//! Table schemas, builders and Parquet encoding: the only place that knows column names and types.
+//!
+//! `docs/formats.md` is the description for users; [`schema`] is what is written.
+
+pub mod field;
+pub mod genotypes;
+pub mod parquet_file;
+pub mod samples;
+pub mod schema;
+pub mod variants;

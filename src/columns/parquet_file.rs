@@ -1,0 +1,130 @@
+//! One Parquet file: its layout, its digest, its row count.
+
+use crate::error::{Error, Result};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::path::Path;
+
+/// Rows of a row group of `genotypes`.
+pub const GENOTYPES_ROW_GROUP: usize = 1 << 20;
+/// Rows of a row group of `variants`.
+pub const VARIANTS_ROW_GROUP: usize = 1 << 16;
+/// ZSTD level of every column.
+const ZSTD: i32 = 3;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Rows.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+/// Passes bytes on and keeps their digest.
+struct Hashing<W> {
+    inner: W,
+    digest: Sha256,
+    n_bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..n]);
+        self.n_bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes batches of one table.
+pub struct ParquetFile<W: Write + Send> {
+    writer: ArrowWriter<Hashing<W>>,
+    rows: u64,
+}
+
+/// Layout of a table: row group size, encodings, sort order.
+fn properties(schema: &SchemaRef, row_group: usize) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by("varbatch".into())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD).expect("a valid level")))
+        .set_max_row_group_row_count(Some(row_group))
+        .set_statistics_enabled(EnabledStatistics::Page);
+    for name in ["variant_id", "pos", "end", "sample_index", "site_id"] {
+        let column = ColumnPath::from(name);
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    let sorted: Vec<SortingColumn> = ["variant_id", "sample_index"]
+        .iter()
+        .filter_map(|name| schema.index_of(name).ok())
+        .map(|column_idx| SortingColumn { column_idx: column_idx as i32, descending: false, nulls_first: false })
+        .collect();
+    if sorted.first().is_some_and(|first| first.column_idx == 0) {
+        properties = properties.set_sorting_columns(Some(sorted));
+    }
+    properties.build()
+}
+
+impl<W: Write + Send> ParquetFile<W> {
+    /// Begins a file on `sink`.
+    pub fn new(sink: W, schema: &SchemaRef, row_group: usize) -> Result<Self> {
+        let hashing = Hashing { inner: sink, digest: Sha256::new(), n_bytes: 0 };
+        let writer = ArrowWriter::try_new(hashing, schema.clone(), Some(properties(schema, row_group)))
+            .map_err(|error| Error::internal(format!("the Parquet schema is not accepted: {error}")))?;
+        Ok(ParquetFile { writer, rows: 0 })
+    }
+
+    /// Appends rows. `path` is for the message only.
+    pub fn write(&mut self, batch: &RecordBatch, path: &Path) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|error| parquet_error(path, error))
+    }
+
+    /// Writes the footer and gives the sink back.
+    pub fn finish(mut self, path: &Path) -> Result<(Written, W)> {
+        self.writer.finish().map_err(|error| parquet_error(path, error))?;
+        let hashing = self.writer.into_inner().map_err(|error| parquet_error(path, error))?;
+        let sha256 = hex(&hashing.digest.finalize());
+        Ok((Written { rows: self.rows, bytes: hashing.n_bytes, sha256 }, hashing.inner))
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error of the Parquet writer; the I/O error inside decides the class.
+fn parquet_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            let copy = match io.raw_os_error() {
+                Some(code) => std::io::Error::from_raw_os_error(code),
+                None => std::io::Error::new(io.kind(), io.to_string()),
+            };
+            return Error::writing(path, copy);
+        }
+        cause = match current.downcast_ref::<parquet::errors::ParquetError>() {
+            Some(parquet::errors::ParquetError::External(inner)) => Some(&**inner),
+            _ => current.source(),
+        };
+    }
+    Error::internal(format!("cannot write {}: {error}", path.display()))
+}

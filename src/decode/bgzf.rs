@@ -1,0 +1,155 @@
+//! BGZF blocks: find them in a mapped file and inflate them one at a time, CRC checked.
+//!
+//! SAM specification section 4.1. A block is at most 64 KiB on either side; a file ends with an empty block.
+
+use crate::error::{Error, Result};
+use libdeflater::Decompressor;
+
+/// The empty block that ends a complete file.
+pub const EOF_BLOCK: [u8; 28] = [
+    0x1f, 0x8b, 0x08, 0x04, 0, 0, 0, 0, 0, 0xff, 0x06, 0, 0x42, 0x43, 0x02, 0, 0x1b, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+/// Largest block, compressed or not.
+pub const MAX_BLOCK_BYTES: usize = 1 << 16;
+
+/// Total size of the block that starts at `bytes[at]`; `None` when no BGZF block header is there.
+pub fn block_size(bytes: &[u8], at: usize) -> Option<usize> {
+    let header = bytes.get(at..at + 12)?;
+    if header[..4] != [0x1f, 0x8b, 0x08, 0x04] {
+        return None;
+    }
+    let extra_len = usize::from(u16::from_le_bytes([header[10], header[11]]));
+    let mut extra = bytes.get(at + 12..at + 12 + extra_len)?;
+    while extra.len() >= 4 {
+        let len = usize::from(u16::from_le_bytes([extra[2], extra[3]]));
+        if extra[..2] == *b"BC" && len == 2 {
+            let size = usize::from(u16::from_le_bytes([*extra.get(4)?, *extra.get(5)?])) + 1;
+            return (size >= 12 + extra_len + 8).then_some(size);
+        }
+        extra = extra.get(4 + len..)?;
+    }
+    None
+}
+
+/// Start of the first block at or behind `from`, confirmed by the block that follows it (or the end of the file).
+pub fn find_block(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(offset) = memchr::memmem::find(bytes.get(at..)?, &[0x1f, 0x8b, 0x08, 0x04]) {
+        let candidate = at + offset;
+        if let Some(size) = block_size(bytes, candidate) {
+            let next = candidate + size;
+            if next == bytes.len() || block_size(bytes, next).is_some() {
+                return Some(candidate);
+            }
+        }
+        at = candidate + 1;
+    }
+    None
+}
+
+/// Inflates blocks into a buffer.
+pub struct Inflater(Decompressor);
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Inflater(Decompressor::new())
+    }
+}
+
+impl Inflater {
+    /// Appends the content of the block at `bytes[at]` to `out`; returns the offset behind the block.
+    pub fn append_block(&mut self, bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
+        let damaged = |what: &str| {
+            Error::bad_data(format!("the BGZF block at byte {at} {what}"))
+                .hint("the file is cut off or damaged: compare its checksum with the source, or copy it again")
+        };
+        let size = block_size(bytes, at).ok_or_else(|| damaged("has no valid header"))?;
+        let block = bytes.get(at..at + size).ok_or_else(|| damaged("is cut off"))?;
+        let extra_len = usize::from(u16::from_le_bytes([block[10], block[11]]));
+        let deflated = &block[12 + extra_len..size - 8];
+        let crc = u32::from_le_bytes([block[size - 8], block[size - 7], block[size - 6], block[size - 5]]);
+        let plain_len =
+            u32::from_le_bytes([block[size - 4], block[size - 3], block[size - 2], block[size - 1]]) as usize;
+        if plain_len > MAX_BLOCK_BYTES {
+            return Err(damaged("claims more than 64 KiB"));
+        }
+        let start = out.len();
+        out.resize(start + plain_len, 0);
+        let written =
+            self.0.deflate_decompress(deflated, &mut out[start..]).map_err(|_| damaged("does not inflate"))?;
+        if written != plain_len {
+            return Err(damaged("has another length than it says"));
+        }
+        if libdeflater::crc32(&out[start..]) != crc {
+            return Err(damaged("has a wrong checksum"));
+        }
+        Ok(at + size)
+    }
+}
+
+/// Reads blocks from `at` on as one stream of bytes.
+pub struct BgzfReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    inflater: Inflater,
+    buffer: Vec<u8>,
+    consumed: usize,
+}
+
+impl<'a> BgzfReader<'a> {
+    /// From the block at `bytes[at]`.
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
+        BgzfReader { bytes, at, inflater: Inflater::default(), buffer: Vec::new(), consumed: 0 }
+    }
+}
+
+impl std::io::Read for BgzfReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        while self.consumed == self.buffer.len() {
+            if self.at >= self.bytes.len() {
+                return Ok(0);
+            }
+            self.buffer.clear();
+            self.consumed = 0;
+            self.at =
+                self.inflater.append_block(self.bytes, self.at, &mut self.buffer).map_err(std::io::Error::other)?;
+        }
+        let n = out.len().min(self.buffer.len() - self.consumed);
+        out[..n].copy_from_slice(&self.buffer[self.consumed..self.consumed + n]);
+        self.consumed += n;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    fn sample(n: usize) -> (Vec<u8>, Vec<u8>) {
+        let plain: Vec<u8> = (0..n).flat_map(|i| format!("line {}\n", i * 7919 % 1013).into_bytes()).collect();
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        writer.write_all(&plain).expect("memory");
+        (plain, writer.finish().expect("memory"))
+    }
+
+    #[test]
+    fn blocks_are_found_and_inflated() {
+        let (plain, packed) = sample(50_000);
+        let mut found = Vec::new();
+        BgzfReader::new(&packed, 0).read_to_end(&mut found).expect("inflates");
+        assert!(found == plain);
+        let first = block_size(&packed, 0).expect("a block");
+        assert_eq!(find_block(&packed, 1), Some(first));
+        assert_eq!(packed[packed.len() - 28..], EOF_BLOCK);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_an_error() {
+        let (_, mut packed) = sample(5_000);
+        let size = block_size(&packed, 0).expect("a block");
+        packed[size - 7] ^= 1;
+        let error = Inflater::default().append_block(&packed, 0, &mut Vec::new()).expect_err("must fail");
+        assert!(error.message().contains("checksum"), "{error}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Lines of a mapped text file, of BGZF blocks, or of a piece of text in memory, without copying where that can be.
+
+use super::bgzf::Inflater;
+use crate::error::Result;
+use memchr::memchr;
+
+/// How much is inflated at a time, in bytes.
+const REFILL_BYTES: usize = 256 << 10;
+
+enum Source<'a> {
+    /// All text is there.
+    Slice(&'a [u8]),
+    /// Blocks from an offset on are inflated when needed.
+    Blocks { bytes: &'a [u8], next: usize, inflater: Inflater },
+}
+
+/// Gives one line after the other.
+pub struct LineReader<'a> {
+    source: Source<'a>,
+    buffer: Vec<u8>,
+    at: usize,
+    n_lines: u64,
+    n_bytes_read: u64,
+}
+
+impl<'a> LineReader<'a> {
+    /// Lines of `text`.
+    pub fn of_text(text: &'a [u8]) -> Self {
+        LineReader { source: Source::Slice(text), buffer: Vec::new(), at: 0, n_lines: 0, n_bytes_read: 0 }
+    }
+
+    /// Lines from the virtual offset (`block offset << 16 | offset inside the block`) of a BGZF file to its end.
+    pub fn of_blocks(bytes: &'a [u8], virtual_offset: u64) -> Result<Self> {
+        let mut reader = LineReader {
+            source: Source::Blocks { bytes, next: (virtual_offset >> 16) as usize, inflater: Inflater::default() },
+            buffer: Vec::new(),
+            at: 0,
+            n_lines: 0,
+            n_bytes_read: 0,
+        };
+        let inside = (virtual_offset & 0xffff) as usize;
+        while reader.buffer.len() < inside && reader.refill()? {}
+        reader.at = inside.min(reader.buffer.len());
+        Ok(reader)
+    }
+
+    /// Lines given out so far.
+    pub fn n_lines(&self) -> u64 {
+        self.n_lines
+    }
+
+    /// Bytes of the source consumed so far (compressed bytes for BGZF).
+    pub fn n_bytes_read(&self) -> u64 {
+        self.n_bytes_read
+    }
+
+    /// The next line without its line end (`\n` or `\r\n`); `None` at the end.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        let (start, end) = match &self.source {
+            Source::Slice(text) => {
+                let (start, rest) = (self.at, &text[self.at..]);
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                let len = memchr(b'\n', rest).unwrap_or(rest.len());
+                self.at = (start + len + 1).min(text.len());
+                self.n_bytes_read += (self.at - start) as u64;
+                (start, start + len)
+            }
+            Source::Blocks { .. } => match self.line_in_buffer()? {
+                Some(range) => range,
+                None => return Ok(None),
+            },
+        };
+        self.n_lines += 1;
+        let line = match &self.source {
+            Source::Slice(text) => &text[start..end],
+            Source::Blocks { .. } => &self.buffer[start..end],
+        };
+        Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+
+    fn line_in_buffer(&mut self) -> Result<Option<(usize, usize)>> {
+        let mut searched = self.at;
+        loop {
+            if let Some(offset) = memchr(b'\n', &self.buffer[searched..]) {
+                let (start, end) = (self.at, searched + offset);
+                self.at = end + 1;
+                return Ok(Some((start, end)));
+            }
+            let open = self.buffer.len() - self.at;
+            if self.at > 0 {
+                self.buffer.copy_within(self.at.., 0);
+                self.buffer.truncate(open);
+                self.at = 0;
+            }
+            searched = open;
+            if !self.refill()? {
+                if open == 0 {
+                    return Ok(None);
+                }
+                self.at = open;
+                return Ok(Some((0, open)));
+            }
+        }
+    }
+
+    /// Appends blocks to the buffer; false at the end of the file.
+    fn refill(&mut self) -> Result<bool> {
+        let Source::Blocks { bytes, next, inflater } = &mut self.source else { return Ok(false) };
+        let wanted = self.buffer.len() + REFILL_BYTES;
+        let first = *next;
+        while *next < bytes.len() && self.buffer.len() < wanted {
+            *next = inflater.append_block(bytes, *next, &mut self.buffer)?;
+        }
+        self.n_bytes_read += (*next - first) as u64;
+        Ok(*next > first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn all(mut reader: LineReader) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_line().expect("no error") {
+            lines.push(line.to_vec());
+        }
+        lines
+    }
+
+    #[test]
+    fn text_and_blocks_give_the_same_lines() {
+        let text: String = (0..40_000).map(|i| format!("{i}{}\n", "x".repeat(i % 37))).collect::<String>() + "last";
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        writer.write_all(text.as_bytes()).expect("memory");
+        let packed = writer.finish().expect("memory");
+        let expected: Vec<Vec<u8>> = text.lines().map(|line| line.as_bytes().to_vec()).collect();
+        assert!(all(LineReader::of_text(text.as_bytes())) == expected);
+        assert!(all(LineReader::of_blocks(&packed, 0).expect("opens")) == expected);
+        assert!(all(LineReader::of_blocks(&packed, 2).expect("opens"))[..] == expected[1..]);
+    }
+
+    #[test]
+    fn carriage_returns_and_the_missing_last_line_end() {
+        assert_eq!(all(LineReader::of_text(b"a\r\nb\n\nc")), [b"a".to_vec(), b"b".to_vec(), vec![], b"c".to_vec()]);
+    }
+}

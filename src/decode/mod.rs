@@ -1,0 +1,11 @@
+//! Bytes to headers, lines and borrowed record fields. Nothing here opens a file; `store` and `input` hand over bytes.
+//!
+//! BCF records are written out as the VCF lines that they stand for ([`bcf`]), so that there is one record path.
+
+pub mod bcf;
+pub mod bgzf;
+pub mod fasta;
+pub mod header;
+pub mod lines;
+pub mod samples;
+pub mod vcf;
