@@ -75,7 +75,9 @@ fn an_empty_input_is_65() {
 #[test]
 fn text_that_is_no_variant_file_is_65() {
     let folder = temp();
-    for (name, bytes) in [("a.txt", &b"hello\nworld\n"[..]), ("b.bin", &[0u8, 1, 2, 3]), ("c.gz", b"\x1f\x8b\x08\x00zz")] {
+    for (name, bytes) in
+        [("a.txt", &b"hello\nworld\n"[..]), ("b.bin", &[0u8, 1, 2, 3]), ("c.gz", b"\x1f\x8b\x08\x00zz")]
+    {
         let input = write(folder.path(), name, bytes);
         let dataset = folder.path().join(format!("{name}.ds"));
         let done = call_any(&[&input], &dataset, &[]).expect(65);
@@ -107,7 +109,8 @@ fn a_bad_record_can_be_set_aside_and_is_counted() {
     let folder = temp();
     let good = std::fs::read_to_string(small()).expect("small.vcf");
     let records = good.lines().filter(|line| !line.starts_with('#')).count() as u64;
-    let input = write(folder.path(), "bad.vcf", good.replace("chrA\t30\tdel1\tCCCG\tC\t10", "chrA\t30\tdel1\tCCCG\tC\tten"));
+    let input =
+        write(folder.path(), "bad.vcf", good.replace("chrA\t30\tdel1\tCCCG\tC\t10", "chrA\t30\tdel1\tCCCG\tC\tten"));
     let dataset = folder.path().join("ds");
     call(&[&input], &dataset, &["--on-bad-record", "skip"]);
     let accounting = &manifest(&dataset)["accounting"];
@@ -123,8 +126,7 @@ fn a_bad_record_can_be_set_aside_and_is_counted() {
 #[test]
 fn a_truncated_bgzf_file_is_65() {
     let folder = temp();
-    let text = vec![std::fs::read(small()).expect("small.vcf")];
-    let whole = super::inputs::bgzf(&text.concat());
+    let whole = super::inputs::bgzf(&std::fs::read(small()).expect("small.vcf"));
     for cut in [whole.len() / 2, whole.len() - 40] {
         let input = write(folder.path(), "cut.vcf.gz", &whole[..cut]);
         let dataset = folder.path().join("ds");
@@ -159,7 +161,11 @@ fn an_existing_dataset_of_other_inputs_is_not_overwritten() {
     let dataset = folder.path().join("ds");
     call(&[small()], &dataset, &[]);
     let before = std::fs::read(dataset.join("_manifest.json")).expect("a manifest");
-    let other = write(folder.path(), "other.vcf", "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n1\t5\t.\tA\tC\t.\t.\t.\n");
+    let other = write(
+        folder.path(),
+        "other.vcf",
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n1\t5\t.\tA\tC\t.\t.\t.\n",
+    );
     let done = call_any(&[other], &dataset, &[]);
     assert_ne!(done.code, 0, "a second cohort went into the same dataset");
     assert_eq!(std::fs::read(dataset.join("_manifest.json")).expect("a manifest"), before);

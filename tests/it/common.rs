@@ -164,9 +164,8 @@ pub fn files_below(root: &Path) -> Vec<PathBuf> {
 
 /// Files that differ between two datasets, by name or by bytes. Plan, commit records and logs are the run's own.
 pub fn differing_files(a: &Path, b: &Path) -> Vec<PathBuf> {
-    let published = |root: &Path| -> Vec<PathBuf> {
-        files_below(root).into_iter().filter(|path| !is_private(path)).collect()
-    };
+    let published =
+        |root: &Path| -> Vec<PathBuf> { files_below(root).into_iter().filter(|path| !is_private(path)).collect() };
     let (in_a, in_b) = (published(a), published(b));
     let mut all: Vec<PathBuf> = in_a.iter().chain(&in_b).cloned().collect();
     all.sort();

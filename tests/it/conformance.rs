@@ -101,9 +101,7 @@ fn mixed_ploidy_is_counted() {
     let folder = temp();
     let dataset = folder.path().join("ds");
     call(&[small()], &dataset, &[]);
-    let columns = [
-        "ac", "an", "n_hom_ref", "n_het", "n_hom_alt", "n_hemi_ref", "n_hemi_alt", "n_partial", "n_missing",
-    ];
+    let columns = ["ac", "an", "n_hom_ref", "n_het", "n_hom_alt", "n_hemi_ref", "n_hemi_alt", "n_partial", "n_missing"];
     let wanted: Vec<&str> = ["pos", "alt_index"].iter().chain(&columns).copied().collect();
     let table = tables::read(&dataset, "variants", &wanted);
     let find = |pos: &str, alt_index: &str| -> Vec<i64> {

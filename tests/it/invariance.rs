@@ -82,7 +82,8 @@ fn record_line(draft: &Draft, n_samples: usize) -> String {
     let alt = if draft.alts.is_empty() { ".".to_string() } else { draft.alts.join(",") };
     let numbers: Vec<String> = (0..draft.alts.len()).map(|at| (at * 3).to_string()).collect();
     let info = if draft.has_numbers && !numbers.is_empty() { format!("NR={}", numbers.join(",")) } else { ".".into() };
-    let mut line = format!("{}\t{}\t.\t{}\t{alt}\t30\tPASS\t{info}", CONTIGS[draft.contig], draft.pos, draft.ref_allele);
+    let mut line =
+        format!("{}\t{}\t.\t{}\t{alt}\t30\tPASS\t{info}", CONTIGS[draft.contig], draft.pos, draft.ref_allele);
     if n_samples > 0 {
         let mut keys = Vec::new();
         keys.extend(draft.has_gt.then_some("GT"));
@@ -103,7 +104,8 @@ fn record_line(draft: &Draft, n_samples: usize) -> String {
 }
 
 fn genotype(call: &Call, n_alts: usize) -> String {
-    let text = |allele: &Option<u8>| allele.map_or(".".to_string(), |index| (index as usize % (n_alts + 1)).to_string());
+    let text =
+        |allele: &Option<u8>| allele.map_or(".".to_string(), |index| (index as usize % (n_alts + 1)).to_string());
     let texts: Vec<String> = call.alleles.iter().map(text).collect();
     texts.join(if call.phased { "|" } else { "/" })
 }
@@ -190,9 +192,8 @@ fn read_allele(genotypes: &[Option<&str>], (site_id, alt_index): (i64, i64), rea
             Ok(_) => "2",
             Err(_) => ".",
         };
-        let gt_seen = gt.map_or("null".to_string(), |gt| {
-            gt.split_inclusive(['/', '|']).map(|part| recode(part, seen)).collect()
-        });
+        let gt_seen =
+            gt.map_or("null".to_string(), |gt| gt.split_inclusive(['/', '|']).map(|part| recode(part, seen)).collect());
         let dosage = if known < alleles.len() { "null".into() } else { copies.to_string() };
         reading.calls.insert((site_id, alt_index, sample as i64), (gt_seen, dosage));
     }
@@ -306,7 +307,8 @@ fn a_real_cohort_has_the_same_rows_in_any_shards() {
         let mut calls = tables::read(&dataset, "genotypes", &["variant_id", "sample_index", "gt"]);
         calls.rows.shrink_to_fit();
         let found = (variants, calls);
-        let expected = expected.get_or_insert_with(|| (tables::read(&dataset, "variants", &[]), tables::Table::default()));
+        let expected =
+            expected.get_or_insert_with(|| (tables::read(&dataset, "variants", &[]), tables::Table::default()));
         assert_eq!(expected.0, found.0, "--shard-size {size}");
         if expected.1.rows.is_empty() {
             expected.1 = found.1;

@@ -28,9 +28,11 @@ fn start(input: &Path, dataset: &Path) -> Child {
 fn assert_no_leftovers(dataset: &Path) {
     let manifest = manifest(dataset);
     let files = manifest["files"].as_array().expect("files").iter();
-    let mut listed: BTreeSet<PathBuf> = files.map(|file| PathBuf::from(file["path"].as_str().expect("a path"))).collect();
+    let mut listed: BTreeSet<PathBuf> =
+        files.map(|file| PathBuf::from(file["path"].as_str().expect("a path"))).collect();
     listed.insert("_manifest.json".into());
-    let found = files_below(dataset).into_iter().filter(|path| !path.starts_with("_plan") && !path.starts_with("_commits"));
+    let found =
+        files_below(dataset).into_iter().filter(|path| !path.starts_with("_plan") && !path.starts_with("_commits"));
     assert_eq!(found.collect::<BTreeSet<_>>(), listed);
 }
 
@@ -142,7 +144,8 @@ fn a_full_disk_is_74_and_resumes() {
     let whole = folder.join("whole.ds");
     let args = ["--shard-size", SHARD_BYTES, "--threads", "2"];
     call(&[&input], &whole, &args);
-    let n_bytes: u64 = files_below(&whole).iter().map(|path| std::fs::metadata(whole.join(path)).expect("a file").len()).sum();
+    let n_bytes: u64 =
+        files_below(&whole).iter().map(|path| std::fs::metadata(whole.join(path)).expect("a file").len()).sum();
     let Some(disk) = SmallDisk::mount(&folder.join("disk"), n_bytes / 2) else { return };
     let dataset = disk.at.join("ds");
     let done = call_any(&[&input], &dataset, &args);

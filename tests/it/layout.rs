@@ -78,8 +78,10 @@ fn the_layout_is_as_written_down() {
 }
 
 fn diff(expected: &str, found: &str) -> Vec<String> {
-    let gone = expected.lines().filter(|line| !found.lines().any(|other| other == *line)).map(|line| format!("- {line}"));
-    let new = found.lines().filter(|line| !expected.lines().any(|other| other == *line)).map(|line| format!("+ {line}"));
+    let gone =
+        expected.lines().filter(|line| !found.lines().any(|other| other == *line)).map(|line| format!("- {line}"));
+    let new =
+        found.lines().filter(|line| !expected.lines().any(|other| other == *line)).map(|line| format!("+ {line}"));
     gone.chain(new).collect()
 }
 
@@ -104,7 +106,10 @@ fn every_file_is_fit_for_every_reader() {
                 let name = format!("{path} {}", column.column_path().string());
                 let described = describe_column(column);
                 assert!(described.contains("ZSTD"), "{name}: {described}");
-                assert!(described.contains("column-index") && described.contains("offset-index"), "{name}: {described}");
+                assert!(
+                    described.contains("column-index") && described.contains("offset-index"),
+                    "{name}: {described}"
+                );
                 assert!(!described.contains("is_signed: false"), "{name}: {described}");
             }
         }

@@ -157,7 +157,9 @@ fn chunks_are_concatenated() {
     let mut chunks: Vec<PathBuf> = [&records[..3], &records[3..9], &records[9..12], &records[12..]]
         .iter()
         .enumerate()
-        .map(|(at, part)| write(folder, &format!("chunk{at}.vcf.gz"), bgzf((header.clone() + &part.join("\n") + "\n").as_bytes())))
+        .map(|(at, part)| {
+            write(folder, &format!("chunk{at}.vcf.gz"), bgzf((header.clone() + &part.join("\n") + "\n").as_bytes()))
+        })
         .collect();
     let whole = folder.join("whole.ds");
     call(&[small()], &whole, &["--calls", "all"]);
@@ -211,8 +213,18 @@ fn different_samples_are_merged_by_normalised_allele() {
     let folder = folder.path();
     let fasta = reference(folder);
     // Two spellings of one deletion in the run of A at chrA:102-111, and a site that only bob has.
-    let ann = one_sample(folder, "ann.vcf", "ann", &["chrA 105 . AA A . . . GT:DP 0/1:7", "chrA 170 . G T . . . GT:DP 0/0:3"]);
-    let bob = one_sample(folder, "bob.vcf", "bob", &["chrA 101 . CA C . . . GT:DP 1/1:9", "chrA 180 . N A . . . GT:DP 1|0:2"]);
+    let ann = one_sample(
+        folder,
+        "ann.vcf",
+        "ann",
+        &["chrA 105 . AA A . . . GT:DP 0/1:7", "chrA 170 . G T . . . GT:DP 0/0:3"],
+    );
+    let bob = one_sample(
+        folder,
+        "bob.vcf",
+        "bob",
+        &["chrA 101 . CA C . . . GT:DP 1/1:9", "chrA 180 . N A . . . GT:DP 1|0:2"],
+    );
     let text = std::fs::read_to_string(&bob).expect("bob");
     let base = sequence(&fasta, "chrA").as_bytes()[179] as char;
     let alt = if base == 'A' { 'C' } else { 'A' };

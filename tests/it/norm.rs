@@ -29,10 +29,30 @@ const CASES: &[Case] = &[
     Case { input: "norm.phased-split", reference: None, expected: "norm.phased-split.1.out", except: &[] },
     Case { input: "norm.string-tags", reference: None, expected: "norm.string-tags.1.out", except: &[] },
     Case { input: "norm.sort", reference: None, expected: "norm.sort.1.out", except: &[] },
-    Case { input: "norm.symbolic", reference: Some("norm.symbolic"), expected: "norm.symbolic.1.out", except: SYMBOLIC },
-    Case { input: "norm.symbolic.3", reference: Some("norm.symbolic.3"), expected: "norm.symbolic.3.1.out", except: SYMBOLIC_3 },
-    Case { input: "norm.right-align", reference: Some("norm.right-align"), expected: "norm.right-align.1.out", except: &[] },
-    Case { input: "norm.breakend.1", reference: Some("norm.breakend.1"), expected: "norm.breakend.1.1.out", except: &[] },
+    Case {
+        input: "norm.symbolic",
+        reference: Some("norm.symbolic"),
+        expected: "norm.symbolic.1.out",
+        except: SYMBOLIC,
+    },
+    Case {
+        input: "norm.symbolic.3",
+        reference: Some("norm.symbolic.3"),
+        expected: "norm.symbolic.3.1.out",
+        except: SYMBOLIC_3,
+    },
+    Case {
+        input: "norm.right-align",
+        reference: Some("norm.right-align"),
+        expected: "norm.right-align.1.out",
+        except: &[],
+    },
+    Case {
+        input: "norm.breakend.1",
+        reference: Some("norm.breakend.1"),
+        expected: "norm.breakend.1.1.out",
+        except: &[],
+    },
 ];
 
 const KEPT: &str = "a symbolic allele stays where the input has it; bcftools shifts it as if it were the sequence";
@@ -82,7 +102,10 @@ const NOT_COMPARED: &[(&str, &str)] = &[
     ("norm.split.merge.3.out", "-m + after -m -"),
     ("norm.split.merge.4.out", "-m + after -m -"),
     ("norm.split.merge.5.out", "filter expression"),
-    ("norm.symbolic.2.out", "a record with a sequence and a symbolic allele, shifted together; see norm.symbolic.1.out"),
+    (
+        "norm.symbolic.2.out",
+        "a record with a sequence and a symbolic allele, shifted together; see norm.symbolic.1.out",
+    ),
 ];
 
 #[test]

@@ -11,8 +11,23 @@ use std::process::Command;
 const SIX_DIGITS: f64 = 1e-5;
 
 const WANTED: &[&str] = &[
-    "contig", "pos", "ref", "alt", "site_ref", "site_alt", "alt_index", "n_alts", "ac", "an", "af", "n_hom_ref",
-    "n_het", "n_hom_alt", "n_missing", "n_partial", "hwe_p",
+    "contig",
+    "pos",
+    "ref",
+    "alt",
+    "site_ref",
+    "site_alt",
+    "alt_index",
+    "n_alts",
+    "ac",
+    "an",
+    "af",
+    "n_hom_ref",
+    "n_het",
+    "n_hom_alt",
+    "n_missing",
+    "n_partial",
+    "hwe_p",
 ];
 
 /// What plink2 says about one alternate allele.
@@ -31,7 +46,8 @@ type Key = (i64, String, String, usize);
 fn lines(path: &Path) -> Vec<BTreeMap<String, String>> {
     let text = vcf::text(path);
     let mut lines = text.lines().filter(|line| !line.starts_with("##"));
-    let names: Vec<String> = lines.next().expect("a header").trim_start_matches('#').split('\t').map(String::from).collect();
+    let names: Vec<String> =
+        lines.next().expect("a header").trim_start_matches('#').split('\t').map(String::from).collect();
     lines.map(|line| names.iter().cloned().zip(line.split('\t').map(String::from)).collect()).collect()
 }
 
@@ -95,7 +111,11 @@ fn check(table: &Table, input: &Path, peers: &BTreeMap<Key, Peer>) {
         let (alts, index) = sites.get(&allele).unwrap_or_else(|| panic!("{allele:?} is not an allele of the input"));
         let peer = &peers[&(allele.0, allele.1.clone(), alts.clone(), *index)];
         assert_eq!(int("alt_index"), *index as i64, "{allele:?}");
-        assert_eq!(int("an") + 2 * int("n_partial") - partial_copies(int("n_partial")), peer.n_copies, "AN of {allele:?}");
+        assert_eq!(
+            int("an") + 2 * int("n_partial") - partial_copies(int("n_partial")),
+            peer.n_copies,
+            "AN of {allele:?}"
+        );
         assert_eq!(int("n_missing") + int("n_partial"), peer.n_missing, "missing of {allele:?}");
         let exact = int("ac") as f64 / int("an") as f64;
         if int("an") > 0 {
@@ -150,12 +170,21 @@ fn a_simulated_cohort_equals_plink2() {
         Command::new("plink2")
             .arg("--vcf")
             .arg(&input)
-            .args(["--vcf-half-call", "missing", "--allow-extra-chr", "--threads", "1", "--new-id-max-allele-len", "9999"])
+            .args([
+                "--vcf-half-call",
+                "missing",
+                "--allow-extra-chr",
+                "--threads",
+                "1",
+                "--new-id-max-allele-len",
+                "9999",
+            ])
             .args(["--set-all-var-ids", "@:#:$r:$a", "--freq", "--hardy", "--missing", "variant-only", "--out"])
             .arg(&prefix),
     );
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let peers = peers(&prefix.with_extension("afreq"), &prefix.with_extension("hardy"), &prefix.with_extension("vmiss"));
+    let peers =
+        peers(&prefix.with_extension("afreq"), &prefix.with_extension("hardy"), &prefix.with_extension("vmiss"));
     let table = tables::read(&dataset, "variants", WANTED);
     assert!(table.rows.len() > 100, "{} rows", table.rows.len());
     check(&table, &input, &peers);

@@ -39,8 +39,7 @@ fn python_readers_agree_with_query_on_every_kind_of_value() {
 fn python_readers_agree_with_query_on_real_files() {
     let Some(python) = python() else { return };
     let folder = temp();
-    let names =
-        ["edge/bio2zarr/sample.vcf.gz", "edge/bio2zarr/field_type_combos.vcf.gz", "cohort/hail/sample.vcf.gz"];
+    let names = ["edge/bio2zarr/sample.vcf.gz", "edge/bio2zarr/field_type_combos.vcf.gz", "cohort/hail/sample.vcf.gz"];
     for (at, name) in names.iter().enumerate() {
         let Some(input) = data(name) else { return };
         let dataset = folder.path().join(at.to_string());

@@ -216,7 +216,9 @@ fn close(a: &str, b: &str, relative: f64) -> bool {
 
 #[test]
 fn values_are_compared_by_their_number() {
-    let header = parse("##INFO=<ID=AF,Number=A,Type=Float,Description=\"a, b\">\n##FORMAT=<ID=DP,Number=1,Type=Integer>\n").header;
+    let header =
+        parse("##INFO=<ID=AF,Number=A,Type=Float,Description=\"a, b\">\n##FORMAT=<ID=DP,Number=1,Type=Integer>\n")
+            .header;
     let parse_one = |line: &str| canonical(&parse(line).records[0], &header);
     let a = parse_one("1\t5\t.\tA\tC\t50.0\tPASS\tAF=1e-1;X\tGT:DP\t0/1:007");
     let b = parse_one("1\t5\t.\tA\tC\t50\tPASS\tX;AF=0.1\tGT:DP\t0/1:7");
