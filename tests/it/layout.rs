@@ -127,3 +127,22 @@ fn contig_folders_are_percent_encoded() {
     let table = tables::read(&dataset, "variants", &["contig"]);
     assert!(table.rows.iter().any(|row| row[0] == "chr:B-2"));
 }
+
+/// Every data file is listed with its size and checksum.
+#[test]
+fn the_manifest_has_the_checksums() {
+    use sha2::{Digest, Sha256};
+    let folder = temp();
+    let dataset = folder.path().join("ds");
+    call(&[super::cli::small()], &dataset, &[]);
+    let manifest = manifest(&dataset);
+    let files = manifest["files"].as_array().expect("files");
+    for file in files {
+        let bytes = std::fs::read(dataset.join(file["path"].as_str().expect("a path"))).expect("a listed file");
+        assert_eq!(file["bytes"], bytes.len());
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(file["sha256"], digest);
+    }
+    let names: Vec<&str> = files.iter().map(|file| file["path"].as_str().expect("a path")).collect();
+    assert!(names.is_sorted() && names.contains(&"header.vcf"));
+}

@@ -7,6 +7,7 @@
 mod cli;
 mod common;
 mod conformance;
+mod golden;
 mod inputs;
 mod invariance;
 mod kill;
