@@ -103,7 +103,9 @@ fn round_trip(input: &Path, name: &str) -> Differences {
     let relative = if is_bcf(input) { 1e-5 } else { 0.0 };
     compare_files(&vcf::read(input), &vcf::read(&joined), relative, |what| add("joined", what));
     match bcftools_split(input) {
-        Ok(expected) => compare_files(&expected, &vcf::read(&split), 1e-5, |what| add("split", what)),
+        Ok(expected) => {
+            compare_files(&trimmed(expected), &trimmed(vcf::read(&split)), 1e-5, |what| add("split", what));
+        }
         Err(_) => add("split", "bcftools norm cannot read or write this file; compared with the input alone".into()),
     }
     found
@@ -119,6 +121,12 @@ fn bcftools_split(input: &Path) -> Result<vcf::File, String> {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     Ok(vcf::parse(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// A dataset has minimal alleles; bcftools without a reference leaves them as they are.
+fn trimmed(mut file: vcf::File) -> vcf::File {
+    file.records = file.records.iter().map(Record::trimmed).collect();
+    file
 }
 
 /// Compares records paired by site; each difference is named once a record and field.

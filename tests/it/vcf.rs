@@ -43,6 +43,25 @@ impl Record {
         self.calls.split('\t').filter(|call| !call.is_empty())
     }
 
+    /// The same record with the bases that REF and its one ALT share taken off, from the right and then from the left.
+    pub fn trimmed(&self) -> Record {
+        let is_bases = |allele: &str| !allele.is_empty() && allele.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let mut record = self.clone();
+        let (mut r, mut a) = (self.ref_allele.as_str(), self.alt.as_str());
+        if !is_bases(r) || !is_bases(a) || r.eq_ignore_ascii_case(a) {
+            return record;
+        }
+        while r.len().min(a.len()) > 1 && r[r.len() - 1..].eq_ignore_ascii_case(&a[a.len() - 1..]) {
+            (r, a) = (&r[..r.len() - 1], &a[..a.len() - 1]);
+        }
+        while r.len().min(a.len()) > 1 && r[..1].eq_ignore_ascii_case(&a[..1]) {
+            (r, a) = (&r[1..], &a[1..]);
+            record.pos += 1;
+        }
+        (record.ref_allele, record.alt) = (r.to_string(), a.to_string());
+        record
+    }
+
     /// ALT as a list, empty for `.`.
     pub fn alts(&self) -> Vec<&str> {
         if self.alt == "." { Vec::new() } else { self.alt.split(',').collect() }
