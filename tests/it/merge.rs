@@ -88,16 +88,31 @@ fn published_batches_merged_have_the_calls_of_the_whole() {
     call(&batches, &merged, &[]);
     assert_accounted(&merged);
     let n_absent = absent_samples(&batches);
-    let wanted =
-        ["variant_id", "site_id", "ref", "alt", "ac", "an", "n_hom_ref", "n_het", "n_hom_alt", "n_missing", "site_ref"];
+    let wanted = [
+        "variant_id",
+        "site_id",
+        "ref",
+        "alt",
+        "ac",
+        "an",
+        "n_hom_ref",
+        "n_het",
+        "n_hom_alt",
+        "n_missing",
+        "site_ref",
+        "site_alt",
+    ];
     let (a, b) = (tables::read(&whole, "variants", &wanted), tables::read(&merged, "variants", &wanted));
     assert_eq!(a.rows.len(), b.rows.len());
     for (of_whole, of_merged) in a.rows.iter().zip(&b.rows) {
         let text = |row: &[String], name: &str| row[a.column(name)].clone();
         let int = |row: &[String], name: &str| text(row, name).parse::<i64>().expect("a number");
-        let ref_written = Some(text(of_whole, "site_ref")).filter(|written| written != "null");
-        let ref_written = ref_written.unwrap_or_else(|| text(of_whole, "ref"));
-        let absent = n_absent[&(int(of_whole, "site_id") >> 16 & 0xffff_ffff, ref_written)];
+        let written = |site: &str, own: &str| match text(of_whole, site) {
+            written if written == "null" => text(of_whole, own),
+            written => written,
+        };
+        let pos = int(of_whole, "site_id") >> 16 & 0xffff_ffff;
+        let absent = n_absent[&(pos, written("site_ref", "ref"), written("site_alt", "alt"))];
         for same in ["variant_id", "site_id", "ref", "alt", "ac", "n_het", "n_hom_alt"] {
             assert_eq!(text(of_whole, same), text(of_merged, same), "{same} of {of_whole:?}");
         }
@@ -115,12 +130,15 @@ fn published_batches_merged_have_the_calls_of_the_whole() {
     assert_eq!(names(&whole), names(&merged));
 }
 
-/// `(POS, REF) -> number of samples whose batch does not have the site`. No two sites share both here.
-fn absent_samples(batches: &[PathBuf]) -> BTreeMap<(i64, String), i64> {
-    let mut present: BTreeMap<(i64, String), i64> = BTreeMap::new();
+/// `(POS, REF, one ALT) -> number of samples whose batch does not have the site`. No two sites share an allele here.
+fn absent_samples(batches: &[PathBuf]) -> BTreeMap<(i64, String, String), i64> {
+    let mut present: BTreeMap<(i64, String, String), i64> = BTreeMap::new();
     for file in batches.iter().map(|path| vcf::read(path)) {
         for record in &file.records {
-            *present.entry((record.pos, record.ref_allele.clone())).or_default() += file.header.samples.len() as i64;
+            for alt in record.alts() {
+                let site = (record.pos, record.ref_allele.clone(), alt.to_string());
+                *present.entry(site).or_default() += file.header.samples.len() as i64;
+            }
         }
     }
     present.into_iter().map(|(site, n_present)| (site, 2504 - n_present)).collect()
