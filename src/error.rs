@@ -176,6 +176,13 @@ impl Error {
         self
     }
 
+    /// Changes the line of the place, e.g. from one counted within a shard to one counted within the file.
+    #[must_use]
+    pub fn map_line(mut self, change: impl FnOnce(u64) -> Option<u64>) -> Self {
+        self.0.location.line = self.0.location.line.and_then(change);
+        self
+    }
+
     /// Keeps the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

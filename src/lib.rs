@@ -18,3 +18,7 @@ pub mod decode;
 pub mod error;
 pub mod exec;
 pub mod genome;
+pub mod input;
+pub mod pipeline;
+pub mod plan;
+pub mod store;

@@ -1,12 +1,388 @@
-//! `varbatch call`
+//! `varbatch call`: plan, work and finalize in one process.
 
-use crate::error::Result;
+use crate::commit::folder::STDIN_SPOOL;
+use crate::commit::manifest::{MANIFEST_NAME, Manifest};
+use crate::commit::{DatasetFolder, Start};
+use crate::decode::bgzf::{BgzfReader, block_size};
+use crate::decode::fasta::FastaIndex;
+use crate::decode::lines::LineReader;
+use crate::decode::stream::Pieces;
+use crate::decode::vcf::{UNDEFINED_CONTIG, locus_of_line};
+use crate::error::{Error, Location, Result};
+use crate::exec::local::{LocalRun, Reference};
+use crate::exec::resources;
+use crate::genome::Contig;
+use crate::input::sheet::{self, InputSpec};
+use crate::input::{Cohort, Format, InputFile};
+use crate::pipeline::Progress;
+use crate::plan::region::Regions;
+use crate::plan::{Calls, OnBadRecord, Plan, Settings};
+use crate::store::local::{self, Mapped};
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// Flags of `call`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  varbatch call cohort.vcf.gz -o cohort.ds
+  varbatch call chr*.vcf.gz -f GRCh38.fa -o cohort.ds         # files of the same samples: concatenated
+  varbatch call a.vcf.gz b.bcf c.vcf -o cohort.ds             # files of different samples: merged by allele
+  varbatch call --inputs sheet.tsv -o cohort.ds               # columns path, sample, sex
+  bcftools view -r chr20 in.bcf | varbatch call - -o chr20.ds
+
+An interrupted run is continued by the same command.")]
+pub struct Args {
+    /// VCF or BCF files (plain, BGZF or gzip, recognised by content); - is standard input
+    #[arg(value_name = "INPUT", required_unless_present = "inputs")]
+    input: Vec<PathBuf>,
+    /// Folder to write the dataset into
+    #[arg(short, long, value_name = "DATASET")]
+    output: PathBuf,
+    /// List of inputs: one path a line, or a tab-separated sheet with the columns path, sample, sex
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+    /// Reference: REF is checked against it and alleles are left-aligned
+    #[arg(short = 'f', long, value_name = "FASTA")]
+    reference: Option<PathBuf>,
+    /// Take records whose POS is in these regions only (contig:start-end, 1-based, comma-separated)
+    #[arg(short, long, value_name = "REGIONS", value_delimiter = ',')]
+    regions: Vec<String>,
+    /// Take records whose POS is in the intervals of this BED file only
+    #[arg(short = 'R', long, value_name = "BED")]
+    regions_file: Option<PathBuf>,
+    /// Which calls the genotypes table holds
+    #[arg(long, value_enum, default_value_t = Calls::Carriers)]
+    calls: Calls,
+    /// What to do with a record that breaks the format
+    #[arg(long, value_enum, default_value_t = OnBadRecord::Fail)]
+    on_bad_record: OnBadRecord,
+    /// Wanted size of a shard in bytes of compressed input, e.g. 64M [default: by the size of the inputs]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    shard_size: Option<u64>,
+    /// Number of worker threads [default: all cores that the process may use]
+    #[arg(short = '@', long, value_name = "N")]
+    threads: Option<usize>,
+    /// Memory to stay under, e.g. 8G; fewer workers run when it is small [default: 80 % of what the process may use]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+    /// Replace a dataset (finished or not) of other inputs or settings
+    #[arg(long)]
+    force: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// A number of bytes with an optional K, M, G or T (powers of 1,024).
+pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    let trimmed = text.trim().trim_end_matches(['b', 'B']).trim_end_matches(['i']);
+    let (digits, shift) = match trimmed.chars().last().map(|last| last.to_ascii_uppercase()) {
+        Some('K') => (&trimmed[..trimmed.len() - 1], 10),
+        Some('M') => (&trimmed[..trimmed.len() - 1], 20),
+        Some('G') => (&trimmed[..trimmed.len() - 1], 30),
+        Some('T') => (&trimmed[..trimmed.len() - 1], 40),
+        _ => (trimmed, 0),
+    };
+    let value: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a size such as 64M or 2G"))?;
+    let bytes = value * (1u64 << shift) as f64;
+    if bytes < 1.0 || !bytes.is_finite() {
+        return Err(format!("{text:?} is less than one byte"));
+    }
+    Ok(bytes as u64)
+}
+
+/// Memory that one worker needs beside what its pieces hold, in bytes: buffers of open row groups and of the inflater.
+const WORKER_BYTES: u64 = 96 << 20;
 
 /// Runs it.
-pub fn run(_args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
+    let started = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, stop.clone())
+            .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+    }
+    let specs = input_specs(&args)?;
+    let mut cohort = open_cohort(&args, &specs)?;
+    define_contigs(&mut cohort, false)?;
+    let reference = args.reference.as_deref().map(OpenReference::open).transpose()?;
+    loop {
+        match call(&args, &cohort, reference.as_ref(), &stop) {
+            Err(error) if error.message().starts_with(UNDEFINED_CONTIG) && define_contigs(&mut cohort, true)? => {}
+            Err(error) => return Err(error),
+            Ok((manifest, fresh)) => {
+                if !args.quiet {
+                    summary(&args.output, &manifest, fresh, started);
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Plans and runs; false when the same dataset was published before.
+fn call(
+    args: &Args,
+    cohort: &Cohort,
+    reference: Option<&OpenReference>,
+    stop: &AtomicBool,
+) -> Result<(Manifest, bool)> {
+    let settings = settings(args, cohort, reference)?;
+    let plan = Plan::new(cohort, settings)?;
+    let (folder, start) = DatasetFolder::begin(&args.output, &plan.to_json(), &plan.digest(), args.force)?;
+    if start == Start::Published {
+        let path = args.output.join(MANIFEST_NAME);
+        let bytes = local::read_if_there(&path)?.unwrap_or_default();
+        let manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::internal(format!("cannot read {}: {error}", path.display())))?;
+        return Ok((manifest, false));
+    }
+    let progress = Progress::default();
+    let run = LocalRun {
+        cohort,
+        plan: &plan,
+        folder: &folder,
+        reference: reference.map(|reference| Reference { text: &reference.text, index: &reference.index }),
+        threads: workers(args),
+        stop,
+        progress: &progress,
+    };
+    let total: u64 = plan.inputs.iter().map(|input| input.bytes).sum();
+    let manifest = super::progress::watch(&progress, total, !args.quiet, || run.run())?;
+    Ok((manifest, true))
+}
+
+fn workers(args: &Args) -> usize {
+    let threads = args.threads.unwrap_or_else(resources::cores).max(1);
+    let memory = args.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4);
+    threads.min((memory / WORKER_BYTES).max(1) as usize)
+}
+
+fn settings(args: &Args, cohort: &Cohort, reference: Option<&OpenReference>) -> Result<Settings> {
+    let mut regions = Regions::parse(args.regions.iter().map(String::as_str), &cohort.contigs)?;
+    if let Some(path) = &args.regions_file {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
+        let bed = Regions::parse_bed(&text, &cohort.contigs)
+            .map_err(|error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() }))?;
+        regions = regions.union(bed);
+    }
+    Ok(Settings {
+        calls: args.calls,
+        on_bad_record: args.on_bad_record,
+        shard_bytes: args.shard_size,
+        reference: reference.map(|reference| reference.fingerprint.clone()),
+        regions,
+    })
+}
+
+fn input_specs(args: &Args) -> Result<Vec<InputSpec>> {
+    let mut specs: Vec<InputSpec> = args
+        .input
+        .iter()
+        .map(|path| InputSpec { path: path.to_string_lossy().into_owned(), samples: Vec::new() })
+        .collect();
+    if let Some(path) = &args.inputs {
+        specs.extend(sheet::read(path)?);
+    }
+    for (index, spec) in specs.iter().enumerate() {
+        if specs[..index].iter().any(|other| other.path == spec.path) {
+            return Err(Error::usage(format!("the input {} is named twice", spec.path)));
+        }
+    }
+    Ok(specs)
+}
+
+fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
+    let mut files = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let path = Path::new(&spec.path);
+        let file = if local::is_stream(path) {
+            let spool =
+                args.output.join(if index == 0 { STDIN_SPOOL.into() } else { format!("{STDIN_SPOOL}-{index}") });
+            let source: Box<dyn Read> = if spec.path == "-" {
+                Box::new(std::io::stdin().lock())
+            } else {
+                Box::new(std::fs::File::open(path).map_err(|error| Error::reading(path, error))?)
+            };
+            local::spool(source, &spec.path, &spool)?;
+            let name = if spec.path == "-" { "standard input" } else { &spec.path };
+            InputFile::open(&spool, name)
+        } else {
+            InputFile::open(path, &spec.path)
+        };
+        files.push(file?);
+    }
+    Cohort::new(files, specs)
+}
+
+/// Adds contigs that the records use but no header defines, in order of appearance. Without `all`, only files whose
+/// header defines none are read for it. True when one was added.
+fn define_contigs(cohort: &mut Cohort, all: bool) -> Result<bool> {
+    let before = cohort.contigs.len();
+    for index in 0..cohort.files.len() {
+        let file = &cohort.files[index];
+        if file.format.is_bcf() || !(all || file.header.contigs.is_empty()) {
+            continue;
+        }
+        for name in contig_names(file)? {
+            cohort.contigs.add(Contig { name, length: None });
+        }
+    }
+    for contig in cohort.contigs.iter().skip(before) {
+        cohort.header.warnings.push(format!("the header does not define the contig {}", contig.name));
+    }
+    Ok(cohort.contigs.len() > before)
+}
+
+/// Contigs of the records of a text file in order of appearance: one pass over it.
+fn contig_names(file: &InputFile) -> Result<Vec<String>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    let mut note = |line: &[u8]| {
+        if let Ok((chrom, _)) = locus_of_line(line)
+            && names.last().is_none_or(|last| last != chrom)
+            && !names.iter().any(|known| known == chrom)
+        {
+            names.push(chrom.to_vec());
+        }
+    };
+    let bytes = file.mapped.bytes();
+    match file.format {
+        Format::Vcf => each_line(LineReader::of_text(&bytes[file.data_start as usize..]), &mut note)?,
+        Format::VcfBgzf => each_line(LineReader::of_blocks(bytes, file.data_start)?, &mut note)?,
+        _ => Pieces::each_line(file.stream()?, &mut note)?,
+    }
+    Ok(names.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned()).collect())
+}
+
+fn each_line(mut lines: LineReader, note: &mut impl FnMut(&[u8])) -> Result<()> {
+    while let Some(line) = lines.next_line()? {
+        note(line);
+    }
     Ok(())
+}
+
+/// The reference in memory or mapped, with its index.
+struct OpenReference {
+    text: ReferenceText,
+    index: FastaIndex,
+    fingerprint: String,
+}
+
+enum ReferenceText {
+    Mapped(Mapped),
+    Inflated(Vec<u8>),
+}
+
+impl std::ops::Deref for ReferenceText {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            ReferenceText::Mapped(mapped) => mapped.bytes(),
+            ReferenceText::Inflated(text) => text,
+        }
+    }
+}
+
+impl OpenReference {
+    fn open(path: &Path) -> Result<OpenReference> {
+        let place = |error: Error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() });
+        let mapped = Mapped::open(path)?;
+        let fingerprint = mapped.fingerprint();
+        let (text, fai) = if mapped.bytes().starts_with(&[0x1f, 0x8b]) {
+            (ReferenceText::Inflated(inflate(mapped.bytes()).map_err(place)?), None)
+        } else {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".fai");
+            (ReferenceText::Mapped(mapped), local::read_if_there(Path::new(&name))?)
+        };
+        let index = match fai {
+            Some(fai) => FastaIndex::from_fai(&String::from_utf8_lossy(&fai)),
+            None => FastaIndex::build(&text),
+        };
+        Ok(OpenReference { index: index.map_err(place)?, text, fingerprint })
+    }
+}
+
+fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = if block_size(bytes, 0).is_some() {
+        BgzfReader::new(bytes, 0).read_to_end(&mut text)
+    } else {
+        flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text)
+    };
+    read.map_err(crate::decode::bgzf::stream_error)?;
+    Ok(text)
+}
+
+/// The closing lines.
+fn summary(output: &Path, manifest: &Manifest, fresh: bool, started: Instant) {
+    for warning in &manifest.warnings {
+        eprintln!("warning: {} ({} time{})", warning.message, warning.count, if warning.count == 1 { "" } else { "s" });
+    }
+    let a = &manifest.accounting;
+    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    if !fresh {
+        eprintln!("{} is complete already; nothing to do", output.display());
+        return;
+    }
+    let (cpu_s, peak_bytes) = resources::used();
+    eprintln!(
+        "{}: {} samples, {} variants, {} calls; {} records read, {} rejected",
+        output.display(),
+        grouped(manifest.n_samples),
+        grouped(a.variant_rows),
+        grouped(a.genotype_rows),
+        grouped(a.records_read),
+        grouped(a.records_rejected),
+    );
+    if a.alleles_normalised > 0 || a.alleles_merged > 0 {
+        eprintln!(
+            "{} alleles normalised, {} kept at the shift bound, {} merged",
+            grouped(a.alleles_normalised),
+            grouped(a.shift_capped),
+            grouped(a.alleles_merged)
+        );
+    }
+    eprintln!(
+        "wall {:.2} s, CPU {cpu_s:.2} s, peak memory {} MB, output {:.1} MB in {} files",
+        started.elapsed().as_secs_f64(),
+        peak_bytes >> 20,
+        bytes as f64 / 1e6,
+        manifest.files.len()
+    );
+    if std::io::stderr().is_terminal() && a.records_rejected > 0 {
+        eprintln!("the rejected records are listed in {}", output.join(MANIFEST_NAME).display());
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_numbers() {
+        assert_eq!(parse_size("64M"), Ok(64 << 20));
+        assert_eq!(parse_size("1.5GiB"), Ok(3 << 29));
+        assert_eq!(parse_size("123"), Ok(123));
+        assert!(parse_size("x").is_err() && parse_size("0").is_err());
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(12), "12");
+    }
 }

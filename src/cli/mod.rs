@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod export;
+mod progress;
 pub mod query;
 pub mod simulate;
 pub mod verify;

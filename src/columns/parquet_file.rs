@@ -100,14 +100,9 @@ impl<W: Write + Send> ParquetFile<W> {
     pub fn finish(mut self, path: &Path) -> Result<(Written, W)> {
         self.writer.finish().map_err(|error| parquet_error(path, error))?;
         let hashing = self.writer.into_inner().map_err(|error| parquet_error(path, error))?;
-        let sha256 = hex(&hashing.digest.finalize());
+        let sha256 = crate::store::hex(&hashing.digest.finalize());
         Ok((Written { rows: self.rows, bytes: hashing.n_bytes, sha256 }, hashing.inner))
     }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An error of the Parquet writer; the I/O error inside decides the class.

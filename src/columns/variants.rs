@@ -141,6 +141,11 @@ impl VariantsBuilder {
         self.n_rows
     }
 
+    /// INFO entries of the last row that the header does not define, as written.
+    pub fn undefined(&self) -> &[u8] {
+        &self.undefined
+    }
+
     /// Adds a row. After a problem the batch is void.
     pub fn push(&mut self, row: &VariantRow) -> Result<(), InfoProblem> {
         self.push_info(row.info, row.allele)?;

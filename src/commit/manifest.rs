@@ -63,7 +63,7 @@ pub struct ManifestContig {
 
 /// Where every input record went. Identities (checked by finalize and verify):
 /// `records_read = records_written + records_rejected` and `alleles_read = variant_rows + alleles_merged`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Accounting {
     /// Records read from the inputs (inside the regions asked for).
     pub records_read: u64,
@@ -87,6 +87,23 @@ pub struct Accounting {
     pub alleles_normalised: u64,
     /// The rejected records.
     pub rejections: Vec<Rejection>,
+}
+
+impl Accounting {
+    /// Adds the counts of another shard.
+    pub fn add(&mut self, other: &Accounting) {
+        self.records_read += other.records_read;
+        self.records_written += other.records_written;
+        self.records_rejected += other.records_rejected;
+        self.alleles_read += other.alleles_read;
+        self.alleles_merged += other.alleles_merged;
+        self.variant_rows += other.variant_rows;
+        self.genotype_rows += other.genotype_rows;
+        self.ref_block_rows += other.ref_block_rows;
+        self.shift_capped += other.shift_capped;
+        self.alleles_normalised += other.alleles_normalised;
+        self.rejections.extend(other.rejections.iter().cloned());
+    }
 }
 
 /// One record that was set aside.

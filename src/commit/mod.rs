@@ -1,2 +1,7 @@
-//! What "finished" means: staged files, commit records, the manifest.
+//! What "finished" means: staged files, one commit record per shard, the manifest last.
+
+pub mod folder;
 pub mod manifest;
+pub mod publish;
+
+pub use folder::{CommitRecord, DatasetFolder, Start};

@@ -87,6 +87,21 @@ impl Inflater {
     }
 }
 
+/// An error out of an inflating reader.
+pub fn stream_error(error: std::io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(inner) => {
+            let copy = Error::new(inner.class(), inner.message());
+            match inner.hint_text() {
+                Some(hint) => copy.hint(hint.to_string()),
+                None => copy,
+            }
+        }
+        None => Error::bad_data(format!("the compressed stream is damaged or cut off ({error})"))
+            .hint("compare its checksum with the source, or copy it again"),
+    }
+}
+
 /// Reads blocks from `at` on as one stream of bytes.
 pub struct BgzfReader<'a> {
     bytes: &'a [u8],

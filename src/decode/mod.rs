@@ -7,5 +7,7 @@ pub mod bgzf;
 pub mod fasta;
 pub mod header;
 pub mod lines;
+pub mod probe;
 pub mod samples;
+pub mod stream;
 pub mod vcf;

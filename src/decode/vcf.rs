@@ -141,6 +141,15 @@ pub fn locus_of_line(line: &[u8]) -> Result<(&[u8], i32)> {
     Ok((&line[..end], parse_pos(&rest[..pos_end])?))
 }
 
+/// The error of a record on a contig that no header defines. `call` plans again with all contigs looked up.
+pub fn undefined_contig(name: &[u8]) -> Error {
+    Error::bad_data(format!("{UNDEFINED_CONTIG}{}", String::from_utf8_lossy(name)))
+        .hint("add ##contig lines to the header, e.g. with `bcftools reheader --fai`")
+}
+
+/// Start of the message of [`undefined_contig`].
+pub const UNDEFINED_CONTIG: &str = "the header does not define the contig ";
+
 /// Entries of an INFO field as written: key, and the value behind `=` where there is one. Empty for `.`.
 pub fn info_entries(info: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     let info = if info == b"." { &[][..] } else { info };

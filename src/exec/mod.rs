@@ -9,3 +9,6 @@ pub fn end_process_on_panic() {
         std::process::exit(i32::from(crate::error::Class::Internal.exit_code()));
     }));
 }
+
+pub mod local;
+pub mod resources;

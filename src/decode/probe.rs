@@ -1,0 +1,125 @@
+//! Finds the first record at or behind a byte of a text or BGZF file, without reading what is before it.
+
+use super::bgzf::{Inflater, find_block};
+use super::vcf::locus_of_line;
+use crate::error::Result;
+use memchr::memchr;
+
+/// A record found by a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Where it starts: byte offset (text) or virtual offset (BGZF). Offsets of one file compare as their records do.
+    pub offset: u64,
+    /// CHROM.
+    pub chrom: Vec<u8>,
+    /// POS.
+    pub vcf_pos: i32,
+}
+
+/// First record that starts at or behind byte `from` of plain text; `data_start` is where the records begin.
+pub fn probe_text(bytes: &[u8], from: usize, data_start: usize) -> Result<Option<Probed>> {
+    let mut at = from.max(data_start);
+    if at > data_start {
+        // the line that `from` is in belongs to what is before
+        match memchr(b'\n', &bytes[at - 1..]) {
+            Some(offset) => at = at - 1 + offset + 1,
+            None => return Ok(None),
+        }
+    }
+    while at < bytes.len() {
+        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
+        let line = bytes[at..end].trim_ascii_end();
+        if !line.is_empty() {
+            let (chrom, vcf_pos) = locus_of_line(line)?;
+            return Ok(Some(Probed { offset: at as u64, chrom: chrom.to_vec(), vcf_pos }));
+        }
+        at = end + 1;
+    }
+    Ok(None)
+}
+
+/// First record whose line starts in the first block at or behind byte `from`, or later. At `from <= ` the block of
+/// `data_start` (a virtual offset) this is the first record of the file.
+pub fn probe_bgzf(bytes: &[u8], from: usize, data_start: u64) -> Result<Option<Probed>> {
+    let first_block = (data_start >> 16) as usize;
+    let is_first = from <= first_block;
+    let start = if is_first { Some(first_block) } else { find_block(bytes, from) };
+    let Some(mut next) = start.filter(|&start| start < bytes.len()) else { return Ok(None) };
+    let mut inflater = Inflater::default();
+    let mut text = Vec::new();
+    let mut blocks: Vec<(usize, usize)> = Vec::new(); // (offset of the block, start of its text)
+    let mut line_start = is_first.then_some((data_start & 0xffff) as usize);
+    let mut searched = 0;
+    loop {
+        let at_end = next >= bytes.len();
+        if !at_end {
+            blocks.push((next, text.len()));
+            next = inflater.append_block(bytes, next, &mut text)?;
+        }
+        loop {
+            let Some(start) = line_start else {
+                match memchr(b'\n', &text[searched..]) {
+                    Some(offset) => line_start = Some(searched + offset + 1),
+                    None => {
+                        searched = text.len();
+                        break;
+                    }
+                }
+                continue;
+            };
+            // CHROM and POS are enough: two tabs, or the end of the file
+            let rest = text.get(start..).unwrap_or_default();
+            let end = memchr(b'\n', rest);
+            let known = end.is_some() || at_end || rest.iter().filter(|&&byte| byte == b'\t').take(2).count() == 2;
+            if !known {
+                break;
+            }
+            let line = rest[..end.unwrap_or(rest.len())].trim_ascii_end();
+            if line.is_empty() {
+                match end {
+                    Some(end) => line_start = Some(start + end + 1),
+                    None => return Ok(None),
+                }
+                continue;
+            }
+            let (chrom, vcf_pos) = locus_of_line(line)?;
+            let (block, block_start) =
+                blocks.iter().rev().find(|(_, block_start)| *block_start <= start).copied().unwrap_or_default();
+            let offset = ((block as u64) << 16) | (start - block_start) as u64;
+            return Ok(Some(Probed { offset, chrom: chrom.to_vec(), vcf_pos }));
+        }
+        if at_end {
+            return Ok(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::lines::LineReader;
+    use std::io::Write;
+
+    #[test]
+    fn every_probe_finds_a_line_start() {
+        let text: String =
+            (1..3000).map(|i| format!("chr1\t{i}\t.\tA\tC\t.\t.\t.\t{}\n", "x".repeat(i % 301))).collect();
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        writer.write_all(text.as_bytes()).expect("memory");
+        let packed = writer.finish().expect("memory");
+        let mut found = 0;
+        for from in (0..packed.len()).step_by(97) {
+            let Some(probed) = probe_bgzf(&packed, from, 0).expect("no error") else { continue };
+            let mut reader = LineReader::of_blocks(&packed, probed.offset).expect("opens");
+            let line = reader.next_line().expect("no error").expect("a line");
+            assert!(line.starts_with(format!("chr1\t{}\t", probed.vcf_pos).as_bytes()));
+            found += 1;
+        }
+        assert!(found > 10);
+        for from in (0..text.len()).step_by(991) {
+            let Some(probed) = probe_text(text.as_bytes(), from, 0).expect("no error") else { continue };
+            assert!(probed.offset >= from as u64);
+            assert!(text[probed.offset as usize..].starts_with(&format!("chr1\t{}\t", probed.vcf_pos)));
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Cuts one stream of records into pieces that can be worked on in parallel, each with its halo.
+//!
+//! The pieces are a function of the bytes and of the wanted size alone.
+
+use super::bcf::{Dictionary, locus_of_record, record_len};
+use super::vcf::{locus_of_line, undefined_contig};
+use crate::alleles::MAX_SHIFT_BP;
+use crate::error::{Error, Result};
+use crate::genome::{Contigs, Locus};
+use memchr::memchr;
+use std::io::Read;
+
+/// How much is read at a time.
+const READ_BYTES: usize = 1 << 18;
+
+/// Records of a stream, and the range of positions that they own.
+#[derive(Debug)]
+pub struct Piece {
+    /// Whole records: lines, or BCF records.
+    pub bytes: Vec<u8>,
+    /// First position that the piece owns; `None`: from the start.
+    pub own_start: Option<Locus>,
+    /// First position behind it; `None`: to the end.
+    pub own_end: Option<Locus>,
+    /// Position of the first record.
+    pub first: Option<Locus>,
+    /// Records of the stream before the first one of the piece.
+    pub records_before: u64,
+}
+
+/// Reads pieces.
+pub struct Pieces<'a> {
+    stream: Box<dyn Read + Send + 'a>,
+    dictionary: Option<&'a Dictionary>,
+    contigs: &'a Contigs,
+    piece_bytes: usize,
+    right_halo_bp: i32,
+    buffer: Vec<u8>,
+    /// Starts of the records framed so far, with their positions.
+    records: Vec<(usize, Locus)>,
+    /// End of the last framed record.
+    framed: usize,
+    own_start: Option<Locus>,
+    records_before: u64,
+    at_end: bool,
+    done: bool,
+}
+
+impl<'a> Pieces<'a> {
+    /// Of a stream behind its header. `piece_bytes`: wanted size; `right_halo_bp`: see `Plan::right_halo_bp`.
+    pub fn new(
+        stream: Box<dyn Read + Send + 'a>,
+        dictionary: Option<&'a Dictionary>,
+        contigs: &'a Contigs,
+        piece_bytes: u64,
+        right_halo_bp: i32,
+    ) -> Self {
+        Pieces {
+            stream,
+            dictionary,
+            contigs,
+            piece_bytes: usize::try_from(piece_bytes).unwrap_or(usize::MAX).max(1),
+            right_halo_bp,
+            buffer: Vec::new(),
+            records: Vec::new(),
+            framed: 0,
+            own_start: None,
+            records_before: 0,
+            at_end: false,
+            done: false,
+        }
+    }
+
+    /// Calls `note` with every line of a stream of text.
+    pub fn each_line(stream: Box<dyn Read + Send + 'a>, note: &mut impl FnMut(&[u8])) -> Result<()> {
+        use std::io::BufRead;
+        let mut reader = std::io::BufReader::with_capacity(READ_BYTES, stream);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if reader.read_until(b'\n', &mut line).map_err(super::bgzf::stream_error)? == 0 {
+                return Ok(());
+            }
+            note(line.trim_ascii_end());
+        }
+    }
+
+    /// The next piece; `None` behind the last one.
+    pub fn next_piece(&mut self) -> Result<Option<Piece>> {
+        if self.done {
+            return Ok(None);
+        }
+        let mut cut: Option<usize> = None;
+        let mut examined = 0;
+        loop {
+            while examined < self.records.len() {
+                let (start, locus) = self.records[examined];
+                match cut {
+                    None if start >= self.piece_bytes && self.can_cut(locus) => cut = Some(examined),
+                    Some(at) if self.is_behind_halo(self.records[at].1, locus) => {
+                        return Ok(Some(self.take(at, examined)));
+                    }
+                    _ => {}
+                }
+                examined += 1;
+            }
+            if !self.frame_more()? {
+                break;
+            }
+        }
+        self.done = true;
+        if let Some(at) = cut {
+            self.done = false;
+            let n_records = self.records.len();
+            let piece = self.take(at, n_records);
+            return Ok(Some(piece));
+        }
+        let piece = Piece {
+            bytes: std::mem::take(&mut self.buffer),
+            own_start: self.own_start,
+            own_end: None,
+            first: self.records.first().map(|record| record.1),
+            records_before: self.records_before,
+        };
+        Ok(Some(piece))
+    }
+
+    /// A cut needs a position of its own, behind the start of this piece.
+    fn can_cut(&self, locus: Locus) -> bool {
+        let first = self.own_start.or(self.records.first().map(|record| record.1));
+        first.is_none_or(|first| first != locus)
+    }
+
+    fn is_behind_halo(&self, cut: Locus, locus: Locus) -> bool {
+        locus.contig != cut.contig || locus.vcf_pos > cut.vcf_pos.saturating_add(self.right_halo_bp)
+    }
+
+    /// Takes the records before `end`; the next piece owns from record `cut` on and begins with its halo.
+    fn take(&mut self, cut: usize, end: usize) -> Piece {
+        let end_byte = self.records.get(end).map_or(self.framed, |record| record.0);
+        let locus = self.records[cut].1;
+        let in_halo = |record: &(usize, Locus)| {
+            record.1.contig == locus.contig && record.1.vcf_pos >= locus.vcf_pos - MAX_SHIFT_BP
+        };
+        let keep = self.records[..cut].iter().rposition(|record| !in_halo(record)).map_or(0, |at| at + 1);
+        let piece = Piece {
+            bytes: self.buffer[..end_byte].to_vec(),
+            own_start: self.own_start,
+            own_end: Some(locus),
+            first: self.records.first().map(|record| record.1),
+            records_before: self.records_before,
+        };
+        let keep_byte = self.records[keep].0;
+        self.buffer.drain(..keep_byte);
+        self.records.drain(..keep);
+        self.records.iter_mut().for_each(|record| record.0 -= keep_byte);
+        self.framed -= keep_byte;
+        self.records_before += keep as u64;
+        self.own_start = Some(locus);
+        piece
+    }
+
+    /// Reads on and frames what is complete; false at the end of the stream.
+    fn frame_more(&mut self) -> Result<bool> {
+        if self.at_end {
+            return Ok(false);
+        }
+        let before = self.buffer.len();
+        let read = (&mut self.stream).take(READ_BYTES as u64).read_to_end(&mut self.buffer);
+        read.map_err(super::bgzf::stream_error)?;
+        self.at_end = self.buffer.len() == before;
+        match self.dictionary {
+            Some(dictionary) => self.frame_bcf(dictionary)?,
+            None => self.frame_lines()?,
+        }
+        Ok(!self.at_end || self.buffer.len() > before)
+    }
+
+    fn frame_lines(&mut self) -> Result<()> {
+        let mut search = self.framed;
+        loop {
+            let end = match memchr(b'\n', &self.buffer[search..]) {
+                Some(offset) => search + offset + 1,
+                None if self.at_end && self.framed < self.buffer.len() => self.buffer.len(),
+                None => return Ok(()),
+            };
+            let line = self.buffer[self.framed..end].trim_ascii_end();
+            if !line.is_empty() {
+                let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| self.at_record(error))?;
+                let contig = self.contigs.index_of(chrom).ok_or_else(|| undefined_contig(chrom))?;
+                self.records.push((self.framed, Locus { contig, vcf_pos }));
+            }
+            self.framed = end;
+            search = end;
+        }
+    }
+
+    fn frame_bcf(&mut self, dictionary: &Dictionary) -> Result<()> {
+        while let Some(len) = record_len(&self.buffer[self.framed..]) {
+            let record = &self.buffer[self.framed..self.framed + len];
+            let (contig, vcf_pos) = locus_of_record(record).map_err(|error| self.at_record(error))?;
+            let name = dictionary.contig(contig).map_err(|error| self.at_record(error))?;
+            let contig = self.contigs.index_of(name.as_bytes()).ok_or_else(|| undefined_contig(name.as_bytes()))?;
+            self.records.push((self.framed, Locus { contig, vcf_pos }));
+            self.framed += len;
+        }
+        if self.at_end && self.framed < self.buffer.len() {
+            return Err(Error::bad_data("the BCF ends inside a record").hint("the file is cut off: copy it again"));
+        }
+        Ok(())
+    }
+
+    fn at_record(&self, error: Error) -> Error {
+        error.at(crate::error::Location {
+            line: Some(self.records_before + self.records.len() as u64 + 1),
+            ..Default::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::Contig;
+
+    #[test]
+    fn pieces_own_every_record_once_and_carry_their_halo() {
+        let contigs = Contigs::from_list(["a", "b"].map(|name| Contig { name: name.into(), length: None }));
+        let mut text = String::new();
+        for contig in ["a", "b"] {
+            for i in 0..500 {
+                text.push_str(&format!("{contig}\t{}\tx\n", 1 + i / 2 * 90));
+            }
+        }
+        for (size, halo) in [(1, 0), (100, 1000), (3000, 0), (1 << 20, 1000)] {
+            let stream: Box<dyn Read + Send> = Box::new(text.as_bytes());
+            let mut pieces = Pieces::new(stream, None, &contigs, size, halo);
+            let (mut owned, mut last_end) = (0, None);
+            while let Some(piece) = pieces.next_piece().expect("no error") {
+                assert_eq!(piece.own_start, last_end);
+                last_end = piece.own_end;
+                for line in piece.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                    let (chrom, vcf_pos) = locus_of_line(line).expect("a record");
+                    let locus = Locus { contig: contigs.index_of(chrom).expect("known"), vcf_pos };
+                    let inside = piece.own_start.is_none_or(|start| locus >= start)
+                        && piece.own_end.is_none_or(|end| locus < end);
+                    owned += u32::from(inside);
+                }
+            }
+            assert_eq!((owned, last_end), (1000, None), "size {size} halo {halo}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! All shards of a plan in one process, on all cores.
+//!
+//! Workers take shards in plan order. A shard of a file that can be read from the middle is worked on by whoever takes
+//! it; a stream is inflated and cut by one worker at a time, while the others work on the pieces cut before. There is no
+//! queue: a worker holds one shard or piece, so memory is bounded by the number of workers.
+
+use crate::call::sample_counts::SampleCounts;
+use crate::columns::schema::TableSchemas;
+use crate::commit::DatasetFolder;
+use crate::commit::manifest::Manifest;
+use crate::commit::publish::{Publication, add_counts, add_up};
+use crate::decode::bcf;
+use crate::decode::fasta::FastaIndex;
+use crate::decode::lines::LineReader;
+use crate::decode::stream::{Piece, Pieces};
+use crate::error::{Error, Result};
+use crate::input::{Cohort, Format, InputFile};
+use crate::pipeline::{Context, Progress, Task, run_shard};
+use crate::plan::{Plan, Shard, ShardSource};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Reference bases for left-alignment.
+pub struct Reference<'a> {
+    /// FASTA text.
+    pub text: &'a [u8],
+    /// Its index.
+    pub index: &'a FastaIndex,
+}
+
+/// One run of a plan.
+pub struct LocalRun<'a> {
+    /// Opened inputs.
+    pub cohort: &'a Cohort,
+    /// What to do.
+    pub plan: &'a Plan,
+    /// Where to.
+    pub folder: &'a DatasetFolder,
+    /// For left-alignment.
+    pub reference: Option<Reference<'a>>,
+    /// Number of workers.
+    pub threads: usize,
+    /// Set to end early.
+    pub stop: &'a AtomicBool,
+    /// How far it is.
+    pub progress: &'a Progress,
+}
+
+/// A stream that is being cut; `pieces` is `None` until its first piece is asked for and after its last.
+struct OpenStream<'a> {
+    shard: &'a Shard,
+    pieces: Option<Pieces<'a>>,
+    next_number: u64,
+    ended: bool,
+}
+
+/// One unit of work as a worker takes it.
+enum Work<'a> {
+    Range(&'a Shard),
+    Piece { number: u64, input: usize, piece: Piece },
+}
+
+impl LocalRun<'_> {
+    /// Does all shards that are not committed, then publishes.
+    pub fn run(&self) -> Result<Manifest> {
+        let schemas = TableSchemas::new(&self.cohort.header, !self.cohort.samples.is_empty());
+        if crate::plan::needs_merge(self.cohort) {
+            return self.run_merge(&schemas);
+        }
+        let shards: Vec<&Shard> = self.plan.shards.iter().collect();
+        self.do_shards(&schemas, "", "", &shards, 0..self.cohort.samples.len())?;
+        let commits = self.folder.committed("")?;
+        let (accounting, warnings) = add_up(commits.values());
+        let mut counts = SampleCounts::new(self.cohort.samples.len());
+        for commit in commits.values() {
+            add_counts(self.folder, "", commit, &mut counts)?;
+        }
+        self.publish(&schemas, commits, accounting, warnings, counts)
+    }
+
+    fn run_merge(&self, _schemas: &TableSchemas) -> Result<Manifest> {
+        Err(Error::internal("merging is not wired yet"))
+    }
+
+    fn publish(
+        &self,
+        schemas: &TableSchemas,
+        commits: BTreeMap<u64, crate::commit::CommitRecord>,
+        accounting: crate::commit::manifest::Accounting,
+        mut warnings: BTreeMap<String, u64>,
+        counts: SampleCounts,
+    ) -> Result<Manifest> {
+        for warning in &self.cohort.header.warnings {
+            *warnings.entry(warning.clone()).or_default() += 1;
+        }
+        let names: Vec<String> = self.cohort.samples.iter().map(|sample| sample.sample.clone()).collect();
+        let header = self.cohort.header.to_text(&self.cohort.contigs, &names);
+        let publication = Publication {
+            folder: self.folder,
+            plan: self.plan,
+            schemas,
+            header,
+            commits,
+            accounting,
+            warnings,
+            counts,
+        };
+        publication.publish()
+    }
+
+    /// Does the given shards into commit stage `stage`, files below `target`. `samples`: those of their inputs.
+    fn do_shards(
+        &self,
+        schemas: &TableSchemas,
+        stage: &str,
+        target: &str,
+        shards: &[&Shard],
+        samples: std::ops::Range<usize>,
+    ) -> Result<()> {
+        let done: HashSet<u64> = self.folder.committed(stage)?.into_keys().collect();
+        let names: Vec<String> = self.cohort.samples[samples].iter().map(|sample| sample.sample.clone()).collect();
+        let context = Context {
+            contigs: &self.cohort.contigs,
+            schemas,
+            filters: self.cohort.header.filters.iter().map(|name| name.clone().into_bytes()).collect(),
+            n_samples: names.len(),
+            sample_names: &names,
+            calls: self.plan.settings.calls,
+            on_bad_record: self.plan.settings.on_bad_record,
+            regions: &self.plan.settings.regions,
+            reference: self.reference.as_ref().map(|reference| (reference.text, reference.index)),
+            stop: self.stop,
+            progress: self.progress,
+        };
+        let queue = Queue::new(self, shards, &done);
+        let first_error: Mutex<Option<Error>> = Mutex::new(None);
+        let work = || {
+            let result = self.work(&queue, &context, stage, target);
+            if let Err(error) = result {
+                self.stop.store(true, Ordering::Relaxed);
+                let mut first = first_error.lock().expect("no worker panics with the lock");
+                // an interrupted neighbour is a consequence, not the cause
+                let replace = first.as_ref().is_none_or(|first| first.class() == crate::error::Class::Temporary);
+                if replace {
+                    *first = Some(error);
+                }
+            }
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|error| Error::internal(format!("cannot start {} threads: {error}", self.threads)))?;
+        pool.scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|_| work());
+            }
+        });
+        match first_error.into_inner().expect("no worker panics with the lock") {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn work(&self, queue: &Queue, context: &Context, stage: &str, target: &str) -> Result<()> {
+        let staging = self.folder.staging();
+        while let Some(work) = queue.next()? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(crate::pipeline::interrupted());
+            }
+            let (number, last, outcome) = match work {
+                Work::Range(shard) => {
+                    let file = &self.cohort.files[shard.input];
+                    let outcome = run_shard(context, range_task(shard, file)?, &staging)
+                        .map_err(|error| with_line(error, shard, file))?;
+                    if !file.mapped.unchanged() {
+                        return Err(Error::bad_data(format!("{} was changed while it was read", file.name))
+                            .hint("run the same command again when nothing writes it any more"));
+                    }
+                    (shard.number, false, outcome)
+                }
+                Work::Piece { number, input, piece } => {
+                    let file = &self.cohort.files[input];
+                    let last = piece.own_end.is_none();
+                    (number, last, run_piece(context, number, file, &piece, &staging)?)
+                }
+            };
+            self.folder.commit(stage, target, number, last, outcome)?;
+            self.progress.shards.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// What is left to do.
+struct Queue<'a> {
+    cohort: &'a Cohort,
+    ranges: Vec<&'a Shard>,
+    next_range: AtomicUsize,
+    streams: Vec<Mutex<OpenStream<'a>>>,
+    done: &'a HashSet<u64>,
+    right_halo_bp: i32,
+    progress: &'a Progress,
+}
+
+impl<'a> Queue<'a> {
+    fn new(run: &LocalRun<'a>, shards: &[&'a Shard], done: &'a HashSet<u64>) -> Self {
+        let is_range = |shard: &&&Shard| matches!(shard.source, ShardSource::Range { .. });
+        let (ranges, streams): (Vec<&'a Shard>, Vec<&'a Shard>) = shards.iter().partition(is_range);
+        let streams = streams
+            .into_iter()
+            .map(|shard| Mutex::new(OpenStream { shard, pieces: None, next_number: shard.number, ended: false }));
+        Queue {
+            cohort: run.cohort,
+            ranges: ranges.into_iter().filter(|shard| !done.contains(&shard.number)).collect(),
+            next_range: AtomicUsize::new(0),
+            streams: streams.collect(),
+            done,
+            right_halo_bp: run.plan.right_halo_bp(),
+            progress: run.progress,
+        }
+    }
+
+    fn next(&self) -> Result<Option<Work<'a>>> {
+        let at = self.next_range.fetch_add(1, Ordering::Relaxed);
+        if let Some(shard) = self.ranges.get(at) {
+            return Ok(Some(Work::Range(shard)));
+        }
+        // a stream that nobody cuts now, else wait for one
+        for wait in [false, true] {
+            for stream in &self.streams {
+                let locked = if wait { stream.lock().ok() } else { stream.try_lock().ok() };
+                let Some(mut stream) = locked else { continue };
+                if let Some(work) = self.next_of(&mut stream)? {
+                    return Ok(Some(work));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_of(&self, stream: &mut OpenStream<'a>) -> Result<Option<Work<'a>>> {
+        if stream.ended {
+            return Ok(None);
+        }
+        let file = &self.cohort.files[stream.shard.input];
+        let ShardSource::Stream { piece_bytes } = stream.shard.source else { return Ok(None) };
+        if stream.pieces.is_none() {
+            let opened = file.stream()?;
+            let pieces =
+                Pieces::new(opened, file.dictionary.as_ref(), &self.cohort.contigs, piece_bytes, self.right_halo_bp);
+            stream.pieces = Some(pieces);
+        }
+        let pieces = stream.pieces.as_mut().expect("just opened");
+        loop {
+            let place = |error: Error| {
+                let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
+                error.map_line(|line| Some(line + header)).at(file.place())
+            };
+            let Some(piece) = pieces.next_piece().map_err(place)? else {
+                stream.ended = true;
+                stream.pieces = None;
+                return Ok(None);
+            };
+            let number = stream.next_number;
+            stream.next_number += 1;
+            self.progress.bytes.fetch_add(piece.bytes.len() as u64 / 8, Ordering::Relaxed);
+            if !self.done.contains(&number) {
+                return Ok(Some(Work::Piece { number, input: stream.shard.input, piece }));
+            }
+        }
+    }
+}
+
+fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
+    let ShardSource::Range { offset, own_start, own_end } = shard.source else {
+        return Err(Error::internal("a stream is not a range"));
+    };
+    let bytes = file.mapped.bytes();
+    let lines = match file.format {
+        Format::Vcf => LineReader::of_text(&bytes[offset as usize..]),
+        _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
+    };
+    let lines_before = own_start.is_none().then_some(file.n_header_lines);
+    Ok(Task { number: shard.number, input: &file.name, lines, own_start, own_end, lines_before })
+}
+
+/// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is
+/// needed: `run_shard` left it out.
+fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
+    let ShardSource::Range { own_start: Some(_), .. } = shard.source else { return error };
+    let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
+    let wanted = format!("{contig}\t{vcf_pos}\t");
+    let mut lines = match file.format {
+        Format::Vcf => LineReader::of_text(&file.mapped.bytes()[file.data_start as usize..]),
+        _ => match LineReader::of_blocks(file.mapped.bytes(), file.data_start) {
+            Ok(lines) => lines,
+            Err(_) => return error,
+        },
+    };
+    while let Ok(Some(line)) = lines.next_line() {
+        if line.starts_with(wanted.as_bytes()) {
+            let line = file.n_header_lines + lines.n_lines();
+            return error.at(crate::error::Location { line: Some(line), ..Default::default() });
+        }
+    }
+    error
+}
+
+fn run_piece(
+    context: &Context,
+    number: u64,
+    file: &InputFile,
+    piece: &Piece,
+    staging: &std::path::Path,
+) -> Result<crate::pipeline::Outcome> {
+    let text;
+    let bytes = match &file.dictionary {
+        None => &piece.bytes[..],
+        Some(dictionary) => {
+            text = bcf_text(&piece.bytes, dictionary, piece.records_before).map_err(|error| error.at(file.place()))?;
+            &text[..]
+        }
+    };
+    let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
+    let task = Task {
+        number,
+        input: &file.name,
+        lines: LineReader::of_text(bytes),
+        own_start: piece.own_start,
+        own_end: piece.own_end,
+        lines_before: Some(header + piece.records_before),
+    };
+    run_shard(context, task, staging)
+}
+
+/// BCF records as lines.
+fn bcf_text(mut records: &[u8], dictionary: &bcf::Dictionary, records_before: u64) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(records.len() * 3);
+    let mut number = records_before;
+    while let Some(len) = bcf::record_len(records) {
+        number += 1;
+        bcf::append_line(&records[..len], dictionary, &mut text)
+            .map_err(|error| error.at(crate::error::Location { line: Some(number), ..Default::default() }))?;
+        text.push(b'\n');
+        records = &records[len..];
+    }
+    Ok(text)
+}

@@ -1,0 +1,37 @@
+//! What this process may use and has used: cores, memory, time.
+
+use std::fs;
+
+/// Cores that the process may use: affinity and cgroup quota are seen.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Memory that the process may use in bytes: the least of the machine's and the cgroups'.
+pub fn memory_bytes() -> u64 {
+    let read = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?.to_string();
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    });
+    let cgroup2 = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
+        let own = text.lines().find_map(|line| line.strip_prefix("0::"))?.to_string();
+        read(&format!("/sys/fs/cgroup{own}/memory.max"))
+    });
+    let limits =
+        [machine, cgroup2, read("/sys/fs/cgroup/memory.max"), read("/sys/fs/cgroup/memory/memory.limit_in_bytes")];
+    limits.into_iter().flatten().min().unwrap_or(4 << 30)
+}
+
+/// CPU seconds (user and system) and peak resident bytes of this process so far.
+pub fn used() -> (f64, u64) {
+    // SAFETY: getrusage fills the struct it is given; all-zero is a valid value of it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
+    let kib = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as u64 * kib)
+}

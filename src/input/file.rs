@@ -1,0 +1,240 @@
+//! One input file: its format by content, its header, where its records begin.
+
+use crate::decode::bcf::{self, Dictionary};
+use crate::decode::bgzf::{BgzfReader, Inflater, block_size, stream_error};
+use crate::decode::header::Header;
+use crate::error::{Error, Location, Result};
+use crate::store::local::Mapped;
+use std::io::Read;
+use std::path::Path;
+
+/// Largest header that is read, in bytes: a file without end of header must not fill the memory.
+const MAX_HEADER_BYTES: usize = 1 << 30;
+
+/// What kind of file it is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Format {
+    /// Text.
+    #[serde(rename = "vcf")]
+    Vcf,
+    /// Text in BGZF blocks: can be read from the middle.
+    #[serde(rename = "vcf.bgzf")]
+    VcfBgzf,
+    /// Text in one gzip stream.
+    #[serde(rename = "vcf.gzip")]
+    VcfGzip,
+    /// BCF in BGZF blocks.
+    #[serde(rename = "bcf")]
+    Bcf,
+    /// BCF without compression.
+    #[serde(rename = "bcf.raw")]
+    BcfRaw,
+    /// BCF in one gzip stream.
+    #[serde(rename = "bcf.gzip")]
+    BcfGzip,
+}
+
+impl Format {
+    /// As the manifest writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Vcf => "vcf",
+            Format::VcfBgzf => "vcf.bgzf",
+            Format::VcfGzip => "vcf.gzip",
+            Format::Bcf => "bcf",
+            Format::BcfRaw => "bcf.raw",
+            Format::BcfGzip => "bcf.gzip",
+        }
+    }
+
+    /// Whether reading can begin at any record, so that shards can be cut at plan time.
+    pub fn is_splittable(self) -> bool {
+        matches!(self, Format::Vcf | Format::VcfBgzf)
+    }
+
+    /// Whether the records are binary.
+    pub fn is_bcf(self) -> bool {
+        matches!(self, Format::Bcf | Format::BcfRaw | Format::BcfGzip)
+    }
+}
+
+/// An opened input.
+#[derive(Debug)]
+pub struct InputFile {
+    /// As the user named it.
+    pub name: String,
+    /// The mapped bytes.
+    pub mapped: Mapped,
+    /// By content.
+    pub format: Format,
+    /// Parsed header.
+    pub header: Header,
+    /// Names behind the indexes of BCF records.
+    pub dictionary: Option<Dictionary>,
+    /// First record: byte offset (plain text), virtual offset (BGZF text), bytes of the inflated stream (others).
+    pub data_start: u64,
+    /// Number of header lines, for line numbers in messages.
+    pub n_header_lines: u64,
+}
+
+impl InputFile {
+    /// Opens a regular file. `name` is what messages call it.
+    pub fn open(path: &Path, name: &str) -> Result<InputFile> {
+        let mapped = Mapped::open(path)?;
+        Self::of_mapped(mapped, name)
+            .map_err(|error| error.at(Location { path: Some(name.into()), ..Default::default() }))
+    }
+
+    fn of_mapped(mapped: Mapped, name: &str) -> Result<InputFile> {
+        let format = recognise(mapped.bytes())?;
+        let (text, data_start) = match format {
+            Format::Vcf => plain_header(mapped.bytes())?,
+            Format::VcfBgzf => bgzf_header(mapped.bytes())?,
+            Format::VcfGzip => stream_header(gzip(mapped.bytes()))?,
+            Format::Bcf => bcf_header(BgzfReader::new(mapped.bytes(), 0))?,
+            Format::BcfRaw => bcf_header(mapped.bytes())?,
+            Format::BcfGzip => bcf_header(gzip(mapped.bytes()))?,
+        };
+        let header = Header::parse(&text)?;
+        let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
+        let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        Ok(InputFile { name: name.into(), mapped, format, header, dictionary, data_start, n_header_lines })
+    }
+
+    /// The inflated bytes behind the header, for formats that are read as one stream.
+    pub fn stream(&self) -> Result<Box<dyn Read + Send + '_>> {
+        let bytes = self.mapped.bytes();
+        let mut stream: Box<dyn Read + Send + '_> = match self.format {
+            Format::Vcf | Format::BcfRaw => Box::new(bytes),
+            Format::VcfBgzf | Format::Bcf => Box::new(BgzfReader::new(bytes, 0)),
+            Format::VcfGzip | Format::BcfGzip => Box::new(gzip(bytes)),
+        };
+        let skipped = std::io::copy(&mut (&mut stream).take(self.data_start), &mut std::io::sink());
+        skipped.map_err(|error| stream_error(error).at(self.place()))?;
+        Ok(stream)
+    }
+
+    /// The file as a place of an error.
+    pub fn place(&self) -> Location {
+        Location { path: Some(self.name.clone()), ..Default::default() }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> flate2::read::MultiGzDecoder<&[u8]> {
+    flate2::read::MultiGzDecoder::new(bytes)
+}
+
+fn recognise(bytes: &[u8]) -> Result<Format> {
+    if bytes.is_empty() {
+        return Err(
+            Error::bad_data("the file is empty, expected a VCF or BCF").hint("was it made by a command that failed?")
+        );
+    }
+    let mut first = [0u8; 4];
+    if block_size(bytes, 0).is_some() {
+        let mut text = Vec::new();
+        Inflater::default().append_block(bytes, 0, &mut text)?;
+        return Ok(if text.starts_with(bcf::MAGIC) { Format::Bcf } else { Format::VcfBgzf });
+    }
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let n = read_up_to(&mut gzip(bytes), &mut first)?;
+        return Ok(if &first[..n] == bcf::MAGIC { Format::BcfGzip } else { Format::VcfGzip });
+    }
+    if bytes.starts_with(bcf::MAGIC) {
+        return Ok(Format::BcfRaw);
+    }
+    Ok(Format::Vcf)
+}
+
+fn read_up_to(source: &mut impl Read, out: &mut [u8]) -> Result<usize> {
+    let mut n = 0;
+    while n < out.len() {
+        match source.read(&mut out[n..]).map_err(stream_error)? {
+            0 => break,
+            more => n += more,
+        }
+    }
+    Ok(n)
+}
+
+/// Length of the header at the start of `text`: through the line behind the last one that begins with `#`. `None`: the
+/// text ends before that is known.
+fn header_len(text: &[u8], at_end: bool) -> Result<Option<usize>> {
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] != b'#' {
+            if at == 0 {
+                let start: String = String::from_utf8_lossy(&text[..text.len().min(20)]).chars().take(16).collect();
+                return Err(Error::bad_data(format!("the file begins with {start:?}, expected `##fileformat=VCF`"))
+                    .hint("inputs are VCF (plain, BGZF or gzip) or BCF files"));
+            }
+            return Ok(Some(at));
+        }
+        match memchr::memchr(b'\n', &text[at..]) {
+            Some(offset) => {
+                let columns = text[at..].starts_with(b"#CHROM");
+                at += offset + 1;
+                if columns {
+                    return Ok(Some(at));
+                }
+            }
+            None if at_end => return Ok(Some(text.len())),
+            None if text.len() > MAX_HEADER_BYTES => return Err(Error::bad_data("the header is longer than 1 GiB")),
+            None => return Ok(None),
+        }
+    }
+    Ok(at_end.then_some(text.len()))
+}
+
+fn plain_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {
+    let len = header_len(bytes, true)?.unwrap_or(bytes.len());
+    Ok((bytes[..len].to_vec(), len as u64))
+}
+
+fn bgzf_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {
+    let mut inflater = Inflater::default();
+    let mut text = Vec::new();
+    let mut blocks = Vec::new(); // (offset of the block, start of its text)
+    let mut next = 0;
+    loop {
+        let at_end = next >= bytes.len();
+        if let Some(len) = header_len(&text, at_end)? {
+            let (block, start) = blocks.iter().rev().find(|(_, start)| *start <= len).copied().unwrap_or((0, 0));
+            let inside = len - start;
+            // a header that ends with its block: the records begin with the next one
+            let virtual_offset =
+                if len == text.len() { (next as u64) << 16 } else { (block as u64) << 16 | inside as u64 };
+            text.truncate(len);
+            return Ok((text, virtual_offset));
+        }
+        blocks.push((next, text.len()));
+        next = inflater.append_block(bytes, next, &mut text)?;
+    }
+}
+
+fn stream_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
+    let mut text = Vec::new();
+    loop {
+        let before = text.len();
+        (&mut stream).take(64 << 10).read_to_end(&mut text).map_err(stream_error)?;
+        if let Some(len) = header_len(&text, text.len() == before)? {
+            text.truncate(len);
+            return Ok((text, len as u64));
+        }
+    }
+}
+
+fn bcf_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
+    let mut start = [0u8; 9];
+    let n = read_up_to(&mut stream, &mut start)?;
+    let len = u32::from_le_bytes(start[5..9].try_into().expect("4 bytes")) as usize;
+    let mut text = Vec::new();
+    (&mut stream).take(len as u64).read_to_end(&mut text).map_err(stream_error)?;
+    if n < 9 || text.len() < len {
+        return Err(Error::bad_data("the BCF ends inside its header").hint("the file is cut off: copy it again"));
+    }
+    while text.last() == Some(&0) {
+        text.pop();
+    }
+    Ok((text, 9 + len as u64))
+}

@@ -1,0 +1,8 @@
+//! Which files make a cohort: formats recognised by content, headers merged, samples put together.
+
+pub mod cohort;
+pub mod file;
+pub mod sheet;
+
+pub use cohort::{Cohort, Layout};
+pub use file::{Format, InputFile};

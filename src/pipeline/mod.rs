@@ -1,0 +1,14 @@
+//! One shard on one thread: decode -> call -> columns. A pure function of the plan, the inputs and the shard.
+//!
+//! Records are read in file order; each becomes one allele row per alternate allele. Rows wait in a window until no later
+//! record can have a row before them, so they leave in the order of the table whatever normalisation moved.
+
+mod emit;
+mod range;
+mod record;
+mod shard;
+mod window;
+mod writers;
+
+pub use shard::{Context, Outcome, Progress, Task, interrupted, run_shard};
+pub use writers::{FileRecord, ShardFiles};

@@ -1,0 +1,123 @@
+//! Where files can be cut: at records found by probes, with the halo that makes the rows on either side complete.
+
+use super::ShardSource;
+use super::region::Regions;
+use crate::alleles::MAX_SHIFT_BP;
+use crate::decode::probe::{Probed, probe_bgzf, probe_text};
+use crate::decode::stream::Pieces;
+use crate::decode::vcf::undefined_contig;
+use crate::error::Result;
+use crate::genome::{Contigs, Locus};
+use crate::input::{Cohort, Format, InputFile};
+
+/// First step back when a halo is looked for, in bytes.
+const HALO_STEP_BYTES: u64 = 64 << 10;
+
+/// A place where a file is cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// Start of the record there.
+    offset: u64,
+    /// Its position: the first that the shard behind the cut owns.
+    locus: Locus,
+}
+
+/// Files of one group in the order of their first records; files without records come last, in the order given.
+pub fn in_order_of_position(cohort: &Cohort, files: &[usize]) -> Result<Vec<usize>> {
+    let mut keyed = Vec::new();
+    for &index in files {
+        keyed.push((first_locus(&cohort.files[index], &cohort.contigs)?, index));
+    }
+    keyed.sort_by_key(|(locus, index)| (locus.is_none(), *locus, *index));
+    Ok(keyed.into_iter().map(|(_, index)| index).collect())
+}
+
+fn first_locus(file: &InputFile, contigs: &Contigs) -> Result<Option<Locus>> {
+    if file.format.is_splittable() {
+        let first = probe(file, 0)?;
+        return first.map(|probed| locus(file, contigs, &probed)).transpose();
+    }
+    let mut pieces = Pieces::new(file.stream()?, file.dictionary.as_ref(), contigs, 1, 0);
+    let piece = pieces.next_piece().map_err(|error| error.at(file.place()))?;
+    Ok(piece.and_then(|piece| piece.first))
+}
+
+/// First record at or behind a physical offset.
+fn probe(file: &InputFile, from: u64) -> Result<Option<Probed>> {
+    let bytes = file.mapped.bytes();
+    let found = match file.format {
+        Format::Vcf => probe_text(bytes, from as usize, file.data_start as usize),
+        _ => probe_bgzf(bytes, from as usize, file.data_start),
+    };
+    found.map_err(|error| error.at(file.place()))
+}
+
+fn locus(file: &InputFile, contigs: &Contigs, probed: &Probed) -> Result<Locus> {
+    match contigs.index_of(&probed.chrom) {
+        Some(contig) => Ok(Locus { contig, vcf_pos: probed.vcf_pos }),
+        None => Err(undefined_contig(&probed.chrom).at(file.place())),
+    }
+}
+
+/// Ranges of about `spacing` physical bytes each, in order; with their bytes.
+pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regions) -> Result<Vec<(ShardSource, u64)>> {
+    let n_bytes = file.mapped.bytes().len() as u64;
+    let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
+    let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
+    let mut cuts = vec![Cut { offset: first.offset, locus: locus(file, contigs, &first)? }];
+    let mut target = physical(first.offset) + spacing;
+    while target < n_bytes {
+        let Some(probed) = probe(file, target)? else { break };
+        let locus = locus(file, contigs, &probed)?;
+        let last = cuts[cuts.len() - 1];
+        if probed.offset > last.offset && locus != last.locus {
+            cuts.push(Cut { offset: probed.offset, locus });
+        }
+        target = physical(probed.offset).max(target) + spacing;
+    }
+    let mut shards = Vec::new();
+    for (i, cut) in cuts.iter().enumerate() {
+        let own_start = (i > 0).then_some(cut.locus);
+        let own_end = cuts.get(i + 1).map(|next| next.locus);
+        if !overlaps(regions, own_start, own_end) {
+            continue;
+        }
+        let offset = if i == 0 { cut.offset } else { halo_start(file, contigs, *cut)? };
+        let end = cuts.get(i + 1).map_or(n_bytes, |next| physical(next.offset));
+        shards.push((ShardSource::Range { offset, own_start, own_end }, end - physical(cut.offset)));
+    }
+    Ok(shards)
+}
+
+/// Whether a range of positions can hold something of the regions. A range over several contigs always can: the order of
+/// contigs in a file need not be that of the header.
+fn overlaps(regions: &Regions, own_start: Option<Locus>, own_end: Option<Locus>) -> bool {
+    match (own_start, own_end) {
+        (Some(start), Some(end)) if start.contig == end.contig && !regions.is_all() => regions
+            .iter()
+            .any(|(contig, first, last)| contig == start.contig && first < end.vcf_pos && last >= start.vcf_pos),
+        _ => true,
+    }
+}
+
+/// A record before every one that can have a row at or behind the cut: on another contig, or more than the largest shift
+/// before it.
+fn halo_start(file: &InputFile, contigs: &Contigs, cut: Cut) -> Result<u64> {
+    let physical = if file.format == Format::Vcf { cut.offset } else { cut.offset >> 16 };
+    let mut step = HALO_STEP_BYTES;
+    loop {
+        let from = physical.saturating_sub(step);
+        let Some(probed) = probe(file, from)? else { break };
+        if probed.offset < cut.offset {
+            let found = locus(file, contigs, &probed)?;
+            if found.contig != cut.locus.contig || found.vcf_pos < cut.locus.vcf_pos - MAX_SHIFT_BP {
+                return Ok(probed.offset);
+            }
+        }
+        if from == 0 {
+            return Ok(probed.offset);
+        }
+        step *= 2;
+    }
+    Ok(cut.offset)
+}

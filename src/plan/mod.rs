@@ -1,0 +1,221 @@
+//! How work is divided: inputs and settings to shards. No cores, tasks, clocks or hosts enter a plan.
+//!
+//! A shard owns the allele rows whose position lies in its range. It reads a halo around it, because trimming moves
+//! rows right and left-alignment moves them left, by [`MAX_SHIFT_BP`] at most.
+
+pub mod cuts;
+pub mod region;
+
+use crate::alleles::MAX_SHIFT_BP;
+use crate::error::Result;
+use crate::genome::{Contig, Locus};
+use crate::input::{Cohort, Format, InputFile, Layout};
+use region::Regions;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Version of the plan's own format.
+pub const PLAN_VERSION: u32 = 1;
+/// Default size of a shard: the input size divided by this, within the two limits below.
+const SHARDS_WANTED: u64 = 128;
+/// Least default size of a shard in bytes of compressed input.
+const MIN_SHARD_BYTES: u64 = 1 << 20;
+/// Largest default size of a shard in bytes of compressed input.
+const MAX_SHARD_BYTES: u64 = 64 << 20;
+/// Plain text stands for so many times fewer compressed bytes.
+const TEXT_PER_COMPRESSED: u64 = 8;
+
+/// Which calls `genotypes` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Calls {
+    /// Calls that are not plain reference: carriers and missing calls
+    Carriers,
+    /// Every call, so that no FORMAT value of the input is lost
+    All,
+}
+
+/// What to do with a record that breaks the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadRecord {
+    /// End the run with an error
+    Fail,
+    /// Set the record aside, count it and list it in the manifest
+    Skip,
+}
+
+/// Resolved settings that shape the rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Which calls are stored.
+    pub calls: Calls,
+    /// Bad records.
+    pub on_bad_record: OnBadRecord,
+    /// Wanted size of a shard in bytes of compressed input; `None`: by the size of the inputs.
+    pub shard_bytes: Option<u64>,
+    /// Fingerprint of the reference; alleles are left-aligned and REF is checked when it is there.
+    pub reference: Option<String>,
+    /// Records are taken when their POS is inside; empty: all.
+    pub regions: Regions,
+}
+
+impl Settings {
+    /// As the manifest lists them.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        let json = serde_json::to_value(self).expect("settings are plain data");
+        let fields = json.as_object().cloned().unwrap_or_default();
+        fields
+            .into_iter()
+            .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_string)))
+            .collect()
+    }
+}
+
+/// One input in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanInput {
+    /// As the user named it.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// By content.
+    pub format: Format,
+    /// Sampled digest of the content.
+    pub fingerprint: String,
+    /// Samples in its header.
+    pub n_samples: u64,
+}
+
+/// Where a shard's records come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShardSource {
+    /// From an offset of a file that can be read from the middle.
+    Range {
+        /// First record to read, halo included.
+        offset: u64,
+        /// First position that the shard owns; `None`: from the start of the file.
+        own_start: Option<Locus>,
+        /// First position behind it; `None`: to the end of the file.
+        own_end: Option<Locus>,
+    },
+    /// A whole file read as one stream; its pieces get the shard numbers from here on, in order.
+    Stream {
+        /// Bytes of inflated records in a piece.
+        piece_bytes: u64,
+    },
+}
+
+/// One unit of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shard {
+    /// Number; file names follow it. Numbers of one contig ascend with position.
+    pub number: u64,
+    /// Index of the input.
+    pub input: usize,
+    /// What it reads and owns.
+    pub source: ShardSource,
+    /// Bytes of input that it stands for.
+    pub bytes: u64,
+}
+
+/// Everything a worker needs to know besides the inputs themselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// See [`PLAN_VERSION`].
+    pub plan_version: u32,
+    /// Program version: another one may write other bytes.
+    pub varbatch_version: String,
+    /// Resolved settings.
+    pub settings: Settings,
+    /// In cohort order.
+    pub inputs: Vec<PlanInput>,
+    /// In cohort order.
+    pub contigs: Vec<Contig>,
+    /// Sample names and sexes in cohort order.
+    pub samples: Vec<crate::columns::samples::SampleInfo>,
+    /// Per group of inputs with the same samples, in order of their numbers.
+    pub shards: Vec<Shard>,
+}
+
+/// Shard numbers of a stream start at multiples of this, so that the number of pieces need not be known.
+pub const STREAM_NUMBERS: u64 = 1 << 20;
+
+impl Plan {
+    /// Divides the inputs. Reads a few blocks at each cut, not the whole inputs.
+    pub fn new(cohort: &Cohort, settings: Settings) -> Result<Plan> {
+        let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
+        let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
+        let mut plan = Plan {
+            plan_version: PLAN_VERSION,
+            varbatch_version: env!("CARGO_PKG_VERSION").into(),
+            settings,
+            inputs: cohort.files.iter().map(plan_input).collect(),
+            contigs: cohort.contigs.iter().cloned().collect(),
+            samples: cohort.samples.clone(),
+            shards: Vec::new(),
+        };
+        let mut next_number = 0;
+        for group in &cohort.groups {
+            for input in cuts::in_order_of_position(cohort, &group.files)? {
+                plan.add_shards(cohort, input, wanted.max(1), &mut next_number)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add_shards(&mut self, cohort: &Cohort, input: usize, wanted: u64, next_number: &mut u64) -> Result<()> {
+        let file = &cohort.files[input];
+        if !file.format.is_splittable() {
+            let piece_bytes = wanted.saturating_mul(TEXT_PER_COMPRESSED);
+            let source = ShardSource::Stream { piece_bytes };
+            let number = *next_number;
+            *next_number += STREAM_NUMBERS;
+            self.shards.push(Shard { number, input, source, bytes: file.mapped.bytes().len() as u64 });
+            return Ok(());
+        }
+        let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
+        for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.settings.regions)? {
+            self.shards.push(Shard { number: *next_number, input, source, bytes });
+            *next_number += 1;
+        }
+        Ok(())
+    }
+
+    /// SHA-256 (hex) of the canonical JSON of the plan.
+    pub fn digest(&self) -> String {
+        crate::store::hex(&Sha256::digest(self.to_json()))
+    }
+
+    /// Canonical JSON: fixed field order, no clock or host.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a plan is plain data")
+    }
+
+    /// How far behind its own end a shard reads, in base pairs.
+    pub fn right_halo_bp(&self) -> i32 {
+        if self.settings.reference.is_some() { MAX_SHIFT_BP } else { 0 }
+    }
+}
+
+fn plan_input(file: &InputFile) -> PlanInput {
+    PlanInput {
+        path: file.name.clone(),
+        bytes: file.mapped.bytes().len() as u64,
+        format: file.format,
+        fingerprint: file.mapped.fingerprint(),
+        n_samples: file.header.samples.len() as u64,
+    }
+}
+
+fn compressed_bytes(file: &InputFile) -> u64 {
+    let bytes = file.mapped.bytes().len() as u64;
+    if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
+}
+
+/// Whether a cohort needs the second stage.
+pub fn needs_merge(cohort: &Cohort) -> bool {
+    cohort.layout() == Layout::Merge
+}

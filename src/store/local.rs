@@ -1,0 +1,230 @@
+//! Local disk.
+
+use crate::error::{Class, Error, Result};
+use memmap2::Mmap;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that is read by mapping it.
+#[derive(Debug)]
+pub struct Mapped {
+    path: PathBuf,
+    map: Option<Mmap>,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Mapped {
+    /// Maps a regular file; an empty one maps to no bytes.
+    pub fn open(path: &Path) -> Result<Mapped> {
+        let read = |error| Error::reading(path, error);
+        let file = File::open(path).map_err(read)?;
+        let metadata = file.metadata().map_err(read)?;
+        if metadata.is_dir() {
+            return Err(Error::new(Class::NoInput, format!("{} is a folder, expected a file", path.display())));
+        }
+        let map = if metadata.len() == 0 {
+            None
+        } else {
+            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped would end this
+            // process by SIGBUS, which is safe: nothing is published. Changes are noticed by `unchanged`.
+            Some(unsafe { Mmap::map(&file) }.map_err(read)?)
+        };
+        Ok(Mapped { path: path.to_path_buf(), map, modified: metadata.modified().ok() })
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file still has the size and time of when it was mapped.
+    pub fn unchanged(&self) -> bool {
+        fs::metadata(&self.path)
+            .is_ok_and(|now| now.len() == self.bytes().len() as u64 && now.modified().ok() == self.modified)
+    }
+
+    /// SHA-256 over the size, the first and last 256 KiB and eight 64 KiB pieces between: cheap on any size, and
+    /// different for any two files that a pipeline would confuse.
+    pub fn fingerprint(&self) -> String {
+        const END: usize = 256 << 10;
+        const PIECE: usize = 64 << 10;
+        let bytes = self.bytes();
+        let mut digest = Sha256::new();
+        digest.update((bytes.len() as u64).to_le_bytes());
+        if bytes.len() <= 2 * END + 8 * PIECE {
+            digest.update(bytes);
+        } else {
+            digest.update(&bytes[..END]);
+            let between = bytes.len() - 2 * END - PIECE;
+            for i in 0..8 {
+                let at = END + between / 8 * i;
+                digest.update(&bytes[at..at + PIECE]);
+            }
+            digest.update(&bytes[bytes.len() - END..]);
+        }
+        crate::store::hex(&digest.finalize())
+    }
+}
+
+/// Whether a path names something that cannot be mapped (a pipe, a terminal, standard input).
+pub fn is_stream(path: &Path) -> bool {
+    path == Path::new("-") || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// Copies a stream to a file, so that it can be mapped.
+pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
+    let mut file = create(target)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::reading(Path::new(name), error)),
+        };
+        file.write_all(&buffer[..n]).map_err(|error| Error::writing(target, error))?;
+    }
+    file.flush().map_err(|error| Error::writing(target, error))
+}
+
+/// Makes a folder and those above it.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Error::writing(path, error))
+}
+
+/// Makes a new file for writing, with its folder.
+pub fn create(path: &Path) -> Result<BufWriter<File>> {
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    let file = File::create(path).map_err(|error| Error::writing(path, error))?;
+    Ok(BufWriter::with_capacity(1 << 18, file))
+}
+
+/// Flushes a file to the disk.
+pub fn sync(file: BufWriter<File>, path: &Path) -> Result<()> {
+    let file = file.into_inner().map_err(|error| Error::writing(path, error.into_error()))?;
+    file.sync_all().map_err(|error| Error::writing(path, error))
+}
+
+/// Gives a finished file its final name, in place of one that may be there.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        create_folder(folder)?;
+    }
+    fs::rename(from, to).map_err(|error| Error::writing(to, error))
+}
+
+/// Writes a whole file: it has its name only when it is complete and on the disk.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staged = staged_name(path);
+    let mut file = create(&staged)?;
+    file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
+    sync(file, &staged)?;
+    rename(&staged, path)?;
+    sync_folder(path)
+}
+
+/// Writes a whole file unless the name exists. False: it existed, and nothing was changed.
+pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let staged = staged_name(path);
+    let mut file = create(&staged)?;
+    file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
+    sync(file, &staged)?;
+    let linked = fs::hard_link(&staged, path);
+    remove(&staged)?;
+    match linked {
+        Ok(()) => sync_folder(path).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::writing(path, error)),
+    }
+}
+
+fn staged_name(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.tmp-{}", std::process::id()))
+}
+
+/// Makes a rename in the folder of `path` last.
+fn sync_folder(path: &Path) -> Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let handle = OpenOptions::new().read(true).open(folder).map_err(|error| Error::writing(folder, error))?;
+    // some file systems cannot sync folders; the rename itself is still atomic
+    let _ = handle.sync_all();
+    Ok(())
+}
+
+/// Reads a whole small file; `None` when it does not exist.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::reading(path, error)),
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::writing(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all that is in it; one that is not there is fine.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::writing(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Names in a folder, sorted; none when it does not exist.
+pub fn list(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::reading(folder, error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::reading(folder, error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Size of a file; `None` when it does not exist.
+pub fn size_of(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_created_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("record.json");
+        assert!(create_once(&path, b"first").expect("writes"));
+        assert!(!create_once(&path, b"second").expect("sees the first"));
+        assert_eq!(read_if_there(&path).expect("reads").as_deref(), Some(&b"first"[..]));
+        assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Mapped::open(Path::new("no/such.vcf")).expect_err("must fail");
+        assert_eq!(error.class(), Class::NoInput);
+        assert!(error.message().contains("no/such.vcf"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The file system: mapped inputs, files that appear whole or not at all, and names that are created once.
+
+pub mod local;
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name as one path component: every byte but `A-Za-z0-9_.-` becomes `%XX`, as Hive does; never `.` or `..`.
+pub fn encode_component(name: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-');
+    let encoded = utf8_percent_encode(name, KEEP).to_string();
+    if encoded.bytes().all(|byte| byte == b'.') { encoded.replace('.', "%2E") } else { encoded }
+}
