@@ -24,4 +24,5 @@ pub mod input;
 pub mod pipeline;
 pub mod plan;
 pub mod query;
+pub mod simulate;
 pub mod store;

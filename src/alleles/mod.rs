@@ -183,7 +183,7 @@ mod tests {
         //             123456789012
         let bases = Bases(b"GGGCACACACTT");
         assert_eq!(at(8, "CAC", "C", Some(&bases)), (3, "GCA".into(), "G".into()));
-        assert_eq!(at(8, "A", "ACA", Some(&bases)), (3, "G".into(), "GCA".into()));
+        assert_eq!(at(9, "A", "ACA", Some(&bases)), (3, "G".into(), "GCA".into()));
         assert_eq!(at(11, "TT", "T", Some(&bases)), (10, "CT".into(), "C".into()));
     }
 

@@ -76,7 +76,7 @@ impl Layout {
             let n_bases = line.trim_ascii_end().len() as u64;
             if layout.line_bases == 0 {
                 (layout.line_bases, layout.line_bytes) = (n_bases, n_bytes as u64);
-            } else if n_bases > 0 && ended {
+            } else if n_bases > layout.line_bases || n_bases > 0 && ended {
                 return None;
             }
             ended |= n_bases != layout.line_bases;

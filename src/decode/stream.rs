@@ -38,6 +38,8 @@ pub struct Pieces<'a> {
     buffer: Vec<u8>,
     /// Starts of the records framed so far, with their positions.
     records: Vec<(usize, Locus)>,
+    /// Number of records that are there for the halo only: they lie before `own_start`.
+    n_halo: usize,
     /// End of the last framed record.
     framed: usize,
     own_start: Option<Locus>,
@@ -63,6 +65,7 @@ impl<'a> Pieces<'a> {
             right_halo_bp,
             buffer: Vec::new(),
             records: Vec::new(),
+            n_halo: 0,
             framed: 0,
             own_start: None,
             records_before: 0,
@@ -96,7 +99,7 @@ impl<'a> Pieces<'a> {
             while examined < self.records.len() {
                 let (start, locus) = self.records[examined];
                 match cut {
-                    None if start >= self.piece_bytes && self.can_cut(locus) => cut = Some(examined),
+                    None if self.can_cut(examined, start, locus) => cut = Some(examined),
                     Some(at) if self.is_behind_halo(self.records[at].1, locus) => {
                         return Ok(Some(self.take(at, examined)));
                     }
@@ -125,10 +128,13 @@ impl<'a> Pieces<'a> {
         Ok(Some(piece))
     }
 
-    /// A cut needs a position of its own, behind the start of this piece.
-    fn can_cut(&self, locus: Locus) -> bool {
-        let first = self.own_start.or(self.records.first().map(|record| record.1));
-        first.is_none_or(|first| first != locus)
+    /// A cut needs enough bytes behind the halo, and a position of its own.
+    fn can_cut(&self, at: usize, start: usize, locus: Locus) -> bool {
+        if at <= self.n_halo {
+            return false;
+        }
+        let (first_start, first_locus) = self.records[self.n_halo];
+        start - first_start >= self.piece_bytes && locus != first_locus
     }
 
     fn is_behind_halo(&self, cut: Locus, locus: Locus) -> bool {
@@ -153,6 +159,7 @@ impl<'a> Pieces<'a> {
         let keep_byte = self.records[keep].0;
         self.buffer.drain(..keep_byte);
         self.records.drain(..keep);
+        self.n_halo = cut - keep;
         self.records.iter_mut().for_each(|record| record.0 -= keep_byte);
         self.framed -= keep_byte;
         self.records_before += keep as u64;

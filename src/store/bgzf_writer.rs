@@ -29,6 +29,7 @@ const END_OF_FILE: [u8; 28] =
 pub struct BgzfWriter<W: Write> {
     inner: W,
     level: CompressionLvl,
+    batch_blocks: usize,
     text: Vec<u8>,
     text_bytes: u64,
     blocks: BlockStarts,
@@ -65,9 +66,19 @@ impl<W: Write> BgzfWriter<W> {
 
     /// Writes to `inner` at libdeflate level 0 to 12; a level outside is taken as the nearest one.
     pub fn with_level(inner: W, level: i32) -> Self {
+        Self::with_batch(inner, level, BATCH_BLOCKS)
+    }
+
+    /// Compresses each block on the calling thread: for many small files that are written side by side.
+    /// The bytes are those of [`BgzfWriter::new`].
+    pub fn on_this_thread(inner: W) -> Self {
+        Self::with_batch(inner, DEFAULT_LEVEL, 1)
+    }
+
+    fn with_batch(inner: W, level: i32, batch_blocks: usize) -> Self {
         let level = CompressionLvl::new(level.clamp(0, 12)).expect("levels 0 to 12 exist");
-        let text = Vec::with_capacity(BATCH_BLOCKS * BLOCK_BYTES);
-        BgzfWriter { inner, level, text, text_bytes: 0, blocks: BlockStarts::default() }
+        let text = Vec::with_capacity(batch_blocks * BLOCK_BYTES);
+        BgzfWriter { inner, level, batch_blocks, text, text_bytes: 0, blocks: BlockStarts::default() }
     }
 
     /// Text bytes written so far: give it to [`BlockStarts::virtual_offset`] when the file is finished.
@@ -89,7 +100,7 @@ impl<W: Write> BgzfWriter<W> {
         let blocks: Vec<Vec<u8>> = self
             .text
             .par_chunks(BLOCK_BYTES)
-            .map_init(|| Compressor::new(level), |compressor, text| compress_block(compressor, text))
+            .map_init(|| Compressor::new(level), compress_block)
             .collect::<io::Result<_>>()?;
         self.text.clear();
         for block in blocks {
@@ -103,7 +114,7 @@ impl<W: Write> BgzfWriter<W> {
 
 impl<W: Write> Write for BgzfWriter<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let room = BATCH_BLOCKS * BLOCK_BYTES - self.text.len();
+        let room = self.batch_blocks * BLOCK_BYTES - self.text.len();
         let taken = room.min(text.len());
         self.text.extend_from_slice(&text[..taken]);
         self.text_bytes += taken as u64;
@@ -168,6 +179,9 @@ mod tests {
             let (one, _) = written(&text, 1, 1_000);
             let (four, starts) = written(&text, 4, 77_777);
             assert_eq!(one, four, "{n_bytes} bytes");
+            let mut alone = BgzfWriter::on_this_thread(Vec::new());
+            alone.write_all(&text).unwrap();
+            assert_eq!(alone.finish().unwrap().0, four, "{n_bytes} bytes");
             assert_eq!(starts.file_bytes(), four.len() as u64);
             let mut back = Vec::new();
             noodles_bgzf::io::Reader::new(&four[..]).read_to_end(&mut back).unwrap();

@@ -1,0 +1,177 @@
+//! One cohort in every form an input may have gives the same rows.
+
+use super::cli::{reference, small};
+use super::common::*;
+use super::tables::{self, Table};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `bytes` as BGZF with blocks of at most 200 bytes of text, so that even a small file has many.
+pub fn bgzf(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+    for piece in bytes.chunks(200) {
+        writer.write_all(piece).expect("compress");
+        writer.flush().expect("end a block");
+    }
+    writer.finish().expect("finish")
+}
+
+/// `bytes` as plain gzip.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(bytes).expect("compress");
+    writer.finish().expect("finish")
+}
+
+/// The rows of every table, without the column that names the input file.
+pub fn rows(dataset: &Path) -> Vec<Table> {
+    ["variants", "genotypes", "samples"]
+        .map(|name| {
+            let mut table = tables::read(dataset, name, &[]);
+            if let Some(at) = table.columns.iter().position(|column| column == "source") {
+                table.rows.iter_mut().for_each(|row| row[at].clear());
+            }
+            table
+        })
+        .into()
+}
+
+#[track_caller]
+pub fn assert_same_rows(a: &[Table], b: &[Table], what: &str) {
+    for (a, b) in a.iter().zip(b) {
+        assert_eq!(a.columns, b.columns, "{what}");
+        let different = a.rows.iter().zip(&b.rows).find(|(x, y)| x != y);
+        assert!(different.is_none(), "{what}: {:?}\n{:?}", a.columns, different);
+        assert_eq!(a.rows.len(), b.rows.len(), "{what}");
+    }
+}
+
+/// Rows of `call input` with and without a reference; `feed` sends the file through standard input.
+fn rows_of(input: &Path, folder: &Path, name: &str, feed: bool) -> Vec<Table> {
+    let fasta = reference(folder);
+    let mut all = Vec::new();
+    for (suffix, extra) in [("plain", vec![]), ("norm", vec!["-f", fasta.to_str().expect("UTF-8"), "--calls", "all"])] {
+        let dataset = folder.join(format!("{name}.{suffix}.ds"));
+        if feed {
+            let target = dataset.to_str().expect("UTF-8");
+            let args: Vec<&str> = ["call", "-", "-o", target].into_iter().chain(extra).collect();
+            varbatch_fed(&args, std::fs::read(input).expect("an input")).expect(0);
+        } else {
+            call(&[input], &dataset, &extra);
+        }
+        all.extend(rows(&dataset));
+    }
+    all
+}
+
+/// Every form of the file at `text`, made in `folder`: name and path.
+fn forms(folder: &Path) -> Vec<(&'static str, PathBuf)> {
+    let text = std::fs::read(small()).expect("small.vcf");
+    let mut forms = vec![
+        ("plain", write(folder, "plain.vcf", &text)),
+        ("bgzf", write(folder, "bgzf.vcf.gz", bgzf(&text))),
+        ("gzip", write(folder, "gzip.vcf.gz", gzip(&text))),
+        ("misnamed", write(folder, "misnamed.bcf", bgzf(&text))),
+        ("crlf", write(folder, "crlf.vcf", String::from_utf8_lossy(&text).replace('\n', "\r\n"))),
+        ("no_final_newline", write(folder, "no_final_newline.vcf", text.strip_suffix(b"\n").expect("a newline"))),
+    ];
+    if tool("bcftools") {
+        let bgzf = folder.join("bgzf.vcf.gz");
+        for (name, file, index) in
+            [("bgzf_tbi", "tbi.vcf.gz", "-t"), ("bgzf_csi", "csi.vcf.gz", "-c"), ("bcf_csi", "csi.bcf", "-c")]
+        {
+            let path = folder.join(file);
+            make(&bgzf, &path, if file.ends_with("bcf") { "-Ob" } else { "-Oz" });
+            let done = finish(Command::new("bcftools").args(["index", index]).arg(&path));
+            assert_eq!(done.code, 0, "{}", done.stderr);
+            forms.push((name, path));
+        }
+        for (name, file, kind) in [("bcf", "plain.bcf", "-Ob"), ("bcf_raw", "raw.bcf", "-Ou")] {
+            let path = folder.join(file);
+            make(&bgzf, &path, kind);
+            forms.push((name, path));
+        }
+    }
+    forms
+}
+
+fn make(from: &Path, to: &Path, kind: &str) {
+    let done = finish(Command::new("bcftools").args(["view", "--no-version", kind, "-o"]).arg(to).arg(from));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
+fn every_form_gives_the_same_rows() {
+    let folder = temp();
+    let folder = folder.path();
+    let expected = rows_of(&small(), folder, "expected", false);
+    assert!(expected.iter().any(|table| table.rows.len() > 10));
+    for (name, path) in forms(folder) {
+        assert_same_rows(&expected, &rows_of(&path, folder, name, false), name);
+        let piped = format!("{name}.pipe");
+        assert_same_rows(&expected, &rows_of(&path, folder, &piped, true), &piped);
+    }
+}
+
+/// A list of paths and a sheet with a header are two ways to say `INPUT...`.
+#[test]
+fn lists_and_sheets_name_inputs() {
+    let folder = temp();
+    let folder = folder.path();
+    let input = small();
+    let expected = folder.join("expected.ds");
+    call(&[&input], &expected, &[]);
+    let expected = rows(&expected);
+    let path = input.to_str().expect("UTF-8");
+    let texts = [("list.txt", format!("{path}\n")), ("sheet.tsv", format!("path\n{path}\n"))];
+    for (name, text) in texts {
+        let list = write(folder, name, text);
+        let dataset = folder.join(format!("{name}.ds"));
+        call::<&str>(&[], &dataset, &["--inputs", list.to_str().expect("UTF-8")]);
+        assert_same_rows(&expected, &rows(&dataset), name);
+    }
+}
+
+/// A sheet can say which sex a sample has.
+#[test]
+fn a_sheet_gives_sex() {
+    let folder = temp();
+    let folder = folder.path();
+    let text = std::fs::read_to_string(small()).expect("small.vcf");
+    let one: String = text.lines().map(|line| first_sample(line) + "\n").collect();
+    let input = write(folder, "one.vcf", one);
+    let sheet = write(folder, "sheet.tsv", format!("path\tsample\tsex\n{}\tann\tfemale\n", input.display()));
+    let dataset = folder.join("ds");
+    call::<&str>(&[], &dataset, &["--inputs", sheet.to_str().expect("UTF-8")]);
+    let samples = tables::read(&dataset, "samples", &["sample", "sex"]);
+    assert_eq!(samples.rows, [["ann", "female"]]);
+}
+
+/// A line with its first sample alone.
+fn first_sample(line: &str) -> String {
+    if line.starts_with("##") { line.into() } else { line.split('\t').take(10).collect::<Vec<_>>().join("\t") }
+}
+
+/// Regions select records, by flag and by BED, with an index and without.
+#[test]
+fn regions_select_records() {
+    let folder = temp();
+    let folder = folder.path();
+    let bed = write(folder, "regions.bed", "chrA\t9\t20\nchr:B-2\t0\t120\n");
+    let by_flag = ["-r", "chrA:10-20,chr:B-2"];
+    let by_file = ["-R", bed.to_str().expect("UTF-8")];
+    let expected = [("chrA", "10", 1), ("chrA", "20", 2), ("chr:B-2", "7", 1), ("chr:B-2", "60", 3)];
+    for (at, extra) in [by_flag, by_file].iter().enumerate() {
+        for (name, path) in forms(folder) {
+            let dataset = folder.join(format!("{name}.{at}.ds"));
+            call(&[path], &dataset, &extra[..]);
+            let table = tables::read(&dataset, "variants", &["contig", "pos"]);
+            let rows_at = |contig: &str, pos: &str| table.rows.iter().filter(|row| row[..] == [contig, pos]).count();
+            for (contig, pos, n) in expected {
+                assert_eq!(rows_at(contig, pos), n, "{name} {extra:?} {contig}:{pos}: {:?}", table.rows);
+            }
+            assert_eq!(table.rows.len(), 7, "{name} {extra:?}: {:?}", table.rows);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The integration tests: one binary, a module per theme.
+//!
+//! They call the release binary, so they are run as `cargo test --release`. Real files are looked for in `$VARBATCH_DATA`
+//! (or `../shared/data`); a test whose files or tools are absent says so on standard error, and fails when
+//! `VARBATCH_REQUIRE_ALL` is set.
+
+mod cli;
+mod common;
+mod conformance;
+mod golden;
+mod inputs;
+mod invariance;
+mod kill;
+mod layering;
+mod layout;
+mod merge;
+mod norm;
+mod plink;
+mod readers;
+mod roundtrip;
+mod tables;
+mod vcf;
