@@ -2,7 +2,7 @@
 
 use crate::commit::folder::STDIN_SPOOL;
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
-use crate::commit::{DatasetFolder, Start};
+use crate::commit::{DatasetFolder, Replace, Start};
 use crate::decode::bgzf::{BgzfReader, block_size};
 use crate::decode::fasta::FastaIndex;
 use crate::decode::lines::LineReader;
@@ -13,15 +13,15 @@ use crate::exec::local::{LocalRun, Reference};
 use crate::exec::resources;
 use crate::genome::Contig;
 use crate::input::sheet::{self, InputSpec};
-use crate::input::{Cohort, Format, InputFile};
-use crate::pipeline::Progress;
+use crate::input::{Cohort, Format, InputFile, copy};
+use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
-use crate::plan::{Calls, OnBadRecord, Plan, Settings};
+use crate::plan::{Calls, OnBadRecord, Plan, Settings, needs_merge};
 use crate::store::local::{self, Mapped};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Flags of `call`.
@@ -108,11 +108,23 @@ pub fn run(args: Args) -> Result<()> {
     }
     let specs = input_specs(&args)?;
     let mut cohort = open_cohort(&args, &specs)?;
+    make_splittable(&args, &mut cohort)?;
     define_contigs(&mut cohort, false)?;
     let reference = args.reference.as_deref().map(OpenReference::open).transpose()?;
+    let mut sorted = take_up_unfinished(&args, &mut cohort)?;
+    let mut replanned = false;
     loop {
-        match call(&args, &cohort, reference.as_ref(), &stop) {
-            Err(error) if error.message().starts_with(UNDEFINED_CONTIG) && define_contigs(&mut cohort, true)? => {}
+        let result = call(&args, &cohort, reference.as_ref(), &stop, replanned);
+        replanned = true;
+        match result {
+            Err(error) if error.message().starts_with(UNDEFINED_CONTIG) && define_contigs(&mut cohort, true)? => {
+                stop.store(false, Ordering::Relaxed);
+            }
+            Err(error) if !sorted && is_unsorted(&error) => {
+                stop.store(false, Ordering::Relaxed);
+                sorted = true;
+                sort_input(&args, &mut cohort, error)?;
+            }
             Err(error) => return Err(error),
             Ok((manifest, fresh)) => {
                 if !args.quiet {
@@ -124,16 +136,74 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
+/// Sorts the input that an error says is not sorted, if it is small enough.
+fn sort_input(args: &Args, cohort: &mut Cohort, error: Error) -> Result<()> {
+    let named = |file: &InputFile| Some(&file.name) == error.location().path.as_ref();
+    let Some(index) = cohort.files.iter().position(named) else { return Err(error) };
+    let target = args.output.join(format!("{COPIES}/sorted-{index}.vcf"));
+    if !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)? {
+        return Err(error);
+    }
+    let name = &cohort.files[index].name;
+    cohort.header.warnings.push(format!("{name} is not sorted; its records were sorted"));
+    Ok(())
+}
+
+/// An unfinished run may have found that an input is not sorted, or that contigs are not defined: what it planned then is
+/// taken up, so that its shards count. True when an input was sorted.
+fn take_up_unfinished(args: &Args, cohort: &mut Cohort) -> Result<bool> {
+    let Some(bytes) = local::read_if_there(&args.output.join("_plan/plan.json"))? else { return Ok(false) };
+    let plan: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let n_contigs = plan["contigs"].as_array().map_or(0, Vec::len);
+    if n_contigs > cohort.contigs.len() {
+        define_contigs(cohort, true)?;
+    }
+    let mut sorted = false;
+    for index in 0..cohort.files.len() {
+        let file = &cohort.files[index];
+        let planned = &plan["inputs"][index];
+        let same =
+            planned["path"] == file.name.as_str() && planned["fingerprint"] == file.origin().fingerprint.as_str();
+        if same && planned["copied"] == true && !file.is_copy() {
+            sort_input(args, cohort, Error::internal("an unfinished plan").at(cohort.files[index].place()))?;
+            sorted = true;
+        }
+    }
+    Ok(sorted)
+}
+
+/// Where copies of inputs are kept while they are worked on.
+const COPIES: &str = "_plan/copies";
+
+/// Inputs of a merge must be readable from the middle.
+fn make_splittable(args: &Args, cohort: &mut Cohort) -> Result<()> {
+    if !needs_merge(cohort) {
+        return Ok(());
+    }
+    for (index, file) in cohort.files.iter_mut().enumerate().filter(|(_, file)| !file.format.is_splittable()) {
+        copy::make_splittable(file, &args.output.join(format!("{COPIES}/input-{index}.vcf.gz")))?;
+    }
+    Ok(())
+}
+
 /// Plans and runs; false when the same dataset was published before.
 fn call(
     args: &Args,
     cohort: &Cohort,
     reference: Option<&OpenReference>,
     stop: &AtomicBool,
+    replanned: bool,
 ) -> Result<(Manifest, bool)> {
     let settings = settings(args, cohort, reference)?;
     let plan = Plan::new(cohort, settings)?;
-    let (folder, start) = DatasetFolder::begin(&args.output, &plan.to_json(), &plan.digest(), args.force)?;
+    let replace = if args.force {
+        Replace::Anything
+    } else if replanned {
+        Replace::Unfinished
+    } else {
+        Replace::Nothing
+    };
+    let (folder, start) = DatasetFolder::begin(&args.output, &plan.to_json(), &plan.digest(), replace)?;
     if start == Start::Published {
         let path = args.output.join(MANIFEST_NAME);
         let bytes = local::read_if_there(&path)?.unwrap_or_default();

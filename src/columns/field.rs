@@ -9,13 +9,28 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, ListBuilder, StringBuilder};
 use std::borrow::Cow;
 
-/// Which allele of how many a row is about.
+/// Which allele of how many of a record a row is about.
 #[derive(Clone, Copy, Debug)]
 pub struct AlleleOfSite {
-    /// 1-based index among the ALT; 0: the record has none.
+    /// 1-based index among the ALT of the record; 0: the record has none, or the row is about an allele that only other
+    /// inputs have, and nothing that belongs to one allele is taken.
     pub alt_index: u32,
-    /// Number of ALT.
+    /// Number of ALT of the record.
     pub n_alts: u32,
+    /// Whether the record has just the alleles of the row's site, so that values of the whole site mean the same.
+    pub whole_site: bool,
+}
+
+impl AlleleOfSite {
+    /// An allele of a record that is a site of its own.
+    pub fn new(alt_index: u32, n_alts: u32) -> Self {
+        AlleleOfSite { alt_index, n_alts, whole_site: true }
+    }
+
+    /// The allele of the row is not among those of the record.
+    fn is_foreign(self) -> bool {
+        self.alt_index == 0 && self.n_alts > 0
+    }
 }
 
 /// What is wrong with a value; the caller knows the field and the place.
@@ -264,13 +279,13 @@ impl FieldBuilder {
         let found = items.len();
         match self.projection {
             Projection::PerAlt => {
-                if n_alts == 0 {
+                if n_alts > 0 && found != n_alts {
+                    return Err(Problem::Count { found, expected: alleles(allele.n_alts) });
+                }
+                if alt_index == 0 {
                     // no allele to belong to; bcftools drops such values, too
                     self.append_null();
                     return Ok(());
-                }
-                if found != n_alts {
-                    return Err(Problem::Count { found, expected: alleles(allele.n_alts) });
                 }
                 self.own[0].append_value(item(alt_index - 1))
             }
@@ -279,7 +294,9 @@ impl FieldBuilder {
                     let expected = format!("{} for {} alleles", n_alts + 1, n_alts + 1);
                     return Err(Problem::Count { found, expected });
                 }
-                if self.projection == Projection::PerAllele {
+                if self.projection == Projection::PerAllele && allele.is_foreign() {
+                    self.own[0].append_null();
+                } else if self.projection == Projection::PerAllele {
                     let both = if alt_index == 0 { 1 } else { 2 };
                     self.own[0].append_list([0, alt_index].into_iter().take(both).map(item))?;
                 } else {
@@ -297,13 +314,15 @@ impl FieldBuilder {
                     found,
                     expected: format!("{} for {} alleles at ploidy 2", (n_alts + 1) * (n_alts + 2) / 2, n_alts + 1),
                 })?;
-                if alt_index == 0 {
+                if allele.is_foreign() {
+                    self.own[0].append_null();
+                } else if alt_index == 0 {
                     self.own[0].append_list(std::iter::once(item(0)))?;
                 } else {
                     self.own[0]
                         .append_list((0..=ploidy).map(|copies| item(genotype_index(ploidy, copies, alt_index))))?;
                 }
-                self.append_site(text, n_alts > 1 && alt_index == 1)
+                self.append_site(text, n_alts > 1 && alt_index == 1 && allele.whole_site)
             }
             Projection::Flag | Projection::Scalar | Projection::List => unreachable!("handled by append"),
         }
@@ -374,24 +393,24 @@ mod tests {
     #[test]
     fn genotype_values_of_one_allele_and_of_the_site() {
         let mut builder = FieldBuilder::new(&columns(Projection::PerGenotype, true, false));
-        builder.append(b"0,1,2,3,4,5", AlleleOfSite { alt_index: 2, n_alts: 2 }).expect("fits");
+        builder.append(b"0,1,2,3,4,5", AlleleOfSite::new(2, 2)).expect("fits");
         let mut out = Vec::new();
         builder.finish(&mut out);
         assert_eq!(list(&out[0]), [Some(0), Some(3), Some(5)]);
         assert!(out[1].is_null(0));
-        builder.append(b"10,11,12", AlleleOfSite { alt_index: 1, n_alts: 2 }).expect("haploid");
+        builder.append(b"10,11,12", AlleleOfSite::new(1, 2)).expect("haploid");
         out.clear();
         builder.finish(&mut out);
         assert_eq!(list(&out[0]), [Some(10), Some(11)]);
         assert_eq!(list(&out[1]), [Some(10), Some(11), Some(12)]);
-        let problem = builder.append(b"1,2,3,4,5", AlleleOfSite { alt_index: 1, n_alts: 2 }).expect_err("must not fit");
+        let problem = builder.append(b"1,2,3,4,5", AlleleOfSite::new(1, 2)).expect_err("must not fit");
         assert_eq!(problem.to_string(), "has 5 values, expected 6 for 3 alleles at ploidy 2");
     }
 
     #[test]
     fn what_does_not_fit_an_open_number_goes_to_the_site_column() {
         let mut builder = FieldBuilder::new(&columns(Projection::PerAllelePair, true, true));
-        builder.append(b"7,8,9", AlleleOfSite { alt_index: 1, n_alts: 1 }).expect("lenient");
+        builder.append(b"7,8,9", AlleleOfSite::new(1, 1)).expect("lenient");
         let mut out = Vec::new();
         builder.finish(&mut out);
         assert!(out[0].is_null(0) && out[1].is_null(0));
@@ -401,7 +420,7 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_a_problem() {
         let mut builder = FieldBuilder::new(&columns(Projection::Scalar, false, false));
-        let allele = AlleleOfSite { alt_index: 1, n_alts: 1 };
+        let allele = AlleleOfSite::new(1, 1);
         assert!(builder.append(b"x", allele).is_err());
         assert!(builder.append(b"1,2", allele).is_err());
         assert!(builder.append(b".", allele).is_ok());

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What the fields of one FORMAT text are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FormatLayout {
     /// One entry per field.
     pub slots: Vec<Slot>,

@@ -38,8 +38,6 @@ pub struct VariantRow<'a> {
     pub allele_type: AlleleType,
     /// Identifier of the site.
     pub site_id: i64,
-    /// Which allele of the site.
-    pub allele: AlleleOfSite,
     /// REF as written, where it differs.
     pub site_ref: Option<&'a [u8]>,
     /// ALT as written, where it differs.
@@ -48,8 +46,14 @@ pub struct VariantRow<'a> {
     pub statistics: RowStatistics,
     /// FORMAT as written.
     pub format: Option<&'a [u8]>,
-    /// INFO as written.
-    pub info: &'a [u8],
+    /// INFO as written by each record that has the row, with the row's allele in it; of a key the first one counts.
+    pub infos: &'a [(&'a [u8], AlleleOfSite)],
+    /// INFO values that are used instead of those in `infos`.
+    pub overrides: &'a [(&'a str, String)],
+    /// Number of ALT of the site.
+    pub n_alts: u32,
+    /// Index of the row among the ALT of the site.
+    pub alt_index: u32,
 }
 
 /// A problem of an INFO field.
@@ -90,6 +94,8 @@ pub struct VariantsBuilder {
     info_index: HashMap<Vec<u8>, usize>,
     /// Row in which each INFO column was last filled, as `row + 1`.
     filled: Vec<usize>,
+    /// Which of the row's records filled it; `usize::MAX` for an override.
+    filled_by: Vec<usize>,
     info_other: StringBuilder,
     undefined: Vec<u8>,
     n_rows: usize,
@@ -130,6 +136,7 @@ impl VariantsBuilder {
             infos: schemas.infos.iter().map(FieldBuilder::new).collect(),
             info_index,
             filled: vec![0; schemas.infos.len()],
+            filled_by: vec![0; schemas.infos.len()],
             info_other: StringBuilder::new(),
             undefined: Vec::new(),
             n_rows: 0,
@@ -148,7 +155,7 @@ impl VariantsBuilder {
 
     /// Adds a row. After a problem the batch is void.
     pub fn push(&mut self, row: &VariantRow) -> Result<(), InfoProblem> {
-        self.push_info(row.info, row.allele)?;
+        self.push_info(row.infos, row.overrides)?;
         self.variant_id.append_value(row.variant_id);
         self.contig.append_value(row.contig);
         self.pos.append_value(row.vcf_pos);
@@ -160,8 +167,8 @@ impl VariantsBuilder {
         self.push_filters(row.filter);
         self.allele_type.append_value(row.allele_type.name());
         self.site_id.append_value(row.site_id);
-        self.alt_index.append_value(row.allele.alt_index as i32);
-        self.n_alts.append_value(row.allele.n_alts as i32);
+        self.alt_index.append_value(row.alt_index as i32);
+        self.n_alts.append_value(row.n_alts as i32);
         self.site_ref.append_option(row.site_ref.map(text));
         self.site_alt.append_option(row.site_alt.map(text));
         self.push_statistics(&row.statistics);
@@ -198,28 +205,25 @@ impl VariantsBuilder {
         self.exc_het.append_option(hwe.map(|hwe| hwe.exc_het));
     }
 
-    fn push_info(&mut self, info: &[u8], allele: AlleleOfSite) -> Result<(), InfoProblem> {
+    fn push_info(&mut self, infos: &[(&[u8], AlleleOfSite)], overrides: &[(&str, String)]) -> Result<(), InfoProblem> {
         let stamp = self.n_rows + 1;
         self.undefined.clear();
-        for (key, value) in info_entries(info) {
-            match self.info_index.get(key) {
-                Some(&column) if self.filled[column] != stamp => {
-                    let builder = &mut self.infos[column];
-                    builder
-                        .append(value.unwrap_or(b"."), allele)
-                        .map_err(|problem| InfoProblem { id: text(key).into_owned(), problem })?;
-                    self.filled[column] = stamp;
-                }
-                // not defined, or a key that stands twice: kept as written
-                _ => {
-                    if !self.undefined.is_empty() {
-                        self.undefined.push(b';');
+        for (key, value) in overrides {
+            if let Some(&column) = self.info_index.get(key.as_bytes()) {
+                self.fill(column, key.as_bytes(), value.as_bytes(), AlleleOfSite::new(1, 1))?;
+            }
+        }
+        for (source, (info, allele)) in infos.iter().enumerate() {
+            for (key, value) in info_entries(info) {
+                match self.info_index.get(key) {
+                    Some(&column) if self.filled[column] != stamp => {
+                        self.fill(column, key, value.unwrap_or(b"."), *allele)?;
+                        self.filled_by[column] = source;
                     }
-                    self.undefined.extend_from_slice(key);
-                    if let Some(value) = value {
-                        self.undefined.push(b'=');
-                        self.undefined.extend_from_slice(value);
-                    }
+                    // another record's value of the same key, or one that is computed anew
+                    Some(&column) if self.filled_by[column] != source => {}
+                    // not defined, or a key that stands twice in one record: kept as written
+                    _ => self.note_undefined(key, value, source),
                 }
             }
         }
@@ -230,6 +234,30 @@ impl VariantsBuilder {
         }
         self.info_other.append_option((!self.undefined.is_empty()).then(|| text(&self.undefined)));
         Ok(())
+    }
+
+    fn fill(&mut self, column: usize, key: &[u8], value: &[u8], allele: AlleleOfSite) -> Result<(), InfoProblem> {
+        self.infos[column]
+            .append(value, allele)
+            .map_err(|problem| InfoProblem { id: text(key).into_owned(), problem })?;
+        self.filled[column] = self.n_rows + 1;
+        self.filled_by[column] = usize::MAX;
+        Ok(())
+    }
+
+    fn note_undefined(&mut self, key: &[u8], value: Option<&[u8]>, source: usize) {
+        let known = |entry: &[u8]| entry.starts_with(key) && matches!(entry.get(key.len()), None | Some(b'='));
+        if source > 0 && self.undefined.split(|&byte| byte == b';').any(known) {
+            return;
+        }
+        if !self.undefined.is_empty() {
+            self.undefined.push(b';');
+        }
+        self.undefined.extend_from_slice(key);
+        if let Some(value) = value {
+            self.undefined.push(b'=');
+            self.undefined.extend_from_slice(value);
+        }
     }
 
     /// The rows since the last batch.

@@ -42,6 +42,17 @@ pub struct DatasetFolder {
     _lock: File,
 }
 
+/// What may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Nothing.
+    Nothing,
+    /// An unfinished dataset: this process began it and planned again.
+    Unfinished,
+    /// A published dataset, too.
+    Anything,
+}
+
 /// What was found in the folder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Start {
@@ -55,8 +66,8 @@ pub enum Start {
 
 impl DatasetFolder {
     /// Begins or resumes a dataset of the plan `plan_json` with this digest. A published dataset, or an unfinished one of
-    /// another plan, is replaced only with `force`.
-    pub fn begin(root: &Path, plan_json: &[u8], plan_digest: &str, force: bool) -> Result<(DatasetFolder, Start)> {
+    /// another plan, is replaced only where `replace` says so.
+    pub fn begin(root: &Path, plan_json: &[u8], plan_digest: &str, replace: Replace) -> Result<(DatasetFolder, Start)> {
         let manifest = root.join(MANIFEST_NAME);
         refuse_foreign(root)?;
         let lock = lock(root)?;
@@ -66,7 +77,7 @@ impl DatasetFolder {
             if same {
                 return Ok((folder, Start::Published));
             }
-            if !force {
+            if replace != Replace::Anything {
                 return Err(Error::usage(format!("{} holds a dataset of other inputs or settings", root.display()))
                     .hint("name another folder, or replace it with --force"));
             }
@@ -76,7 +87,7 @@ impl DatasetFolder {
         let plan_path = root.join("_plan/plan.json");
         let start = match local::read_if_there(&plan_path)? {
             Some(old) if old == plan_json => Start::Resumed,
-            Some(_) if force || folder.committed("")?.is_empty() => {
+            Some(_) if replace != Replace::Nothing || !folder.has_commits()? => {
                 folder.clear()?;
                 Start::Fresh
             }
@@ -117,6 +128,10 @@ impl DatasetFolder {
         }
         local::remove(&self.root.join("header.vcf"))?;
         local::remove(&self.root.join("_plan/plan.json"))
+    }
+
+    fn has_commits(&self) -> Result<bool> {
+        Ok(!local::list(&self.root.join("_commits"))?.is_empty())
     }
 
     /// Commit records of a stage (`""`, or a folder below `_commits`), by shard number.
@@ -185,7 +200,11 @@ impl DatasetFolder {
     pub fn remove_scratch(&self) -> Result<()> {
         local::remove_folder(&self.root.join("_staging"))?;
         local::remove_folder(&self.root.join("_evidence"))?;
-        local::remove(&self.root.join(STDIN_SPOOL))
+        local::remove_folder(&self.root.join("_plan/copies"))?;
+        for name in local::list(&self.root.join("_plan"))?.iter().filter(|name| name.starts_with("stdin")) {
+            local::remove(&self.root.join("_plan").join(name))?;
+        }
+        Ok(())
     }
 }
 

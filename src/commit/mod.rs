@@ -5,4 +5,4 @@ pub mod manifest;
 pub mod publish;
 pub mod verify;
 
-pub use folder::{CommitRecord, DatasetFolder, Start};
+pub use folder::{CommitRecord, DatasetFolder, Replace, Start};

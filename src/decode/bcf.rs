@@ -60,12 +60,16 @@ fn lookup<'a>(list: &'a [Option<String>], index: i64, what: &str) -> Result<&'a 
     })
 }
 
+/// Bytes of the record that starts `bytes` as its first 8 bytes say, those included; `None` when there are fewer.
+pub fn announced_len(bytes: &[u8]) -> Option<u64> {
+    let shared = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
+    let individual = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
+    Some(8 + u64::from(shared) + u64::from(individual))
+}
+
 /// Bytes of the record that starts `bytes`, length fields included; `None` when it is not complete yet.
 pub fn record_len(bytes: &[u8]) -> Option<usize> {
-    let shared = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    let individual = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?) as usize;
-    let len = 8 + shared + individual;
-    (bytes.len() >= len).then_some(len)
+    announced_len(bytes).filter(|&len| bytes.len() as u64 >= len).map(|len| len as usize)
 }
 
 /// Contig index and 1-based position of a record.

@@ -14,8 +14,10 @@ use crate::decode::fasta::FastaIndex;
 use crate::decode::lines::LineReader;
 use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Error, Result};
+use crate::genome::Locus;
 use crate::input::{Cohort, Format, InputFile};
-use crate::pipeline::{Context, Progress, Task, run_shard};
+use crate::pipeline::{Context, MERGE_HALO_BP, MergeSource, MergeTask, Progress, Task, run_merge_shard, run_shard};
+use crate::plan::cuts::seek;
 use crate::plan::{Plan, Shard, ShardSource};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
@@ -58,6 +60,7 @@ struct OpenStream<'a> {
 /// One unit of work as a worker takes it.
 enum Work<'a> {
     Range(&'a Shard),
+    Merge { number: u64, own_start: Option<Locus>, own_end: Option<Locus> },
     Piece { number: u64, input: usize, piece: Piece },
 }
 
@@ -65,9 +68,6 @@ impl LocalRun<'_> {
     /// Does all shards that are not committed, then publishes.
     pub fn run(&self) -> Result<Manifest> {
         let schemas = TableSchemas::new(&self.cohort.header, !self.cohort.samples.is_empty());
-        if crate::plan::needs_merge(self.cohort) {
-            return self.run_merge(&schemas);
-        }
         let shards: Vec<&Shard> = self.plan.shards.iter().collect();
         self.do_shards(&schemas, "", "", &shards, 0..self.cohort.samples.len())?;
         let commits = self.folder.committed("")?;
@@ -77,10 +77,6 @@ impl LocalRun<'_> {
             add_counts(self.folder, "", commit, &mut counts)?;
         }
         self.publish(&schemas, commits, accounting, warnings, counts)
-    }
-
-    fn run_merge(&self, _schemas: &TableSchemas) -> Result<Manifest> {
-        Err(Error::internal("merging is not wired yet"))
     }
 
     fn publish(
@@ -130,6 +126,7 @@ impl LocalRun<'_> {
             on_bad_record: self.plan.settings.on_bad_record,
             regions: &self.plan.settings.regions,
             reference: self.reference.as_ref().map(|reference| (reference.text, reference.index)),
+            merges: crate::plan::needs_merge(self.cohort),
             stop: self.stop,
             progress: self.progress,
         };
@@ -179,6 +176,10 @@ impl LocalRun<'_> {
                     }
                     (shard.number, false, outcome)
                 }
+                Work::Merge { number, own_start, own_end } => {
+                    let task = self.merge_task(number, own_start, own_end)?;
+                    (number, false, run_merge_shard(context, task, &staging)?)
+                }
                 Work::Piece { number, input, piece } => {
                     let file = &self.cohort.files[input];
                     let last = piece.own_end.is_none();
@@ -189,6 +190,28 @@ impl LocalRun<'_> {
             self.progress.shards.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+impl<'a> LocalRun<'a> {
+    /// All inputs, each from where its records of the range begin.
+    fn merge_task(&self, number: u64, own_start: Option<Locus>, own_end: Option<Locus>) -> Result<MergeTask<'a>> {
+        let mut sources = Vec::new();
+        for (group, files) in self.cohort.groups.iter().enumerate() {
+            for &index in &files.files {
+                let file = &self.cohort.files[index];
+                let start = own_start.unwrap_or(Locus { contig: 0, vcf_pos: 0 });
+                let Some(offset) = seek(file, &self.cohort.contigs, start, MERGE_HALO_BP)? else { continue };
+                let bytes = file.mapped.bytes();
+                let lines = match file.format {
+                    Format::Vcf => LineReader::of_text(&bytes[offset as usize..]),
+                    _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
+                };
+                sources.push(MergeSource { name: &file.name, group, lines });
+            }
+        }
+        let groups = self.cohort.groups.iter().map(|group| (group.first_sample as u32, group.n_samples as u32));
+        Ok(MergeTask { number, own_start, own_end, sources, groups: groups.collect() })
     }
 }
 
@@ -205,7 +228,7 @@ struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     fn new(run: &LocalRun<'a>, shards: &[&'a Shard], done: &'a HashSet<u64>) -> Self {
-        let is_range = |shard: &&&Shard| matches!(shard.source, ShardSource::Range { .. });
+        let is_range = |shard: &&&Shard| !matches!(shard.source, ShardSource::Stream { .. });
         let (ranges, streams): (Vec<&'a Shard>, Vec<&'a Shard>) = shards.iter().partition(is_range);
         let streams = streams
             .into_iter()
@@ -224,7 +247,10 @@ impl<'a> Queue<'a> {
     fn next(&self) -> Result<Option<Work<'a>>> {
         let at = self.next_range.fetch_add(1, Ordering::Relaxed);
         if let Some(shard) = self.ranges.get(at) {
-            return Ok(Some(Work::Range(shard)));
+            return Ok(Some(match shard.source {
+                ShardSource::Merge { own_start, own_end } => Work::Merge { number: shard.number, own_start, own_end },
+                _ => Work::Range(shard),
+            }));
         }
         // a stream that nobody cuts now, else wait for one
         for wait in [false, true] {

@@ -75,6 +75,19 @@ pub struct InputFile {
     pub data_start: u64,
     /// Number of header lines, for line numbers in messages.
     pub n_header_lines: u64,
+    /// The file that was named, where the records are read from a copy of it.
+    origin: Option<Origin>,
+}
+
+/// What identifies an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// By content.
+    pub format: Format,
+    /// See [`Mapped::fingerprint`].
+    pub fingerprint: String,
 }
 
 impl InputFile {
@@ -87,18 +100,50 @@ impl InputFile {
 
     fn of_mapped(mapped: Mapped, name: &str) -> Result<InputFile> {
         let format = recognise(mapped.bytes())?;
-        let (text, data_start) = match format {
-            Format::Vcf => plain_header(mapped.bytes())?,
-            Format::VcfBgzf => bgzf_header(mapped.bytes())?,
-            Format::VcfGzip => stream_header(gzip(mapped.bytes()))?,
-            Format::Bcf => bcf_header(BgzfReader::new(mapped.bytes(), 0))?,
-            Format::BcfRaw => bcf_header(mapped.bytes())?,
-            Format::BcfGzip => bcf_header(gzip(mapped.bytes()))?,
-        };
+        let (text, data_start) = header_of(mapped.bytes(), format)?;
         let header = Header::parse(&text)?;
         let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
         let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        Ok(InputFile { name: name.into(), mapped, format, header, dictionary, data_start, n_header_lines })
+        Ok(InputFile {
+            name: name.into(),
+            mapped,
+            format,
+            header,
+            dictionary,
+            data_start,
+            n_header_lines,
+            origin: None,
+        })
+    }
+
+    /// What identifies the file that was named.
+    pub fn origin(&self) -> Origin {
+        self.origin.clone().unwrap_or_else(|| Origin {
+            bytes: self.mapped.bytes().len() as u64,
+            format: self.format,
+            fingerprint: self.mapped.fingerprint(),
+        })
+    }
+
+    /// Whether the records are read from a copy of the file that was named.
+    pub fn is_copy(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// Reads the records from `copy`, a file with the same header and records in a form that suits better.
+    pub fn read_from(&mut self, copy: &Path) -> Result<()> {
+        let origin = self.origin();
+        let name = std::mem::take(&mut self.name);
+        let samples = std::mem::take(&mut self.header.samples);
+        *self = InputFile::open(copy, &name)?;
+        self.origin = Some(origin);
+        self.header.samples = samples;
+        Ok(())
+    }
+
+    /// The header as text, ending with the `#CHROM` line.
+    pub fn header_text(&self) -> Result<Vec<u8>> {
+        Ok(header_of(self.mapped.bytes(), self.format)?.0)
     }
 
     /// The inflated bytes behind the header, for formats that are read as one stream.
@@ -184,6 +229,18 @@ fn header_len(text: &[u8], at_end: bool) -> Result<Option<usize>> {
         }
     }
     Ok(at_end.then_some(text.len()))
+}
+
+/// Header text and the start of the records.
+fn header_of(bytes: &[u8], format: Format) -> Result<(Vec<u8>, u64)> {
+    match format {
+        Format::Vcf => plain_header(bytes),
+        Format::VcfBgzf => bgzf_header(bytes),
+        Format::VcfGzip => stream_header(gzip(bytes)),
+        Format::Bcf => bcf_header(BgzfReader::new(bytes, 0)),
+        Format::BcfRaw => bcf_header(bytes),
+        Format::BcfGzip => bcf_header(gzip(bytes)),
+    }
 }
 
 fn plain_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {

@@ -1,6 +1,7 @@
 //! Which files make a cohort: formats recognised by content, headers merged, samples put together.
 
 pub mod cohort;
+pub mod copy;
 pub mod file;
 pub mod sheet;
 

@@ -1,6 +1,6 @@
 //! Rows out of the window into the builders: statistics, calls and fields of one allele row in one pass.
 
-use super::record::{Held, PendingRow, as_written, end_of, locus};
+use super::record::{Held, locus};
 use super::shard::Context;
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
@@ -8,9 +8,13 @@ use crate::call::sample_counts::{Counter, SampleCounts};
 use crate::call::statistics::RowStatistics;
 use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, Slot};
+use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
+use crate::decode::header::Kind;
+use crate::decode::samples::subfield;
+use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
-use crate::genome::genotype::{GtTable, HOM_REF_UNPHASED};
+use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
 use crate::plan::Calls;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -20,6 +24,58 @@ const GENOTYPES_BATCH: usize = 1 << 16;
 /// Rows of `variants` in a batch before it is encoded.
 const VARIANTS_BATCH: usize = 1 << 12;
 
+/// The genotype code of `./.`: what a sample has where its input has no record.
+const NO_CALL: GtCode = (10 * 11 + 10) * 2;
+
+/// The calls of some samples of a row: those of one record, or none.
+#[derive(Clone, Copy)]
+pub struct Part<'r> {
+    /// Where the calls are; `None`: the input of these samples has no record of the site.
+    pub record: Option<&'r Held>,
+    /// The row's allele in that record.
+    pub allele: AlleleOfSite,
+    /// First sample in the cohort.
+    pub first_sample: u32,
+    /// Number of samples.
+    pub n_samples: u32,
+}
+
+/// One row to write.
+pub struct Row<'r> {
+    /// 1-based, normalised.
+    pub vcf_pos: i32,
+    /// Normalised.
+    pub ref_allele: &'r [u8],
+    /// Normalised.
+    pub alt_allele: &'r [u8],
+    /// Kind.
+    pub allele_type: AlleleType,
+    /// Last reference base.
+    pub end: i32,
+    /// POS of the site.
+    pub site_pos: i32,
+    /// Rank of the site among those at its POS.
+    pub site_rank: u16,
+    /// ALT of the site.
+    pub n_alts: u32,
+    /// Which of them the row is.
+    pub alt_index: u32,
+    /// REF and ALT of the site as written, where they differ from the row.
+    pub site_alleles: Option<(&'r [u8], &'r [u8])>,
+    /// ID.
+    pub id: &'r [u8],
+    /// QUAL.
+    pub qual: Option<f64>,
+    /// FILTER.
+    pub filter: &'r [u8],
+    /// FORMAT.
+    pub format: Option<&'r [u8]>,
+    /// INFO of each record that has the row.
+    pub infos: &'r [(&'r [u8], AlleleOfSite)],
+    /// Calls, in the order of samples; all samples once.
+    pub parts: &'r [Part<'r>],
+}
+
 /// Builders of one shard.
 pub struct Emitter<'a> {
     context: &'a Context<'a>,
@@ -27,6 +83,7 @@ pub struct Emitter<'a> {
     variants: VariantsBuilder,
     genotypes: Option<GenotypesBuilder>,
     layouts: HashMap<Vec<u8>, Rc<FormatLayout>>,
+    no_fields: FormatLayout,
     /// Genotype codes of this shard.
     pub gt: GtTable,
     /// Per-sample counts of this shard.
@@ -46,12 +103,15 @@ pub struct Emitter<'a> {
 impl<'a> Emitter<'a> {
     /// Empty, writing to `files`.
     pub fn new(context: &'a Context<'a>, files: ShardFiles) -> Self {
+        let genotypes = GenotypesBuilder::new(context.schemas);
+        let no_fields = genotypes.as_ref().map_or_else(FormatLayout::default, |builder| builder.layout(b""));
         Emitter {
             context,
             files,
             variants: VariantsBuilder::new(context.schemas),
-            genotypes: GenotypesBuilder::new(context.schemas),
+            genotypes,
             layouts: HashMap::new(),
+            no_fields,
             gt: GtTable::new(),
             counts: SampleCounts::new(context.n_samples),
             n_variant_rows: 0,
@@ -85,38 +145,47 @@ impl<'a> Emitter<'a> {
     }
 
     /// Writes one row with its calls.
-    pub fn emit(&mut self, record: &Held, row: &PendingRow) -> Result<()> {
+    pub fn emit(&mut self, row: &Row) -> Result<()> {
         let rank = self.next_rank(row.vcf_pos)?;
         let contig = self.contig.expect("a contig is begun before its rows");
         let variant_id = locus(contig, row.vcf_pos).id(rank);
-        let (statistics, singleton) = self.emit_calls(record, row, variant_id)?;
-        if statistics.ac > 0 && self.context.n_samples > 0 {
-            self.count_carriers(record, row, singleton);
+        let mut statistics = RowStatistics::default();
+        let mut last_carrier = None;
+        for part in row.parts {
+            self.emit_calls(part, row.vcf_pos, variant_id, &mut statistics, &mut last_carrier)?;
         }
-        let view = record.view();
-        let written = as_written(view, record.vcf_pos, row);
+        if statistics.ac > 0 {
+            if let Some(sample) = last_carrier.filter(|_| statistics.ac == 1) {
+                self.counts.get_mut(Counter::NSingleton)[sample as usize] += 1;
+            }
+            for part in row.parts {
+                self.count_carriers(part, row);
+            }
+        }
         let variant = VariantRow {
             variant_id,
             contig: &self.contig_name,
             vcf_pos: row.vcf_pos,
-            end: end_of(view, row),
-            ref_allele: &row.ref_allele,
-            alt_allele: &row.alt_allele,
-            id: view.id(),
-            qual: record.qual,
-            filter: view.filter(),
+            end: row.end,
+            ref_allele: row.ref_allele,
+            alt_allele: row.alt_allele,
+            id: row.id,
+            qual: row.qual,
+            filter: row.filter,
             allele_type: row.allele_type,
-            site_id: locus(contig, record.vcf_pos).id(record.rank),
-            allele: record.allele(row.alt_index),
-            site_ref: written.map(|written| written.0),
-            site_alt: written.map(|written| written.1),
+            site_id: locus(contig, row.site_pos).id(row.site_rank),
+            n_alts: row.n_alts,
+            alt_index: row.alt_index,
+            site_ref: row.site_alleles.map(|written| written.0),
+            site_alt: row.site_alleles.map(|written| written.1),
             statistics,
-            format: view.format(),
-            info: view.info(),
+            format: row.format,
+            infos: row.infos,
+            overrides: &overrides(row, &statistics, self.context),
         };
         push_variant(&mut self.variants, &variant)?;
         if row.alt_index <= 1 {
-            self.note_tolerated(record);
+            self.note_tolerated(row);
         }
         self.n_variant_rows += 1;
         if self.variants.n_rows() == 1 {
@@ -134,42 +203,58 @@ impl<'a> Emitter<'a> {
             .map_err(|_| Error::bad_data("more than 65,536 alleles at one position").hint("split the file"))
     }
 
-    /// The calls of a row into the builder; their statistics, and the sample of the only copy if there is only one.
-    fn emit_calls(&mut self, record: &Held, row: &PendingRow, variant_id: i64) -> Result<(RowStatistics, Option<u32>)> {
-        let mut statistics = RowStatistics::default();
-        let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else {
-            return Ok((statistics, None));
+    /// The calls of one part of a row into the builder, and into its statistics.
+    fn emit_calls(
+        &mut self,
+        part: &Part,
+        vcf_pos: i32,
+        variant_id: i64,
+        statistics: &mut RowStatistics,
+        last_carrier: &mut Option<u32>,
+    ) -> Result<()> {
+        let Some(builder) = &mut self.genotypes else { return Ok(()) };
+        let before = builder.n_rows();
+        let Some((record, layout)) = part.record.and_then(|record| Some((record, record.layout.as_ref()?))) else {
+            let call = self.gt.call(NO_CALL, 0);
+            statistics.add(&call, part.n_samples as i32);
+            for sample in 0..part.n_samples {
+                builder.push_call(variant_id, vcf_pos, part.first_sample + sample, &call);
+            }
+            builder.end_run(part.n_samples as usize, &self.no_fields);
+            self.n_genotype_rows += u64::from(part.n_samples);
+            return Ok(());
         };
-        let n_reference = self.context.n_samples - record.samples.not_reference.len();
+        let alt_index = part.allele.alt_index;
+        let n_reference = part.n_samples as usize - record.samples.not_reference.len();
         if n_reference > 0 {
-            statistics.add(&self.gt.call(HOM_REF_UNPHASED, row.alt_index), n_reference as i32);
+            statistics.add(&self.gt.call(HOM_REF_UNPHASED, alt_index), n_reference as i32);
         }
         let text = record.view().samples();
-        let allele = record.allele(row.alt_index);
         let has_fields = layout.slots.iter().any(|slot| *slot != Slot::Genotype);
         let all = self.context.calls == Calls::All;
-        let before = builder.n_rows();
-        let mut last_carrier = None;
+        let context = self.context;
         let mut push = |sample: u32, gt: &mut GtTable, in_statistics: bool| -> Result<()> {
-            let call = gt.call(record.samples.codes[sample as usize], row.alt_index);
+            let call = gt.call(record.samples.codes[sample as usize], alt_index);
+            let in_cohort = part.first_sample + sample;
             if in_statistics {
                 statistics.add(&call, 1);
                 if call.copies > 0 {
-                    last_carrier = Some(sample);
+                    *last_carrier = Some(in_cohort);
                 }
             }
             if all || !call.plain_reference {
-                builder.push_call(variant_id, row.vcf_pos, sample, &call);
+                builder.push_call(variant_id, vcf_pos, in_cohort, &call);
                 if has_fields {
-                    push_cell(builder, record.samples.cell(text, sample as usize), layout, allele)
-                        .map_err(|error| sample_error(error, self.context, sample))?;
+                    builder
+                        .push_cell(record.samples.cell(text, sample as usize), layout, part.allele)
+                        .map_err(|error| sample_error(error, context, in_cohort))?;
                 }
             }
             Ok(())
         };
         if all {
             let mut others = record.samples.not_reference.iter().copied().peekable();
-            for sample in 0..self.context.n_samples as u32 {
+            for sample in 0..part.n_samples {
                 let other = others.next_if_eq(&sample).is_some();
                 push(sample, &mut self.gt, other)?;
             }
@@ -181,47 +266,96 @@ impl<'a> Emitter<'a> {
         let n_rows = builder.n_rows() - before;
         builder.end_run(n_rows, layout);
         self.n_genotype_rows += n_rows as u64;
-        Ok((statistics, last_carrier.filter(|_| statistics.ac == 1)))
+        Ok(())
     }
 
-    /// Per-sample counts of one allele row.
-    fn count_carriers(&mut self, record: &Held, row: &PendingRow, singleton: Option<u32>) {
-        if let Some(sample) = singleton {
-            self.counts.get_mut(Counter::NSingleton)[sample as usize] += 1;
-        }
+    /// Per-sample counts of one part of an allele row.
+    fn count_carriers(&mut self, part: &Part, row: &Row) {
         let kind = match row.allele_type {
             AlleleType::Snv => Counter::NSnv,
             AlleleType::Ins => Counter::NIns,
             AlleleType::Del => Counter::NDel,
             _ => return,
         };
+        let Some(record) = part.record else { return };
         let change = (row.allele_type == AlleleType::Snv)
             .then(|| if is_transition(row.ref_allele[0], row.alt_allele[0]) { Counter::Ti } else { Counter::Tv });
         for &sample in &record.samples.not_reference {
-            if self.gt.call(record.samples.codes[sample as usize], row.alt_index).copies > 0 {
-                self.counts.get_mut(kind)[sample as usize] += 1;
+            if self.gt.call(record.samples.codes[sample as usize], part.allele.alt_index).copies > 0 {
+                let in_cohort = (part.first_sample + sample) as usize;
+                self.counts.get_mut(kind)[in_cohort] += 1;
                 if let Some(change) = change {
-                    self.counts.get_mut(change)[sample as usize] += 1;
+                    self.counts.get_mut(change)[in_cohort] += 1;
                 }
             }
         }
     }
 
-    fn note_tolerated(&mut self, record: &Held) {
+    /// Per-sample counts of one part of a site.
+    pub fn count_site(&mut self, part: &Part) {
+        let samples = part.first_sample as usize..(part.first_sample + part.n_samples) as usize;
+        let Some(record) = part.record else {
+            self.counts.get_mut(Counter::NMissing)[samples].iter_mut().for_each(|count| *count += 1);
+            return;
+        };
+        for &sample in &record.samples.not_reference {
+            let genotype = self.gt.genotype(record.samples.codes[sample as usize]);
+            let counter = match &genotype.alleles[..] {
+                alleles if alleles.iter().all(|&allele| allele < 0) => Counter::NMissing,
+                alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => continue,
+                alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Counter::NHet,
+                alleles if alleles[0] > 0 => Counter::NHomAlt,
+                _ => continue,
+            };
+            self.counts.get_mut(counter)[samples.start + sample as usize] += 1;
+        }
+    }
+
+    /// Sums of depth and quality of a record's samples.
+    pub fn count_depths(&mut self, part: &Part) {
+        let Some((record, layout)) = part.record.and_then(|record| Some((record, record.layout.as_ref()?))) else {
+            return;
+        };
+        let columns = &self.context.schemas.formats;
+        let slot_named = |name: &str| {
+            layout
+                .slots
+                .iter()
+                .position(|slot| matches!(slot, Slot::Column(column) if columns[*column].names[0] == name))
+        };
+        let text = record.view().samples();
+        let first = part.first_sample as usize;
+        for (name, sum, n) in [("dp", Counter::DpSum, Counter::DpN), ("gq", Counter::GqSum, Counter::GqN)] {
+            let Some(slot) = slot_named(name) else { continue };
+            for sample in 0..part.n_samples as usize {
+                let value = subfield(record.samples.cell(text, sample), slot).and_then(parse_i32);
+                if let Some(value) = value {
+                    self.counts.get_mut(sum)[first + sample] += i64::from(value);
+                    self.counts.get_mut(n)[first + sample] += 1;
+                }
+            }
+        }
+    }
+
+    fn note_tolerated(&mut self, row: &Row) {
         let mut note = |message: String| *self.warnings.entry(message).or_default() += 1;
         for key in undefined_keys(self.variants.undefined()) {
             note(format!("INFO/{key} is not defined in the header; taken as text into info_other"));
         }
-        if let Some(layout) = &record.layout {
+        let mut layouts: Vec<&Rc<FormatLayout>> = Vec::new();
+        for layout in row.parts.iter().filter_map(|part| part.record?.layout.as_ref()) {
+            if layouts.iter().any(|known| Rc::ptr_eq(known, layout)) {
+                continue;
+            }
+            layouts.push(layout);
             for slot in &layout.slots {
                 if let Slot::Other(key) = slot {
                     note(format!("FORMAT/{key} is not defined in the header; taken as text into fmt_other"));
                 }
             }
         }
-        let filter = record.view().filter();
-        if filter != b"." && filter != b"PASS" {
-            for name in filter.split(|&byte| byte == b';') {
+        if row.filter != b"." && row.filter != b"PASS" {
+            for name in row.filter.split(|&byte| byte == b';') {
                 if !self.context.filters.contains(name) {
                     note(format!("FILTER {} is not defined in the header", String::from_utf8_lossy(name)));
                 }
@@ -307,17 +441,20 @@ impl Rehearsal {
                     filter: b".",
                     allele_type: AlleleType::Other,
                     site_id: 0,
-                    allele,
+                    n_alts: 0,
+                    alt_index: 0,
                     site_ref: None,
                     site_alt: None,
                     statistics: RowStatistics::default(),
                     format: None,
-                    info: view.info(),
+                    infos: &[(view.info(), allele)],
+                    overrides: &[],
                 },
             )?;
             let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else { continue };
             for sample in 0..context.n_samples {
-                push_cell(builder, record.samples.cell(view.samples(), sample), layout, allele)
+                builder
+                    .push_cell(record.samples.cell(view.samples(), sample), layout, allele)
                     .map_err(|error| sample_error(error, context, sample as u32))?;
             }
         }
@@ -331,13 +468,39 @@ fn push_variant(builder: &mut VariantsBuilder, row: &VariantRow) -> Result<()> {
 
 const SKIP_HINT: &str = "`--on-bad-record skip` sets such records aside and lists them in the manifest";
 
-fn push_cell(
-    builder: &mut GenotypesBuilder,
-    cell: &[u8],
-    layout: &FormatLayout,
-    allele: AlleleOfSite,
-) -> std::result::Result<(), CellProblem> {
-    builder.push_cell(cell, layout, allele)
+/// INFO values of a merged row that are computed over all inputs: AC, AN, AF by their usual definition, DP as a sum.
+fn overrides(row: &Row, statistics: &RowStatistics, context: &Context) -> Vec<(&'static str, String)> {
+    if !context.merges {
+        return Vec::new();
+    }
+    let is = |id: &str, kind: Kind, projections: &[Projection]| {
+        let has = |info: &[u8]| info_entries(info).any(|(key, _)| key == id.as_bytes());
+        context
+            .schemas
+            .infos
+            .iter()
+            .any(|info| info.id == id && info.kind == kind && projections.contains(&info.projection))
+            && row.infos.iter().any(|(info, _)| has(info))
+    };
+    let mut values = Vec::new();
+    if is("AC", Kind::Integer, &[Projection::PerAlt, Projection::Scalar]) {
+        values.push(("AC", statistics.ac.to_string()));
+    }
+    if is("AN", Kind::Integer, &[Projection::Scalar]) {
+        values.push(("AN", statistics.an.to_string()));
+    }
+    if is("AF", Kind::Float, &[Projection::PerAlt, Projection::Scalar]) && statistics.an > 0 {
+        values.push(("AF", (f64::from(statistics.ac) / f64::from(statistics.an)).to_string()));
+    }
+    if is("DP", Kind::Integer, &[Projection::Scalar]) {
+        let depth =
+            |info: &[u8]| info_entries(info).find(|(key, _)| *key == b"DP").and_then(|(_, value)| parse_i32(value?));
+        let sum: i64 = row.infos.iter().filter_map(|(info, _)| depth(info)).map(i64::from).sum();
+        if let Ok(sum) = i32::try_from(sum) {
+            values.push(("DP", sum.to_string()));
+        }
+    }
+    values
 }
 
 fn sample_error(problem: CellProblem, context: &Context, sample: u32) -> Error {

@@ -4,11 +4,13 @@
 //! record can have a row before them, so they leave in the order of the table whatever normalisation moved.
 
 mod emit;
+mod merge;
 mod range;
 mod record;
 mod shard;
 mod window;
 mod writers;
 
-pub use shard::{Context, Outcome, Progress, Task, interrupted, run_shard};
+pub use merge::{MERGE_HALO_BP, MergeSource, MergeTask, run_merge_shard};
+pub use shard::{Context, Outcome, Progress, Task, interrupted, is_unsorted, run_shard};
 pub use writers::{FileRecord, ShardFiles};

@@ -1,12 +1,14 @@
 //! One record held until its rows are out: the line, its genotype codes, its normalised alleles.
 
+use super::emit::Emitter;
 use crate::alleles::{AlleleType, Normalised, ReferenceBases, classify, is_bases, normalise};
 use crate::columns::field::AlleleOfSite;
-use crate::columns::genotypes::FormatLayout;
+use crate::columns::genotypes::{FormatLayout, Slot};
 use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{RecordIndex, RecordView, parse_f64, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
+use crate::genome::genotype::GtCode;
 use std::rc::Rc;
 
 /// A record in the window. Buffers are reused.
@@ -61,8 +63,61 @@ impl Held {
 
     /// Allele and number of alleles.
     pub fn allele(&self, alt_index: u32) -> AlleleOfSite {
-        AlleleOfSite { alt_index, n_alts: self.n_alts }
+        AlleleOfSite::new(alt_index, self.n_alts)
     }
+}
+
+/// Parses a line into `record`: everything but its rows. `place` is POS and the rank among the records there.
+pub fn fill(
+    record: &mut Held,
+    line: &[u8],
+    index: RecordIndex,
+    place: (i32, u16),
+    n_samples: usize,
+    emitter: &mut Emitter,
+    reference: Option<&dyn ReferenceBases>,
+) -> Result<()> {
+    let view = index.view(line);
+    check_alleles(view, place.0, reference)?;
+    record.qual = parse_qual(view.qual())?;
+    record.n_alts = view.n_alts();
+    record.layout = emitter.layout(view.format().unwrap_or_default());
+    record.line.clear();
+    record.line.extend_from_slice(line);
+    (record.vcf_pos, record.rank) = place;
+    record.index = index;
+    record.n_rows_left = 0;
+    read_samples(record, n_samples, emitter)
+}
+
+/// Genotype codes of a held record, checked against its number of alleles.
+fn read_samples(record: &mut Held, n_samples: usize, emitter: &mut Emitter) -> Result<()> {
+    let Some(layout) = record.layout.clone() else { return Ok(()) };
+    let mut samples = std::mem::take(&mut record.samples);
+    let gt_slot = layout.slot_of(&Slot::Genotype);
+    let text = record.view().samples();
+    let result = samples.read(text, n_samples, gt_slot, layout.slots.len(), &mut emitter.gt);
+    record.samples = samples;
+    result?;
+    let most = record.samples.not_reference.iter().map(|&sample| record.samples.codes[sample as usize]);
+    let mut last: Option<GtCode> = None;
+    for code in most {
+        if last == Some(code) {
+            continue;
+        }
+        last = Some(code);
+        let genotype = emitter.gt.genotype(code);
+        if genotype.max_allele > record.n_alts as i32 {
+            return Err(Error::bad_data(format!(
+                "GT {} names allele {}, but the record has {} alternate allele{}",
+                String::from_utf8_lossy(&genotype.text),
+                genotype.max_allele,
+                record.n_alts,
+                if record.n_alts == 1 { "" } else { "s" }
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// QUAL as a number; `None` for `.`.

@@ -1,21 +1,19 @@
 //! The loop over the records of a shard.
 
-use super::emit::{Emitter, Rehearsal};
+use super::emit::{Emitter, Part, Rehearsal, Row};
 use super::range::OwnRange;
-use super::record::{Held, PendingRow, check_alleles, locus, parse_qual, rows_of};
+use super::record::{Held, PendingRow, as_written, end_of, fill, locus, rows_of};
 use super::window::Window;
 use super::writers::{FileRecord, ShardFiles};
 use crate::alleles::{MAX_SHIFT_BP, ReferenceBases};
 use crate::call::sample_counts::{Counter, SampleCounts};
-use crate::columns::genotypes::Slot;
+use crate::columns::field::AlleleOfSite;
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::{Accounting, Rejection};
 use crate::decode::fasta::FastaIndex;
 use crate::decode::lines::LineReader;
-use crate::decode::samples::subfield;
-use crate::decode::vcf::{RecordIndex, parse_i32, undefined_contig};
+use crate::decode::vcf::{RecordIndex, undefined_contig};
 use crate::error::{Class, Error, Location, Result};
-use crate::genome::genotype::GtCode;
 use crate::genome::{Contigs, Locus};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord};
@@ -43,6 +41,8 @@ pub struct Context<'a> {
     pub regions: &'a Regions,
     /// Reference text and its index.
     pub reference: Option<(&'a [u8], &'a FastaIndex)>,
+    /// Whether rows are put together from several inputs.
+    pub merges: bool,
     /// Set when the run is to stop.
     pub stop: &'a AtomicBool,
     /// Records and bytes so far, for the progress line.
@@ -244,14 +244,7 @@ impl<'a> Run<'a> {
         self.contig = Some(contig);
         self.contig_name = name.to_vec();
         self.last_pos = -1;
-        let name = self.context.contigs.name(contig);
-        self.reference = match self.context.reference {
-            None => None,
-            Some((text, index)) => Some(Box::new(index.sequence(text, name).ok_or_else(|| {
-                Error::bad_data(format!("the reference has no sequence {name}"))
-                    .hint("give the reference that the variants were called with: names must be the same")
-            })?)),
-        };
+        self.reference = reference_of(self.context, contig)?;
         Ok(())
     }
 
@@ -273,19 +266,10 @@ impl<'a> Run<'a> {
         self.rows.clear();
         let (vcf_pos, contig) = (self.last_pos, self.contig.expect("a contig is begun"));
         let rank = u16::try_from(rank).map_err(|_| Error::bad_data("more than 65,536 records at one position"))?;
-        let view = index.view(line);
-        check_alleles(view, vcf_pos, self.reference.as_deref())?;
-        let qual = parse_qual(view.qual())?;
-        let n_alts = view.n_alts();
-        let layout = self.emitter.layout(view.format().unwrap_or_default());
         let record = self.window.record(slot);
-        record.line.clear();
-        record.line.extend_from_slice(line);
-        (record.vcf_pos, record.rank, record.n_alts, record.qual) = (vcf_pos, rank, n_alts, qual);
-        record.index = index;
-        record.n_rows_left = 0;
-        record.layout = layout;
-        read_samples(record, self.context, &mut self.emitter)?;
+        let n_samples = self.context.n_samples;
+        fill(record, line, index, (vcf_pos, rank), n_samples, &mut self.emitter, self.reference.as_deref())?;
+        let n_alts = record.n_alts;
         let record = self.window.record(slot);
         let (rows, sequence, range, accounting) =
             (&mut self.rows, &mut self.sequence, &self.range, &mut self.accounting);
@@ -320,7 +304,9 @@ impl<'a> Run<'a> {
             self.accounting.records_written += 1;
             self.accounting.alleles_read += u64::from(self.window.record(slot).n_alts.max(1));
             self.n_sites += 1;
-            count_site(self.window.record(slot), self.context, &mut self.emitter);
+            let part = whole_cohort(self.window.record(slot), AlleleOfSite::new(0, 0), self.context);
+            self.emitter.count_site(&part);
+            self.emitter.count_depths(&part);
         }
         if self.rows.is_empty() {
             self.window.release(slot);
@@ -334,7 +320,7 @@ impl<'a> Run<'a> {
         while let Some(row) = self.window.pop_before(frontier) {
             let record = self.window.record(row.slot);
             let (number, vcf_pos) = (record.number, record.vcf_pos);
-            if let Err(error) = self.emitter.emit(record, &row) {
+            if let Err(error) = emit_own(record, &row, self.context, &mut self.emitter) {
                 self.last_pos = vcf_pos;
                 return Err(self.placed(error, number));
             }
@@ -343,22 +329,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// A record that breaks the format: an error, or set aside with its reason.
     fn reject(&mut self, error: Error, contig: &str) -> Result<()> {
-        if self.context.on_bad_record == OnBadRecord::Fail || error.class() != Class::BadData {
-            return Err(error);
-        }
         let contig =
             if contig.is_empty() { String::from_utf8_lossy(&self.contig_name).into_owned() } else { contig.into() };
-        self.accounting.records_read += 1;
-        self.accounting.records_rejected += 1;
-        self.accounting.rejections.push(Rejection {
-            path: self.input.clone(),
-            contig,
-            vcf_pos: i64::from(self.last_pos),
-            reason: error.message().to_string(),
-        });
-        Ok(())
+        set_aside(error, self.context, &mut self.accounting, &self.input, contig, self.last_pos)
     }
 
     fn finish(mut self) -> Result<Outcome> {
@@ -376,72 +350,86 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A record that breaks the format: an error, or set aside with its reason.
+fn set_aside(
+    error: Error,
+    context: &Context,
+    accounting: &mut Accounting,
+    input: &str,
+    contig: String,
+    vcf_pos: i32,
+) -> Result<()> {
+    if context.on_bad_record == OnBadRecord::Fail || error.class() != Class::BadData {
+        return Err(error);
+    }
+    accounting.records_read += 1;
+    accounting.records_rejected += 1;
+    let (path, reason) = (input.to_string(), error.message().to_string());
+    accounting.rejections.push(Rejection { path, contig, vcf_pos: i64::from(vcf_pos), reason });
+    Ok(())
+}
+
+/// [`set_aside`] for a record whose place is known.
+pub fn reject(error: Error, context: &Context, accounting: &mut Accounting, input: &str, found: Locus) -> Result<()> {
+    let contig = context.contigs.name(found.contig).to_string();
+    set_aside(error, context, accounting, input, contig, found.vcf_pos)
+}
+
+/// The reference bases of a contig, where a reference is given.
+pub fn reference_of<'a>(context: &Context<'a>, contig: u32) -> Result<Option<Box<dyn ReferenceBases + 'a>>> {
+    let Some((text, index)) = context.reference else { return Ok(None) };
+    let name = context.contigs.name(contig);
+    let sequence = index.sequence(text, name).ok_or_else(|| {
+        Error::bad_data(format!("the reference has no sequence {name}"))
+            .hint("give the reference that the variants were called with: names must be the same")
+    })?;
+    Ok(Some(Box::new(sequence)))
+}
+
 /// The run was asked to stop.
 pub fn interrupted() -> Error {
     Error::new(Class::Temporary, "interrupted").hint("run the same command again: finished shards are kept")
 }
 
-fn unsorted(what: String) -> Error {
-    Error::bad_data(format!("the file is not sorted: {what}")).hint("sort it first, e.g. with `bcftools sort`")
+/// Start of the message of [`unsorted`].
+const UNSORTED: &str = "the file is not sorted: ";
+
+/// Whether an error is one of [`unsorted`].
+pub fn is_unsorted(error: &Error) -> bool {
+    error.message().starts_with(UNSORTED)
 }
 
-/// Genotype codes of a held record, checked against its number of alleles.
-fn read_samples(record: &mut Held, context: &Context, emitter: &mut Emitter) -> Result<()> {
-    let Some(layout) = record.layout.clone() else { return Ok(()) };
-    let mut samples = std::mem::take(&mut record.samples);
-    let gt_slot = layout.slot_of(&Slot::Genotype);
-    let text = record.view().samples();
-    let result = samples.read(text, context.n_samples, gt_slot, layout.slots.len(), &mut emitter.gt);
-    record.samples = samples;
-    result?;
-    let most = record.samples.not_reference.iter().map(|&sample| record.samples.codes[sample as usize]);
-    let mut last: Option<GtCode> = None;
-    for code in most {
-        if last == Some(code) {
-            continue;
-        }
-        last = Some(code);
-        let genotype = emitter.gt.genotype(code);
-        if genotype.max_allele > record.n_alts as i32 {
-            return Err(Error::bad_data(format!(
-                "GT {} names allele {}, but the record has {} alternate allele{}",
-                String::from_utf8_lossy(&genotype.text),
-                genotype.max_allele,
-                record.n_alts,
-                if record.n_alts == 1 { "" } else { "s" }
-            )));
-        }
-    }
-    Ok(())
+/// Records are not in order.
+pub fn unsorted(what: String) -> Error {
+    Error::bad_data(format!("{UNSORTED}{what}")).hint("sort it first, e.g. with `bcftools sort`")
 }
 
-/// Per-sample counts of one site.
-fn count_site(record: &Held, context: &Context, emitter: &mut Emitter) {
-    let Some(layout) = &record.layout else { return };
-    for &sample in &record.samples.not_reference {
-        let genotype = emitter.gt.genotype(record.samples.codes[sample as usize]);
-        let counter = match &genotype.alleles[..] {
-            alleles if alleles.iter().all(|&allele| allele < 0) => Counter::NMissing,
-            alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => continue,
-            alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Counter::NHet,
-            alleles if alleles[0] > 0 => Counter::NHomAlt,
-            _ => continue,
-        };
-        emitter.counts.get_mut(counter)[sample as usize] += 1;
-    }
-    let columns = &context.schemas.formats;
-    let slot_named = |name: &str| {
-        layout.slots.iter().position(|slot| matches!(slot, Slot::Column(column) if columns[*column].names[0] == name))
-    };
-    let text = record.view().samples();
-    for (name, sum, n) in [("dp", Counter::DpSum, Counter::DpN), ("gq", Counter::GqSum, Counter::GqN)] {
-        let Some(slot) = slot_named(name) else { continue };
-        for sample in 0..context.n_samples {
-            let value = subfield(record.samples.cell(text, sample), slot).and_then(parse_i32);
-            if let Some(value) = value {
-                emitter.counts.get_mut(sum)[sample] += i64::from(value);
-                emitter.counts.get_mut(n)[sample] += 1;
-            }
-        }
-    }
+/// All samples of the cohort out of one record.
+fn whole_cohort<'r>(record: &'r Held, allele: AlleleOfSite, context: &Context) -> Part<'r> {
+    Part { record: Some(record), allele, first_sample: 0, n_samples: context.n_samples as u32 }
+}
+
+/// Writes a row whose site is its record.
+fn emit_own(record: &Held, row: &PendingRow, context: &Context, emitter: &mut Emitter) -> Result<()> {
+    let view = record.view();
+    let allele = record.allele(row.alt_index);
+    let parts = [whole_cohort(record, allele, context)];
+    emitter.emit(&Row {
+        vcf_pos: row.vcf_pos,
+        ref_allele: &row.ref_allele,
+        alt_allele: &row.alt_allele,
+        allele_type: row.allele_type,
+        end: end_of(view, row),
+        site_pos: record.vcf_pos,
+        site_rank: record.rank,
+        n_alts: record.n_alts,
+        alt_index: row.alt_index,
+        site_alleles: as_written(view, record.vcf_pos, row),
+        id: view.id(),
+        qual: record.qual,
+        filter: view.filter(),
+        format: view.format(),
+        infos: &[(view.info(), allele)],
+        parts: if context.n_samples > 0 { &parts } else { &[] },
+    })
 }

@@ -121,3 +121,51 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: Cut) -> Result<u64> {
     }
     Ok(cut.offset)
 }
+
+/// Probes of one file when a merge is cut, at most.
+const MERGE_PROBES: u64 = 256;
+
+/// Positions that cut the inputs of a merge into parts of about `wanted` bytes over all files. Files must be splittable.
+pub fn merge_cuts(cohort: &Cohort, wanted: u64) -> Result<Vec<Locus>> {
+    let mut weighted: Vec<(Locus, u64)> = Vec::new();
+    for file in &cohort.files {
+        let n_bytes = file.mapped.bytes().len() as u64;
+        let n_probes = (n_bytes / (wanted / 4).max(1)).clamp(1, MERGE_PROBES);
+        for i in 0..n_probes {
+            if let Some(probed) = probe(file, n_bytes / n_probes * i)? {
+                weighted.push((locus(file, &cohort.contigs, &probed)?, n_bytes / n_probes));
+            }
+        }
+    }
+    weighted.sort_unstable();
+    let mut cuts: Vec<Locus> = Vec::new();
+    let mut bytes = 0;
+    for (locus, weight) in weighted {
+        if bytes >= wanted && cuts.last() != Some(&locus) {
+            cuts.push(locus);
+            bytes = 0;
+        }
+        bytes += weight;
+    }
+    Ok(cuts)
+}
+
+/// Where to begin reading a sorted file so that no record at or behind `wanted` less `halo_bp` is missed; `None` when the
+/// file has no records. A binary search by probes: no index is needed.
+pub fn seek(file: &InputFile, contigs: &Contigs, wanted: Locus, halo_bp: i32) -> Result<Option<u64>> {
+    let Some(first) = probe(file, 0)? else { return Ok(None) };
+    let before = Locus { contig: wanted.contig, vcf_pos: wanted.vcf_pos.saturating_sub(halo_bp) };
+    let mut best = first.offset;
+    let (mut low, mut high) = (0, file.mapped.bytes().len() as u64);
+    while high - low > HALO_STEP_BYTES / 4 {
+        let middle = low + (high - low) / 2;
+        match probe(file, middle)? {
+            Some(probed) if locus(file, contigs, &probed)? < before => {
+                best = best.max(probed.offset);
+                low = middle;
+            }
+            _ => high = middle,
+        }
+    }
+    Ok(Some(best))
+}

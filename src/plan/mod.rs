@@ -86,6 +86,8 @@ pub struct PlanInput {
     pub fingerprint: String,
     /// Samples in its header.
     pub n_samples: u64,
+    /// The records are read from a copy: sorted, or in a form that can be read from the middle.
+    pub copied: bool,
 }
 
 /// Where a shard's records come from.
@@ -99,6 +101,13 @@ pub enum ShardSource {
         /// First position that the shard owns; `None`: from the start of the file.
         own_start: Option<Locus>,
         /// First position behind it; `None`: to the end of the file.
+        own_end: Option<Locus>,
+    },
+    /// All inputs of a cohort with different samples, each from where its records of the range begin.
+    Merge {
+        /// First position that the shard owns; `None`: from the start.
+        own_start: Option<Locus>,
+        /// First position behind it; `None`: to the end.
         own_end: Option<Locus>,
     },
     /// A whole file read as one stream; its pieces get the shard numbers from here on, in order.
@@ -157,6 +166,10 @@ impl Plan {
             samples: cohort.samples.clone(),
             shards: Vec::new(),
         };
+        if needs_merge(cohort) {
+            plan.shards = merge_shards(cohort, wanted.max(1), total)?;
+            return Ok(plan);
+        }
         let mut next_number = 0;
         for group in &cohort.groups {
             for input in cuts::in_order_of_position(cohort, &group.files)? {
@@ -200,13 +213,32 @@ impl Plan {
     }
 }
 
+fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> {
+    let cuts = cuts::merge_cuts(cohort, wanted)?;
+    let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
+    let ends = cuts.iter().copied().map(Some).chain([None]);
+    let bytes = total / (cuts.len() as u64 + 1);
+    Ok(starts
+        .zip(ends)
+        .enumerate()
+        .map(|(number, (own_start, own_end))| Shard {
+            number: number as u64,
+            input: 0,
+            source: ShardSource::Merge { own_start, own_end },
+            bytes,
+        })
+        .collect())
+}
+
 fn plan_input(file: &InputFile) -> PlanInput {
+    let origin = file.origin();
     PlanInput {
         path: file.name.clone(),
-        bytes: file.mapped.bytes().len() as u64,
-        format: file.format,
-        fingerprint: file.mapped.fingerprint(),
+        bytes: origin.bytes,
+        format: origin.format,
+        fingerprint: origin.fingerprint,
         n_samples: file.header.samples.len() as u64,
+        copied: file.is_copy(),
     }
 }
 

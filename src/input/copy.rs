@@ -1,0 +1,117 @@
+//! Copies of inputs in a form that suits the work better: streams as BGZF text, so that a merge can begin anywhere in
+//! them, and unsorted files sorted.
+
+use super::file::InputFile;
+use crate::decode::bcf;
+use crate::decode::bgzf::stream_error;
+use crate::decode::vcf::locus_of_line;
+use crate::error::{Error, Result};
+use crate::genome::{Contigs, Locus};
+use crate::store::bgzf_writer::BgzfWriter;
+use crate::store::local;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+/// Level of the copies: they are read once or twice and then removed.
+const COPY_LEVEL: i32 = 1;
+/// Largest unsorted file that is sorted, in bytes of text: sorting holds it in memory.
+pub const MAX_SORTED_BYTES: usize = 1 << 30;
+
+/// Writes a file that is one stream as BGZF text and reads it from there.
+pub fn make_splittable(file: &mut InputFile, target: &Path) -> Result<()> {
+    let writing = |error| Error::writing(target, error);
+    let mut writer = BgzfWriter::with_level(local::create(target)?, COPY_LEVEL);
+    writer.write_all(&text_header(file)?).map_err(writing)?;
+    each_line(file, |line| {
+        writer.write_all(line).map_err(writing)?;
+        writer.write_all(b"\n").map_err(writing)
+    })?;
+    let (mut sink, _) = writer.finish().map_err(writing)?;
+    sink.flush().map_err(writing)?;
+    file.read_from(target)
+}
+
+/// Writes the records of an unsorted file in the order of contigs and positions (ties as in the file) and reads it from
+/// there. `false`: it is too large for that.
+pub fn sort(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bool> {
+    let mut text = Vec::new();
+    let mut lines: Vec<(Locus, usize, usize)> = Vec::new();
+    let mut too_large = false;
+    each_line(file, |line| {
+        too_large |= text.len() + line.len() > MAX_SORTED_BYTES;
+        if too_large || line.is_empty() {
+            return Ok(());
+        }
+        let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
+        let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
+        lines.push((Locus { contig, vcf_pos }, text.len(), line.len()));
+        text.extend_from_slice(line);
+        Ok(())
+    })?;
+    if too_large {
+        return Ok(false);
+    }
+    lines.sort_by_key(|line| line.0);
+    let writing = |error| Error::writing(target, error);
+    let mut sink = local::create(target)?;
+    sink.write_all(&text_header(file)?).map_err(writing)?;
+    for (_, start, len) in lines {
+        sink.write_all(&text[start..start + len]).map_err(writing)?;
+        sink.write_all(b"\n").map_err(writing)?;
+    }
+    sink.flush().map_err(writing)?;
+    drop(sink);
+    file.read_from(target)?;
+    Ok(true)
+}
+
+fn text_header(file: &InputFile) -> Result<Vec<u8>> {
+    let mut text = file.header_text()?;
+    if text.last() != Some(&b'\n') {
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// Calls `take` with every record of a file as a line.
+fn each_line(file: &InputFile, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let place = |error: Error| error.at(file.place());
+    let offset_is_virtual = file.format == super::Format::VcfBgzf;
+    if offset_is_virtual {
+        let mut lines = crate::decode::lines::LineReader::of_blocks(file.mapped.bytes(), file.data_start)?;
+        while let Some(line) = lines.next_line().map_err(place)? {
+            take(line)?;
+        }
+        return Ok(());
+    }
+    let mut stream = BufReader::with_capacity(1 << 18, file.stream()?);
+    let mut buffer = Vec::new();
+    let Some(dictionary) = &file.dictionary else {
+        while stream.read_until(b'\n', &mut buffer).map_err(|error| place(stream_error(error)))? > 0 {
+            take(buffer.trim_ascii_end())?;
+            buffer.clear();
+        }
+        return Ok(());
+    };
+    let mut line = Vec::new();
+    loop {
+        buffer.clear();
+        (&mut stream).take(8).read_to_end(&mut buffer).map_err(|error| place(stream_error(error)))?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let wanted = bcf::announced_len(&buffer).unwrap_or(u64::MAX);
+        (&mut stream)
+            .take(wanted.saturating_sub(8))
+            .read_to_end(&mut buffer)
+            .map_err(|error| place(stream_error(error)))?;
+        let Some(len) = bcf::record_len(&buffer) else {
+            return Err(place(
+                Error::bad_data("the BCF ends inside a record").hint("the file is cut off: copy it again"),
+            ));
+        };
+        line.clear();
+        bcf::append_line(&buffer[..len], dictionary, &mut line).map_err(place)?;
+        take(&line)?;
+    }
+}
