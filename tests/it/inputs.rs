@@ -163,8 +163,9 @@ fn regions_select_records() {
     let by_file = ["-R", bed.to_str().expect("UTF-8")];
     // One of the three alleles at chr:B-2:60 has its position after trimming.
     let expected = ["chrA 10", "chrA 20", "chrA 20", "chr:B-2 7", "chr:B-2 60", "chr:B-2 60", "chr:B-2 61"];
+    let forms = forms(folder);
     for (at, extra) in [by_flag, by_file].iter().enumerate() {
-        for (name, path) in forms(folder) {
+        for (name, path) in &forms {
             let dataset = folder.join(format!("{name}.{at}.ds"));
             call(&[path], &dataset, &extra[..]);
             let table = tables::read(&dataset, "variants", &["contig", "pos"]);
