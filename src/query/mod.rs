@@ -40,7 +40,9 @@ fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
         return Error::new(Class::Io, format!("cannot read the dataset: {io}"));
     }
     let text = root.to_string();
-    let line = text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+    // the valid columns are in the hint, by table
+    let line = text.split("; valid columns").next().and_then(|text| text.lines().next()).unwrap_or_default();
+    let line = line.trim_end_matches(':');
     let missing_table = text.contains("relation") && text.contains("not found");
     let missing_column = matches!(
         root,

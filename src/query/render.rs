@@ -209,8 +209,8 @@ mod tests {
     fn a_table_is_aligned() {
         let table = rendered(Format::Table);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[0], "   n    x  t           l");
-        assert_eq!(lines[2], "   1  0.1  say \"hi\"    a,b");
-        assert_eq!(lines[3], "NULL  1.0  tab\\there   NULL");
+        assert_eq!(lines[0], "   n    x  t          l");
+        assert_eq!(lines[2], "   1  0.1  say \"hi\"   a,b");
+        assert_eq!(lines[3], "NULL  1.0  tab\\there  NULL");
     }
 }
