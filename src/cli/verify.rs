@@ -48,7 +48,10 @@ pub fn run(args: Args) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for problem in &report.problems {
-        writeln!(out, "{problem}").map_err(Error::stdout)?;
+        // a reader that has seen enough (`| head`) does not make the dataset whole
+        if writeln!(out, "{problem}").is_err() {
+            break;
+        }
     }
     let n = report.problems.len();
     Err(Error::new(

@@ -100,21 +100,21 @@ impl BcfFile {
     /// Copies `line` and a zero byte into the buffer for htslib.
     fn set_line(&mut self, line: &[u8]) -> Result<()> {
         let needed = line.len() + 1;
-        if (self.line.m as usize) < needed {
+        if self.line.m < needed {
             // SAFETY: `s` is null or from malloc; on failure it stays as it is.
             let larger = unsafe { libc::realloc(self.line.s.cast(), needed + SPARE_BYTES) };
             if larger.is_null() {
                 return Err(Error::new(Class::Temporary, format!("no memory for a record of {needed} bytes")));
             }
             self.line.s = larger.cast();
-            self.line.m = (needed + SPARE_BYTES) as _;
+            self.line.m = needed + SPARE_BYTES;
         }
         // SAFETY: the buffer has `m >= needed` bytes and does not overlap `line`.
         unsafe {
             std::ptr::copy_nonoverlapping(line.as_ptr(), self.line.s.cast::<u8>(), line.len());
             *self.line.s.add(line.len()) = 0;
         }
-        self.line.l = line.len() as _;
+        self.line.l = line.len();
         Ok(())
     }
 

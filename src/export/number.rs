@@ -37,7 +37,7 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
     } else if size < PLAIN_LIMIT && value.trunc() == value {
         write_int(out, value as i64);
-    } else if size < SMALL_LIMIT || size >= PLAIN_LIMIT {
+    } else if !(SMALL_LIMIT..PLAIN_LIMIT).contains(&size) {
         write_exponent(out, value);
     } else {
         append(out, format_args!("{value}"));

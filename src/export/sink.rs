@@ -2,7 +2,7 @@
 
 use super::bcf::BcfFile;
 use super::record::Extent;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::store::bgzf_writer::{BgzfWriter, BlockStarts};
 use noodles::core::Position;
 use noodles::csi::binning_index::index::Header as IndexHeader;
@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 const TBI_MAX_POSITION: i64 = (1 << 29) - 1;
 /// Smallest bin of an index: 2^14 bases.
 const MIN_SHIFT: u8 = 14;
-const STDOUT: &str = "standard output";
 
 /// What kind of file an export is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +110,34 @@ pub struct Bgzf {
     contigs: Vec<String>,
 }
 
-/// One record for the index. Offsets are those of the text.
+/// Neighbouring records for the index. Those of one smallest bin share a span, so that the spans of a genome fit in
+/// memory whatever the number of records. Offsets are those of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     contig: u32,
     extent: Extent,
     start: u64,
     end: u64,
+    n_records: u32,
+}
+
+impl Span {
+    /// The smallest bin that holds the whole span; `None` when it lies in several.
+    fn bin(&self) -> Option<i64> {
+        let bin = |pos: i64| (pos - 1) >> MIN_SHIFT;
+        (bin(self.extent.first) == bin(self.extent.last)).then(|| bin(self.extent.first))
+    }
+
+    /// Takes the next record in when it is in the same smallest bin; false when it is not.
+    fn take(&mut self, next: &Span) -> bool {
+        let same = self.contig == next.contig && self.bin().is_some() && self.bin() == next.bin();
+        if same {
+            self.extent.last = self.extent.last.max(next.extent.last);
+            self.end = next.end;
+            self.n_records += next.n_records;
+        }
+        same
+    }
 }
 
 impl Sink {
@@ -216,7 +237,10 @@ impl Bgzf {
         let contig = self.contigs.len() as u32 - 1;
         for &(len, extent) in &lines.records {
             let end = start + u64::from(len);
-            self.spans.push(Span { contig, extent, start, end });
+            let span = Span { contig, extent, start, end, n_records: 1 };
+            if !self.spans.last_mut().is_some_and(|last| last.take(&span)) {
+                self.spans.push(span);
+            }
             start = end;
         }
         self.writer.write_all(&lines.text).map_err(|error| Error::writing(&self.staged.target, error))
@@ -256,7 +280,10 @@ fn write_tbi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStar
     indexer.set_header(IndexHeaderBuilder::vcf().build());
     for span in spans {
         let (first, last, chunk) = entry(span, blocks)?;
-        indexer.add_record(&contigs[span.contig as usize], first, last, chunk)?;
+        // the index counts its records
+        for _ in 0..span.n_records {
+            indexer.add_record(&contigs[span.contig as usize], first, last, chunk)?;
+        }
     }
     tabix::fs::write(path, &indexer.build())
 }
@@ -271,20 +298,12 @@ fn write_csi(path: &Path, spans: &[Span], contigs: &[String], blocks: &BlockStar
         .set_header(header);
     for span in spans {
         let (first, last, chunk) = entry(span, blocks)?;
-        indexer.add_record(Some((span.contig as usize, first, last, true)), chunk).map_err(std::io::Error::other)?;
+        for _ in 0..span.n_records {
+            let context = Some((span.contig as usize, first, last, true));
+            indexer.add_record(context, chunk).map_err(std::io::Error::other)?;
+        }
     }
     csi::fs::write(path, &indexer.build(contigs.len()))
-}
-
-/// The error of a closed or broken output, for callers that write on their own.
-pub fn output_error(path: &Path, error: std::io::Error) -> Error {
-    if path.as_os_str() == "-" { Error::stdout(error) } else { Error::writing(path, error) }
-}
-
-/// An error inside htslib while it writes `path`.
-pub fn htslib_error(path: &Path, what: &str) -> Error {
-    let place = if path.as_os_str() == "-" { STDOUT.into() } else { path.display().to_string() };
-    Error::new(Class::Io, format!("cannot write {place}: {what}"))
 }
 
 #[cfg(test)]
@@ -299,6 +318,16 @@ mod tests {
         assert_eq!(kind("a.vcf.gz").expect("bgzf"), Kind::Bgzf);
         assert_eq!(kind("a.bcf").expect("bcf"), Kind::Bcf);
         assert_eq!(kind("a.txt").expect_err("unknown").class().exit_code(), 2);
+    }
+
+    #[test]
+    fn records_of_one_bin_share_a_span() {
+        let span = |first, last| Span { contig: 0, extent: Extent { first, last }, start: 5, end: 9, n_records: 1 };
+        let mut own = span(1, 10);
+        assert!(own.take(&span(16384, 16384)));
+        assert_eq!((own.n_records, own.extent), (2, Extent { first: 1, last: 16384 }));
+        assert!(!own.take(&span(16385, 16390)) && !own.take(&span(16384, 16385)));
+        assert!(!span(16384, 16385).take(&span(16384, 16385)));
     }
 
     #[test]

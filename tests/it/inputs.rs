@@ -161,17 +161,16 @@ fn regions_select_records() {
     let bed = write(folder, "regions.bed", "chrA\t9\t20\nchr:B-2\t0\t120\n");
     let by_flag = ["-r", "chrA:10-20,chr:B-2"];
     let by_file = ["-R", bed.to_str().expect("UTF-8")];
-    let expected = [("chrA", "10", 1), ("chrA", "20", 2), ("chr:B-2", "7", 1), ("chr:B-2", "60", 3)];
+    // One of the three alleles at chr:B-2:60 has its position after trimming.
+    let expected = ["chrA 10", "chrA 20", "chrA 20", "chr:B-2 7", "chr:B-2 60", "chr:B-2 60", "chr:B-2 61"];
+    let forms = forms(folder);
     for (at, extra) in [by_flag, by_file].iter().enumerate() {
-        for (name, path) in forms(folder) {
+        for (name, path) in &forms {
             let dataset = folder.join(format!("{name}.{at}.ds"));
             call(&[path], &dataset, &extra[..]);
             let table = tables::read(&dataset, "variants", &["contig", "pos"]);
-            let rows_at = |contig: &str, pos: &str| table.rows.iter().filter(|row| row[..] == [contig, pos]).count();
-            for (contig, pos, n) in expected {
-                assert_eq!(rows_at(contig, pos), n, "{name} {extra:?} {contig}:{pos}: {:?}", table.rows);
-            }
-            assert_eq!(table.rows.len(), 7, "{name} {extra:?}: {:?}", table.rows);
+            let found: Vec<String> = table.rows.iter().map(|row| row.join(" ")).collect();
+            assert_eq!(found, expected, "{name} {extra:?}");
         }
     }
 }

@@ -40,7 +40,7 @@ struct Peer {
     hardy: Option<([i64; 3], f64)>,
 }
 
-/// `(REF, ALT as a list, 1-based index of the allele, position)` of a site as written.
+/// `(POS, REF, ALT as a list, 1-based index of the allele)` of a site as written.
 type Key = (i64, String, String, usize);
 
 fn lines(path: &Path) -> Vec<BTreeMap<String, String>> {
@@ -51,12 +51,16 @@ fn lines(path: &Path) -> Vec<BTreeMap<String, String>> {
     lines.map(|line| names.iter().cloned().zip(line.split('\t').map(String::from)).collect()).collect()
 }
 
-/// Reads `.afreq`, `.hardy` and `.vmiss`, whose variants have the ID `contig:pos:ref:alt,alt`.
+/// Reads `.afreq`, `.hardy` and `.vmiss`, whose variants have IDs that begin with `contig:pos:ref:`.
 fn peers(freq: &Path, hardy: &Path, missing: &Path) -> BTreeMap<Key, Peer> {
     let mut peers: BTreeMap<Key, Peer> = BTreeMap::new();
+    let mut keys: BTreeMap<String, Key> = BTreeMap::new();
     let n_missing: BTreeMap<String, i64> =
         lines(missing).iter().map(|line| (line["ID"].clone(), line["MISSING_CT"].parse().expect("a count"))).collect();
     for line in lines(freq) {
+        let pos = line["ID"].split(':').nth(1).and_then(|pos| pos.parse().ok()).expect("a position in the ID");
+        let key: Key = (pos, line["REF"].clone(), line["ALT"].clone(), 0);
+        assert!(keys.insert(line["ID"].clone(), key.clone()).is_none(), "an ID twice");
         for (at, alt_freq) in line["ALT_FREQS"].split(',').enumerate() {
             let peer = Peer {
                 alt_freq: alt_freq.parse().unwrap_or(f64::NAN),
@@ -64,29 +68,24 @@ fn peers(freq: &Path, hardy: &Path, missing: &Path) -> BTreeMap<Key, Peer> {
                 n_missing: n_missing[&line["ID"]],
                 hardy: None,
             };
-            peers.insert(key(&line["ID"], at + 1), peer);
+            peers.insert((key.0, key.1.clone(), key.2.clone(), at + 1), peer);
         }
     }
     for line in lines(hardy) {
         let count = |name: &str| line[name].parse::<i64>().expect("a count");
-        let (_, _, alt, _) = key(&line["ID"], 1);
+        let key = &keys[&line["ID"]];
         let (hom_a1, het, rest) = (count("HOM_A1_CT"), count("HET_A1_CT"), count("TWO_AX_CT"));
         let p: f64 = line["P"].parse().unwrap_or(f64::NAN);
         // A site with one ALT has one line, seen from REF; other sites have one line for each allele.
-        let of_alt = alt.split(',').position(|name| name == line["A1"]);
-        let (index, counts) = match of_alt {
+        let (index, counts) = match key.2.split(',').position(|name| name == line["A1"]) {
             Some(at) => (at + 1, [rest, het, hom_a1]),
-            None if alt.contains(',') => continue,
+            None if key.2.contains(',') => continue,
             None => (1, [hom_a1, het, rest]),
         };
-        peers.get_mut(&key(&line["ID"], index)).expect("a variant of .afreq").hardy = Some((counts, p));
+        let peer = peers.get_mut(&(key.0, key.1.clone(), key.2.clone(), index)).expect("a variant of .afreq");
+        peer.hardy = Some((counts, p));
     }
     peers
-}
-
-fn key(id: &str, index: usize) -> Key {
-    let parts: Vec<&str> = id.splitn(4, ':').collect();
-    (parts[1].parse().expect("a position"), parts[2].into(), parts[3].into(), index)
 }
 
 /// The ALT lists of an input's sites, by position and REF and ALT of one allele: our rows name one allele each.

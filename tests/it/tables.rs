@@ -22,27 +22,25 @@ impl Table {
     }
 }
 
-/// Parquet files of one table, in the order of the manifest.
+/// Parquet files of one table, in the order of their rows: contigs as in the manifest, then names.
 pub fn files(dataset: &Path, table: &str) -> Vec<PathBuf> {
     let manifest = super::common::manifest(dataset);
-    let files = manifest["files"].as_array().expect("files");
-    files
-        .iter()
-        .filter(|file| file["table"] == table)
-        .map(|file| dataset.join(file["path"].as_str().expect("a path")))
-        .collect()
+    let contigs: Vec<&serde_json::Value> =
+        manifest["contigs"].as_array().expect("contigs").iter().map(|contig| &contig["name"]).collect();
+    let mut files: Vec<&serde_json::Value> = manifest["files"].as_array().expect("files").iter().collect();
+    files.retain(|file| file["table"] == table);
+    files.sort_by_key(|file| {
+        let contig = contigs.iter().position(|name| **name == file["contig"]);
+        (contig, file["path"].as_str().expect("a path"))
+    });
+    files.iter().map(|file| dataset.join(file["path"].as_str().expect("a path"))).collect()
 }
 
-/// All rows of a table, with the columns of `wanted` (all where it is empty), in `variant_id` order of the files.
+/// All rows of a table in its order, with the columns of `wanted` (all where it is empty).
 pub fn read(dataset: &Path, table: &str, wanted: &[&str]) -> Table {
-    let mut parts: Vec<Table> = files(dataset, table).iter().map(|path| read_file(path, wanted)).collect();
-    parts.retain(|part| !part.rows.is_empty());
-    parts.sort_by_key(|part| {
-        let key = part.columns.iter().position(|name| name == "variant_id");
-        key.map(|at| part.rows[0][at].parse::<i64>().expect("an id"))
-    });
     let mut whole = Table::default();
-    for part in parts {
+    for path in files(dataset, table) {
+        let part = read_file(&path, wanted);
         whole.columns = part.columns;
         whole.rows.extend(part.rows);
     }

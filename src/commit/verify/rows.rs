@@ -43,6 +43,8 @@ pub struct ShardFindings {
     pub counts: SampleCounts,
     /// Sites whose other rows may be in another shard.
     pub open_sites: BTreeMap<i64, SiteCalls>,
+    /// Whether every row could be read.
+    pub readable: bool,
     path: String,
     contig: Option<String>,
     first_id: Option<i64>,
@@ -58,6 +60,7 @@ impl ShardFindings {
             n_sites: 0,
             counts: SampleCounts::new(n_samples),
             open_sites: BTreeMap::new(),
+            readable: true,
             path: String::new(),
             contig: None,
             first_id: None,
@@ -78,6 +81,7 @@ impl ShardFindings {
         self.n_variants += next.n_variants;
         self.n_genotypes += next.n_genotypes;
         self.n_sites += next.n_sites;
+        self.readable &= next.readable;
         self.counts.add(&next.counts);
         for (site_id, calls) in next.open_sites {
             let site = match self.open_sites.remove(&site_id) {
@@ -108,6 +112,7 @@ pub fn check_shard(dataset: &Dataset, variants: &ManifestFile, genotypes: Option
     findings.path.clone_from(&variants.path);
     findings.contig.clone_from(&variants.contig);
     if let Err(error) = check_rows(dataset, variants, genotypes, &mut findings) {
+        findings.readable = false;
         findings.problems.add(|| error.to_string());
     }
     findings
@@ -314,7 +319,11 @@ impl RowCheck<'_> {
                 let expected = complete.then_some(view.n_this);
                 let found = (!dosage.is_null(at)).then(|| i64::from(dosage.value(at)));
                 if found != expected {
-                    problems.push(format!("dosage of sample {sample} is {found:?}, gt gives {expected:?}"));
+                    problems.push(format!(
+                        "dosage of sample {sample} is {}, gt gives {}",
+                        shown(found),
+                        shown(expected)
+                    ));
                 }
                 if view.n_this > 0 {
                     classes.iter().for_each(|&class| counts.get_mut(class)[sample as usize] += 1);
@@ -381,7 +390,7 @@ impl RowCheck<'_> {
         let expected = (an > 0).then(|| ac as f64 / an as f64);
         let found = self.float("af")?;
         if found != expected {
-            problems.push(format!("af is {found:?}, ac and an give {expected:?}"));
+            problems.push(format!("af is {}, ac and an give {}", shown(found), shown(expected)));
         }
         Ok(())
     }
@@ -398,11 +407,16 @@ impl RowCheck<'_> {
                 _ => false,
             };
             if !same {
-                problems.push(format!("{name} is {found:?}, its counts give {expected:?}"));
+                problems.push(format!("{name} is {}, its counts give {}", shown(found), shown(expected)));
             }
         }
         Ok(())
     }
+}
+
+/// A value that can be null, in a message.
+fn shown<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "null".to_owned(), |value| value.to_string())
 }
 
 #[cfg(test)]
