@@ -80,7 +80,7 @@ pub fn hwe_exact(n_hom_ref: u64, n_het: u64, n_hom_alt: u64) -> Option<Hwe> {
             more += p;
         }
         // Terms fall monotonically away from the mode: beyond the observed table, stop when nothing can change.
-        p < sum * NEGLIGIBLE && p < two_sided.max(more) * NEGLIGIBLE
+        p < sum * NEGLIGIBLE && p < two_sided * NEGLIGIBLE && (het < observed || p < more * NEGLIGIBLE)
     };
     add(mode, 1.0);
     let (mut het, mut p) = (mode, 1.0);

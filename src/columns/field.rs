@@ -283,9 +283,9 @@ impl FieldBuilder {
                     return Err(Problem::Count { found, expected: alleles(allele.n_alts) });
                 }
                 if alt_index == 0 {
-                    // no allele to belong to; bcftools drops such values, too
-                    self.append_null();
-                    return Ok(());
+                    // some callers write one value (`AC=0`) where there is no allele that it could belong to
+                    let own = n_alts == 0 && found == 1;
+                    return if own { self.own[0].append_value(text) } else { Ok(self.append_null()) };
                 }
                 self.own[0].append_value(item(alt_index - 1))
             }

@@ -466,7 +466,8 @@ fn push_variant(builder: &mut VariantsBuilder, row: &VariantRow) -> Result<()> {
     builder.push(row).map_err(|found| Error::bad_data(format!("INFO/{} {}", found.id, found.problem)).hint(SKIP_HINT))
 }
 
-const SKIP_HINT: &str = "`--on-bad-record skip` sets such records aside and lists them in the manifest";
+/// What to do about a record that breaks the format.
+pub const SKIP_HINT: &str = "`--on-bad-record skip` sets such records aside and lists them in the manifest";
 
 /// INFO values of a merged row that are computed over all inputs: AC, AN, AF by their usual definition, DP as a sum.
 fn overrides(row: &Row, statistics: &RowStatistics, context: &Context) -> Vec<(&'static str, String)> {

@@ -2,10 +2,12 @@
 //! same normalised allele put together.
 //!
 //! - Two rows are one when position, REF, ALT and occurrence (the n-th such row of its input) are the same.
-//! - An input that lacks a row is called there all the same when it has a record of the site: one with the POS and REF of
-//!   a record that has the row, or one with a row at the same position and REF. Its other alleles are `2`.
+//! - An input that lacks a row is called there all the same when it has a record of the site: one without ALT, or with an
+//!   allele of the same class (substitutions; insertions and deletions; others), that has the POS and REF of a record
+//!   that has the row, or a row at the same position and REF. Its other alleles are `2`.
 //! - Any other input is missing there: `./.`, never `0/0`.
-//! - A site is what records with the same (POS, REF, occurrence) make up; a row of several sites belongs to the least.
+//! - A site is what records with the same (POS, REF, classes of ALT, occurrence) make up; a row of several sites belongs
+//!   to the least.
 //!
 //! All this is decided from records within [`MERGE_HALO_BP`], so it does not depend on where shards are cut.
 //! Memory: the records of all inputs within twice that distance.
@@ -65,8 +67,16 @@ struct RowKey {
 /// A row: an allele, and which occurrence of it.
 type RowId = (RowKey, u32);
 
-/// POS, REF and occurrence of records: what makes records of several inputs one site.
-type SiteKey = (i32, Vec<u8>, u32);
+/// POS, REF, classes of ALT and occurrence of records: what makes records of several inputs one site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct SiteKey {
+    vcf_pos: i32,
+    ref_allele: Vec<u8>,
+    /// All classes less those of the record's ALT, as bits: sites of more classes come first, so that a row that is in
+    /// a record with other classes and in one without belongs to the former.
+    other_classes: u8,
+    occurrence: u32,
+}
 
 /// A record's share in a row.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +98,19 @@ struct MergeRecord {
     rows: Vec<RowId>,
 }
 
+/// Bits of all classes.
+const ALL_CLASSES: u8 = 0b111;
+
+/// Alleles of one class share a site in tools of the field (`bcftools merge -m both`): a caller that reports one has
+/// looked for the others.
+fn class_of(allele_type: AlleleType) -> u8 {
+    match allele_type {
+        AlleleType::Snv | AlleleType::Mnv => 0b001,
+        AlleleType::Ins | AlleleType::Del => 0b010,
+        AlleleType::Symbolic | AlleleType::Breakend | AlleleType::Other => 0b100,
+    }
+}
+
 /// A site with its alleles in order.
 struct Site {
     rank: u16,
@@ -100,6 +123,8 @@ struct OpenSource<'a> {
     lines: LineReader<'a>,
     line: Vec<u8>,
     last: Option<Locus>,
+    /// Rank of the line among those at its position.
+    rank: u16,
 }
 
 /// Runs one shard of a merge; its files are below `staging` after.
@@ -163,7 +188,7 @@ impl<'a> Merge<'a> {
     fn open(&mut self, sources: Vec<MergeSource<'a>>) -> Result<()> {
         for (index, source) in sources.into_iter().enumerate() {
             let MergeSource { name, group, lines } = source;
-            self.sources.push(OpenSource { name, group, lines, line: Vec::new(), last: None });
+            self.sources.push(OpenSource { name, group, lines, line: Vec::new(), last: None, rank: 0 });
             self.advance(index)?;
         }
         Ok(())
@@ -196,6 +221,7 @@ impl<'a> Merge<'a> {
                     &name,
                 ));
             }
+            source.rank = if source.last == Some(found) { source.rank.saturating_add(1) } else { 0 };
             source.last = Some(found);
             source.line.clear();
             source.line.extend_from_slice(line);
@@ -275,7 +301,7 @@ impl<'a> Merge<'a> {
         (record.source, record.group) = (source, group);
         record.rows.clear();
         let filled = RecordIndex::new(line).and_then(|index| {
-            let place = (found.vcf_pos, 0);
+            let place = (found.vcf_pos, self.sources[source].rank);
             fill(&mut record.held, line, index, place, n_samples, &mut self.emitter, self.reference.as_deref())
         });
         if let Err(error) = filled {
@@ -304,14 +330,7 @@ impl<'a> Merge<'a> {
     fn insert(&mut self, slot: usize, contig: u32) {
         let (held, source, group) = (&self.records[slot].held, self.records[slot].source, self.records[slot].group);
         let (vcf_pos, ref_allele) = (held.vcf_pos, held.view().ref_allele().to_vec());
-        let before = |other: &&usize| {
-            let other = &self.records[**other];
-            other.source == source && other.site.0 == vcf_pos && other.site.1 == ref_allele
-        };
-        let link = (vcf_pos, ref_allele.clone());
-        let occurrence = self.links.get(&link).map_or(0, |slots| slots.iter().filter(before).count()) as u32;
-        let site: SiteKey = (vcf_pos, ref_allele, occurrence);
-        let mut rows = Vec::new();
+        let (mut rows, mut classes) = (Vec::new(), 0);
         let (pending, accounting, own) = (&mut self.pending, &mut self.accounting, self.own);
         rows_of(held.view(), vcf_pos, self.reference.as_deref(), |found, alt_index, allele_type, changed| {
             let at = locus(contig, found.vcf_pos);
@@ -324,7 +343,20 @@ impl<'a> Merge<'a> {
             let occurrence = members.iter().filter(|member| member.group == group).count() as u32;
             members.push(Member { record: slot, alt_index, group, occurrence, allele_type });
             rows.push((key, occurrence));
+            if alt_index > 0 {
+                classes |= class_of(allele_type);
+            }
         });
+        let other_classes = ALL_CLASSES ^ classes;
+        let link = (vcf_pos, ref_allele.clone());
+        let earlier = |other: &&usize| {
+            let other = &self.records[**other];
+            other.source == source
+                && (other.site.vcf_pos, &other.site.ref_allele) == (vcf_pos, &link.1)
+                && other.site.other_classes == other_classes
+        };
+        let occurrence = self.links.get(&link).map_or(0, |slots| slots.iter().filter(earlier).count()) as u32;
+        let site = SiteKey { vcf_pos, ref_allele, other_classes, occurrence };
         for link in link_keys(&site, &rows) {
             self.links.entry(link).or_default().push(slot);
         }
@@ -357,7 +389,7 @@ impl<'a> Merge<'a> {
             }
             self.by_site.remove(&site);
             self.sites.remove(&site);
-            self.sites_at.remove(&site.0);
+            self.sites_at.remove(&site.vcf_pos);
             self.free.push(slot);
         }
         if self.live.is_empty() && self.pending.is_empty() {
@@ -417,6 +449,21 @@ impl<'a> Merge<'a> {
                 .any(|(other, _)| other.alt_allele != b".")
     }
 
+    /// Rank of a site among those at its POS: in the order that the inputs have their records in. Inputs may lack some of
+    /// them, so the highest rank of a site's records decides, then the first input.
+    fn rank_of(&self, site: &SiteKey) -> u16 {
+        let Some(sites) = self.sites_at.get(&site.vcf_pos) else { return 0 };
+        let place = |site: &SiteKey| {
+            let ranks = self.by_site.get(site).into_iter().flatten().map(|&slot| self.records[slot].held.rank);
+            ranks.max().unwrap_or(0)
+        };
+        let mut places: Vec<(u16, usize)> =
+            sites.iter().enumerate().map(|(order, site)| (place(site), order)).collect();
+        places.sort_unstable();
+        let order = sites.iter().position(|other| other == site).unwrap_or(0);
+        places.iter().position(|place| place.1 == order).unwrap_or(0) as u16
+    }
+
     /// Makes the site of a row, unless a row of it came before. All its rows are still pending then.
     fn assign_site(&mut self, row: &RowId) {
         if self.assigned.contains_key(row) || self.is_superseded(&row.0) {
@@ -431,20 +478,21 @@ impl<'a> Merge<'a> {
                 }
             }
         }
-        let rank = self.sites_at.get(&site.0).and_then(|sites| sites.iter().position(|other| *other == site));
+        let rank = self.rank_of(&site);
         let without_alt = alts.len() == 1 && alts[0].0.alt_allele == b".";
         for (i, row) in alts.iter().enumerate() {
             let alt_index = if without_alt { 0 } else { i as u32 + 1 };
             self.assigned.insert(row.clone(), (site.clone(), alt_index));
         }
-        self.sites.insert(site, Site { rank: rank.unwrap_or(0) as u16, alts });
+        self.sites.insert(site, Site { rank, alts });
     }
 
     /// The record that calls a group's samples at a row that the group does not have.
     fn linked(&self, key: &RowKey, members: &[Member]) -> HashMap<usize, usize> {
         let mut found: HashMap<usize, usize> = HashMap::new();
+        let class = class_of(members[0].allele_type);
         let sites = members.iter().map(|member| &self.records[member.record].site);
-        let mut links: Vec<(i32, &[u8])> = sites.map(|site| (site.0, &site.1[..])).collect();
+        let mut links: Vec<(i32, &[u8])> = sites.map(|site| (site.vcf_pos, &site.ref_allele[..])).collect();
         links.push((key.vcf_pos, &key.ref_allele));
         links.sort_unstable();
         links.dedup();
@@ -452,6 +500,11 @@ impl<'a> Merge<'a> {
             let slots = self.links.get(&(vcf_pos, ref_allele.to_vec())).map_or(&[][..], Vec::as_slice);
             for &slot in slots {
                 let record = &self.records[slot];
+                let classes = ALL_CLASSES ^ record.site.other_classes;
+                let fits = key.alt_allele == b"." || classes == 0 || classes & class != 0;
+                if !fits {
+                    continue;
+                }
                 let best = found.entry(record.group).or_insert(slot);
                 if self.records[*best].site > record.site {
                     *best = slot;
@@ -509,7 +562,7 @@ impl<'a> Merge<'a> {
             alt_allele: &key.alt_allele,
             allele_type: first.allele_type,
             end: end_of(head.view(), &pending),
-            site_pos: site_key.0,
+            site_pos: site_key.vcf_pos,
             site_rank: site.rank,
             n_alts: if alt_index == 0 { 0 } else { site.alts.len() as u32 },
             alt_index,
@@ -553,7 +606,7 @@ fn allele_of(records: &[MergeRecord], member: &Member, site: &Site) -> AlleleOfS
 
 /// Under which (position, REF) a record is found.
 fn link_keys(site: &SiteKey, rows: &[RowId]) -> Vec<(i32, Vec<u8>)> {
-    let mut keys = vec![(site.0, site.1.clone())];
+    let mut keys = vec![(site.vcf_pos, site.ref_allele.clone())];
     keys.extend(rows.iter().map(|(key, _)| (key.vcf_pos, key.ref_allele.clone())));
     keys.sort_unstable();
     keys.dedup();

@@ -1,6 +1,6 @@
 //! One record held until its rows are out: the line, its genotype codes, its normalised alleles.
 
-use super::emit::Emitter;
+use super::emit::{Emitter, SKIP_HINT};
 use crate::alleles::{AlleleType, Normalised, ReferenceBases, classify, is_bases, normalise};
 use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::{FormatLayout, Slot};
@@ -126,7 +126,7 @@ pub fn parse_qual(text: &[u8]) -> Result<Option<f64>> {
         return Ok(None);
     }
     let value = parse_f64(text).ok_or_else(|| {
-        Error::bad_data(format!("QUAL is {:?}, expected a number or .", String::from_utf8_lossy(text)))
+        Error::bad_data(format!("QUAL is {:?}, expected a number or .", String::from_utf8_lossy(text))).hint(SKIP_HINT)
     })?;
     Ok(Some(value))
 }
