@@ -59,13 +59,38 @@ pub struct RowCounts {
     pub n_hemi_ref: i64,
 }
 
+/// Calls of two or more known copies, by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseCounts {
+    n_phased: u64,
+    n_unphased: u64,
+}
+
+impl PhaseCounts {
+    /// Counts a call.
+    pub fn add(&mut self, call: &str) {
+        let bytes = call.as_bytes();
+        if bytes.len() < 3 || bytes.contains(&b'.') {
+            return;
+        }
+        let unphased = bytes.contains(&b'/');
+        self.n_unphased += u64::from(unphased);
+        self.n_phased += u64::from(!unphased);
+    }
+
+    /// Whether all are phased; `None` without such a call.
+    pub fn all_phased(self) -> Option<bool> {
+        (self.n_phased + self.n_unphased > 0).then_some(self.n_unphased == 0)
+    }
+}
+
 impl PlainReference {
     /// Infers ploidy and phase of the calls that are not among `calls` (the texts of one allele row): all haploid, or all
     /// of one higher ploidy, where the counts of the row say so, else diploid. Phased when every complete call of two
-    /// or more copies is.
-    pub fn infer<'a>(calls: impl Iterator<Item = Option<&'a str>>, counts: RowCounts) -> PlainReference {
+    /// or more copies is, and as `phased` says without such a call.
+    pub fn infer<'a>(calls: impl Iterator<Item = Option<&'a str>>, counts: RowCounts, phased: bool) -> PlainReference {
         let (mut n_rows, mut known_copies, mut hemi_ref) = (0, 0, 0);
-        let (mut n_phased, mut n_unphased) = (0, 0);
+        let mut phases = PhaseCounts::default();
         for call in calls {
             n_rows += 1;
             let bytes = call.unwrap_or(".").as_bytes();
@@ -73,11 +98,7 @@ impl PlainReference {
             let n_known = bytes.iter().filter(|&&byte| byte != b'.' && !is_separator(byte)).count();
             known_copies += n_known as i64;
             hemi_ref += i64::from(n_copies == 1 && n_known == 1 && !bytes.contains(&b'1'));
-            if n_copies > 1 && n_known == n_copies {
-                let unphased = bytes.contains(&b'/');
-                n_unphased += i64::from(unphased);
-                n_phased += i64::from(!unphased);
-            }
+            phases.add(call.unwrap_or("."));
         }
         let n_plain = counts.n_samples - n_rows;
         let plain_copies = counts.an - known_copies;
@@ -87,7 +108,7 @@ impl PlainReference {
             n if n > 0 && plain_hemi == 0 && plain_copies % n == 0 => (plain_copies / n).max(2) as usize,
             _ => 2,
         };
-        PlainReference { ploidy, phased: n_phased > 0 && n_unphased == 0 }
+        PlainReference { ploidy, phased: phases.all_phased().unwrap_or(phased) }
     }
 
     /// The text, `0/0` for diploid unphased.
@@ -152,7 +173,7 @@ mod tests {
     fn ploidy_and_phase_of_calls_left_out() {
         let infer = |calls: &[&str], n_samples, an, n_hemi_ref| {
             let calls = calls.iter().map(|&call| Some(call));
-            PlainReference::infer(calls, RowCounts { n_samples, an, n_hemi_ref }).text()
+            PlainReference::infer(calls, RowCounts { n_samples, an, n_hemi_ref }, false).text()
         };
         assert_eq!(infer(&["0/1"], 10, 20, 0), b"0/0");
         assert_eq!(infer(&["0|1", "./."], 10, 18, 0), b"0|0");
@@ -160,6 +181,9 @@ mod tests {
         assert_eq!(infer(&["0/0/0/1"], 10, 40, 0), b"0/0/0/0");
         assert_eq!(infer(&["0/1"], 10, 15, 5), b"0/0");
         assert_eq!(infer(&[], 0, 0, 0), b"0/0");
+        let none = std::iter::empty::<Option<&str>>();
+        let counts = RowCounts { n_samples: 2, an: 4, n_hemi_ref: 0 };
+        assert_eq!(PlainReference::infer(none, counts, true).text(), b"0|0");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct RecordFormat {
     pub all_samples: bool,
     /// Whether the dataset has plain reference calls.
     pub all_calls: bool,
+    /// Whether plain reference calls are phased where the other calls of the record do not tell.
+    pub phased: bool,
     /// One line per allele row, normalised.
     pub split: bool,
     /// What another allele is written as when split.
@@ -81,6 +83,7 @@ impl RecordFormat {
             n_samples,
             all_samples: true,
             all_calls: true,
+            phased: false,
             split: false,
             other: OtherAllele::Reference,
             recount: false,
@@ -307,7 +310,7 @@ impl RecordFormat {
         }
         let texts =
             texts.iter().flat_map(|(gt, range)| range.clone().map(|at| (!gt.is_null(at)).then(|| gt.value(at))));
-        Ok([b".:".repeat(gt_at), PlainReference::infer(texts, counts).text()].concat())
+        Ok([b".:".repeat(gt_at), PlainReference::infer(texts, counts, self.phased).text()].concat())
     }
 }
 
