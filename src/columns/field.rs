@@ -284,8 +284,11 @@ impl FieldBuilder {
                 }
                 if alt_index == 0 {
                     // some callers write one value (`AC=0`) where there is no allele that it could belong to
-                    let own = n_alts == 0 && found == 1;
-                    return if own { self.own[0].append_value(text) } else { Ok(self.append_null()) };
+                    if n_alts == 0 && found == 1 {
+                        return self.own[0].append_value(text);
+                    }
+                    self.append_null();
+                    return Ok(());
                 }
                 self.own[0].append_value(item(alt_index - 1))
             }

@@ -165,6 +165,7 @@ impl Header {
                     Some(known) => {
                         let wider = wider(known, def);
                         if wider != *known {
+                            redefine(&mut self.meta, key, &wider);
                             *known = wider;
                         }
                         self.warnings
@@ -306,6 +307,28 @@ fn field_def(key: &str, id: &str, fields: &HashMap<String, String>) -> (FieldDef
     (FieldDef { id: id.to_string(), number, kind }, warning)
 }
 
+/// Writes the line of a definition anew, its description kept.
+fn redefine(meta: &mut [String], key: &str, def: &FieldDef) {
+    let Some(line) = meta.iter_mut().find(|line| line_id(line) == Some((key, &def.id))) else { return };
+    let number = match def.number {
+        Number::Count(count) => count.to_string(),
+        Number::PerAlt => "A".into(),
+        Number::PerAllele => "R".into(),
+        Number::PerGenotype => "G".into(),
+        Number::Any => ".".into(),
+    };
+    let kind = match def.kind {
+        Kind::Integer => "Integer",
+        Kind::Float => "Float",
+        Kind::Flag => "Flag",
+        Kind::Text => "String",
+    };
+    let description =
+        structured_line(line).and_then(|(_, fields)| fields.get("Description").cloned()).unwrap_or_default();
+    let description = description.replace('\\', "\\\\").replace('"', "\\\"");
+    *line = format!("##{key}=<ID={},Number={number},Type={kind},Description=\"{description}\">", def.id);
+}
+
 fn wider(a: &FieldDef, b: &FieldDef) -> FieldDef {
     let number = if a.number == b.number { a.number } else { Number::Any };
     let kind = match (a.kind, b.kind) {
@@ -344,6 +367,8 @@ mod tests {
         a.merge(&Header::parse(other.as_bytes()).expect("a header"));
         assert_eq!(a.infos[0], FieldDef { id: "DP".into(), number: Number::Any, kind: Kind::Float });
         assert_eq!(a.warnings.len(), 1);
+        let text = a.to_text(&a.contigs, &a.samples);
+        assert!(text.contains("##INFO=<ID=DP,Number=.,Type=Float,Description=\"a, \\\"b\\\" > c\">"), "{text}");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! Memory: the records of all inputs within twice that distance.
 
 use super::emit::{Emitter, Part, Row};
-use super::record::{Held, end_of, fill, locus, rows_of};
+use super::record::{Held, Line, end_of, fill, locus, rows_of};
 use super::shard::{Context, Outcome, interrupted, reference_of, reject};
 use super::writers::ShardFiles;
 use crate::alleles::{AlleleType, MAX_SHIFT_BP, ReferenceBases};
@@ -301,8 +301,8 @@ impl<'a> Merge<'a> {
         (record.source, record.group) = (source, group);
         record.rows.clear();
         let filled = RecordIndex::new(line).and_then(|index| {
-            let place = (found.vcf_pos, self.sources[source].rank);
-            fill(&mut record.held, line, index, place, n_samples, &mut self.emitter, self.reference.as_deref())
+            let line = Line { text: line, index, vcf_pos: found.vcf_pos, rank: self.sources[source].rank };
+            fill(&mut record.held, line, n_samples, &mut self.emitter, self.reference.as_deref())
         });
         if let Err(error) = filled {
             self.free.push(slot);

@@ -67,25 +67,35 @@ impl Held {
     }
 }
 
-/// Parses a line into `record`: everything but its rows. `place` is POS and the rank among the records there.
+/// A line whose fields and position are known.
+pub struct Line<'a> {
+    /// Without line end.
+    pub text: &'a [u8],
+    /// Field borders.
+    pub index: RecordIndex,
+    /// 1-based POS.
+    pub vcf_pos: i32,
+    /// Rank among the records at that POS.
+    pub rank: u16,
+}
+
+/// Parses a line into `record`: everything but its rows.
 pub fn fill(
     record: &mut Held,
-    line: &[u8],
-    index: RecordIndex,
-    place: (i32, u16),
+    line: Line,
     n_samples: usize,
     emitter: &mut Emitter,
     reference: Option<&dyn ReferenceBases>,
 ) -> Result<()> {
-    let view = index.view(line);
-    check_alleles(view, place.0, reference)?;
+    let view = line.index.view(line.text);
+    check_alleles(view, line.vcf_pos, reference)?;
     record.qual = parse_qual(view.qual())?;
     record.n_alts = view.n_alts();
     record.layout = emitter.layout(view.format().unwrap_or_default());
     record.line.clear();
-    record.line.extend_from_slice(line);
-    (record.vcf_pos, record.rank) = place;
-    record.index = index;
+    record.line.extend_from_slice(line.text);
+    (record.vcf_pos, record.rank) = (line.vcf_pos, line.rank);
+    record.index = line.index;
     record.n_rows_left = 0;
     read_samples(record, n_samples, emitter)
 }

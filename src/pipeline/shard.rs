@@ -2,7 +2,7 @@
 
 use super::emit::{Emitter, Part, Rehearsal, Row};
 use super::range::OwnRange;
-use super::record::{Held, PendingRow, as_written, end_of, fill, locus, rows_of};
+use super::record::{Held, Line, PendingRow, as_written, end_of, fill, locus, rows_of};
 use super::window::Window;
 use super::writers::{FileRecord, ShardFiles};
 use crate::alleles::{MAX_SHIFT_BP, ReferenceBases};
@@ -268,7 +268,8 @@ impl<'a> Run<'a> {
         let rank = u16::try_from(rank).map_err(|_| Error::bad_data("more than 65,536 records at one position"))?;
         let record = self.window.record(slot);
         let n_samples = self.context.n_samples;
-        fill(record, line, index, (vcf_pos, rank), n_samples, &mut self.emitter, self.reference.as_deref())?;
+        let line = Line { text: line, index, vcf_pos, rank };
+        fill(record, line, n_samples, &mut self.emitter, self.reference.as_deref())?;
         let n_alts = record.n_alts;
         let record = self.window.record(slot);
         let (rows, sequence, range, accounting) =
