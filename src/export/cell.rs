@@ -111,7 +111,7 @@ pub fn write_field(out: &mut Vec<u8>, projection: Projection, cells: &[Cell<'_>]
         Projection::Flag => matches!(first.own(0), Some(Value::Bool(true))),
         Projection::Scalar => write_values(out, std::iter::once(first.own(0))),
         Projection::List => write_list(out, first.columns.own[0], first.row),
-        Projection::PerAlt if shape.no_alt => false,
+        Projection::PerAlt if shape.no_alt => write_values(out, std::iter::once(first.own(0))),
         Projection::PerAlt => write_values(out, cells.iter().map(|cell| cell.own(0))),
         Projection::PerAllele if shape.no_alt => write_list(out, first.columns.own[0], first.row),
         Projection::PerAllele => {
