@@ -18,6 +18,7 @@ use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord, Plan, Settings, needs_merge};
 use crate::store::local::{self, Mapped};
+use rayon::prelude::*;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,7 +110,9 @@ pub fn run(args: Args) -> Result<()> {
     let specs = input_specs(&args)?;
     let mut cohort = open_cohort(&args, &specs)?;
     make_splittable(&args, &mut cohort)?;
-    define_contigs(&mut cohort, false)?;
+    let merges = needs_merge(&cohort);
+    define_contigs(&mut cohort, merges)?;
+    sort_for_merge(&args, &mut cohort)?;
     let reference = args.reference.as_deref().map(OpenReference::open).transpose()?;
     let mut sorted = take_up_unfinished(&args, &mut cohort)?;
     let mut replanned = false;
@@ -182,6 +185,24 @@ fn make_splittable(args: &Args, cohort: &mut Cohort) -> Result<()> {
     }
     for (index, file) in cohort.files.iter_mut().enumerate().filter(|(_, file)| !file.format.is_splittable()) {
         copy::make_splittable(file, &args.output.join(format!("{COPIES}/input-{index}.vcf.gz")))?;
+    }
+    Ok(())
+}
+
+/// A merge looks for positions by bisection, so its inputs must be sorted in the order of the cohort's contigs; those
+/// that are not are sorted. Costs one pass of inflating over all inputs.
+fn sort_for_merge(args: &Args, cohort: &mut Cohort) -> Result<()> {
+    if !needs_merge(cohort) {
+        return Ok(());
+    }
+    let contigs = &cohort.contigs;
+    let sorted: Vec<bool> =
+        cohort.files.par_iter().map(|file| copy::is_sorted(file, contigs)).collect::<Result<Vec<bool>>>()?;
+    for index in (0..sorted.len()).filter(|&index| !sorted[index]) {
+        let place = cohort.files[index].place();
+        let error = Error::bad_data("the file is not sorted, and too large to be sorted in memory")
+            .hint("sort it first, in the order of the contigs of the headers, e.g. with `bcftools sort`");
+        sort_input(args, cohort, error.at(place))?;
     }
     Ok(())
 }

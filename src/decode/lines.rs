@@ -3,6 +3,7 @@
 use super::bgzf::Inflater;
 use crate::error::Result;
 use memchr::memchr;
+use std::collections::VecDeque;
 
 /// How much is inflated at a time, in bytes.
 const REFILL_BYTES: usize = 256 << 10;
@@ -11,7 +12,8 @@ enum Source<'a> {
     /// All text is there.
     Slice(&'a [u8]),
     /// Blocks from an offset on are inflated when needed.
-    Blocks { bytes: &'a [u8], next: usize, inflater: Inflater },
+    /// `starts`: start in the buffer and file offset of each block that is (partly) in the buffer.
+    Blocks { bytes: &'a [u8], next: usize, inflater: Inflater, starts: VecDeque<(usize, usize)> },
 }
 
 /// Gives one line after the other.
@@ -19,6 +21,9 @@ pub struct LineReader<'a> {
     source: Source<'a>,
     buffer: Vec<u8>,
     at: usize,
+    line_start: usize,
+    /// Bytes that left the buffer: positions in `starts` count from the first byte inflated.
+    dropped: usize,
     n_lines: u64,
     n_bytes_read: u64,
 }
@@ -26,15 +31,30 @@ pub struct LineReader<'a> {
 impl<'a> LineReader<'a> {
     /// Lines of `text`.
     pub fn of_text(text: &'a [u8]) -> Self {
-        LineReader { source: Source::Slice(text), buffer: Vec::new(), at: 0, n_lines: 0, n_bytes_read: 0 }
+        LineReader {
+            source: Source::Slice(text),
+            buffer: Vec::new(),
+            at: 0,
+            line_start: 0,
+            dropped: 0,
+            n_lines: 0,
+            n_bytes_read: 0,
+        }
     }
 
     /// Lines from the virtual offset (`block offset << 16 | offset inside the block`) of a BGZF file to its end.
     pub fn of_blocks(bytes: &'a [u8], virtual_offset: u64) -> Result<Self> {
         let mut reader = LineReader {
-            source: Source::Blocks { bytes, next: (virtual_offset >> 16) as usize, inflater: Inflater::default() },
+            source: Source::Blocks {
+                bytes,
+                next: (virtual_offset >> 16) as usize,
+                inflater: Inflater::default(),
+                starts: VecDeque::new(),
+            },
             buffer: Vec::new(),
             at: 0,
+            line_start: 0,
+            dropped: 0,
             n_lines: 0,
             n_bytes_read: 0,
         };
@@ -52,6 +72,18 @@ impl<'a> LineReader<'a> {
     /// Bytes of the source consumed so far (compressed bytes for BGZF).
     pub fn n_bytes_read(&self) -> u64 {
         self.n_bytes_read
+    }
+
+    /// Where the last line given out starts: byte offset in the text, or virtual offset.
+    pub fn line_offset(&self) -> u64 {
+        match &self.source {
+            Source::Slice(_) => self.line_start as u64,
+            Source::Blocks { starts, .. } => {
+                let line = self.dropped + self.line_start;
+                let block = starts.iter().rev().find(|(start, _)| *start <= line);
+                block.map_or(0, |(start, offset)| ((*offset as u64) << 16) | (line - start) as u64)
+            }
+        }
     }
 
     /// The next line without its line end (`\n` or `\r\n`); `None` at the end.
@@ -73,6 +105,7 @@ impl<'a> LineReader<'a> {
             },
         };
         self.n_lines += 1;
+        self.line_start = start;
         let line = match &self.source {
             Source::Slice(text) => &text[start..end],
             Source::Blocks { .. } => &self.buffer[start..end],
@@ -92,6 +125,13 @@ impl<'a> LineReader<'a> {
             if self.at > 0 {
                 self.buffer.copy_within(self.at.., 0);
                 self.buffer.truncate(open);
+                if let Source::Blocks { starts, .. } = &mut self.source {
+                    self.dropped += self.at;
+                    // the block that the open line starts in stays
+                    while starts.get(1).is_some_and(|(start, _)| *start <= self.dropped) {
+                        starts.pop_front();
+                    }
+                }
                 self.at = 0;
             }
             searched = open;
@@ -107,10 +147,11 @@ impl<'a> LineReader<'a> {
 
     /// Appends blocks to the buffer; false at the end of the file.
     fn refill(&mut self) -> Result<bool> {
-        let Source::Blocks { bytes, next, inflater } = &mut self.source else { return Ok(false) };
+        let Source::Blocks { bytes, next, inflater, starts } = &mut self.source else { return Ok(false) };
         let wanted = self.buffer.len() + REFILL_BYTES;
         let first = *next;
         while *next < bytes.len() && self.buffer.len() < wanted {
+            starts.push_back((self.dropped + self.buffer.len(), *next));
             *next = inflater.append_block(bytes, *next, &mut self.buffer)?;
         }
         self.n_bytes_read += (*next - first) as u64;
@@ -141,6 +182,25 @@ mod tests {
         assert!(all(LineReader::of_text(text.as_bytes())) == expected);
         assert!(all(LineReader::of_blocks(&packed, 0).expect("opens")) == expected);
         assert!(all(LineReader::of_blocks(&packed, 2).expect("opens"))[..] == expected[1..]);
+    }
+
+    #[test]
+    fn a_line_can_be_read_again_from_its_offset() {
+        let text: String = (0..30_000).map(|i| format!("{i}{}\n", "x".repeat(i % 301))).collect();
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        writer.write_all(text.as_bytes()).expect("memory");
+        let packed = writer.finish().expect("memory");
+        let mut reader = LineReader::of_blocks(&packed, 0).expect("opens");
+        let mut n = 0;
+        while let Some(line) = reader.next_line().expect("no error") {
+            let line = line.to_vec();
+            n += 1;
+            if n % 977 == 0 {
+                let mut again = LineReader::of_blocks(&packed, reader.line_offset()).expect("opens");
+                assert_eq!(again.next_line().expect("no error"), Some(&line[..]));
+            }
+        }
+        assert_eq!(n, 30_000);
     }
 
     #[test]

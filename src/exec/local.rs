@@ -299,7 +299,7 @@ impl<'a> Queue<'a> {
 }
 
 fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
-    let ShardSource::Range { offset, own_start, own_end } = shard.source else {
+    let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
         return Err(Error::internal("a stream is not a range"));
     };
     let bytes = file.mapped.bytes();
@@ -308,7 +308,9 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
         _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
     };
     let lines_before = own_start.is_none().then_some(file.n_header_lines);
-    Ok(Task { number: shard.number, input: &file.name, lines, own_start, own_end, lines_before })
+    // offsets of a slice count from its start
+    let end_offset = end_offset.map(|end| if file.format == Format::Vcf { end - offset } else { end });
+    Ok(Task { number: shard.number, input: &file.name, lines, own_start, own_end, end_offset, lines_before })
 }
 
 /// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is
@@ -355,6 +357,7 @@ fn run_piece(
         lines: LineReader::of_text(bytes),
         own_start: piece.own_start,
         own_end: piece.own_end,
+        end_offset: None,
         lines_before: Some(header + piece.records_before),
     };
     run_shard(context, task, staging)

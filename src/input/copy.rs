@@ -65,6 +65,23 @@ pub fn sort(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bo
     Ok(true)
 }
 
+/// Whether the records are in the order of contigs and positions. Reads the whole file.
+pub fn is_sorted(file: &InputFile, contigs: &Contigs) -> Result<bool> {
+    let mut last: Option<Locus> = None;
+    let mut sorted = true;
+    each_line(file, |line| {
+        if sorted && !line.is_empty() {
+            let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
+            let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
+            let found = Locus { contig, vcf_pos };
+            sorted = last.is_none_or(|last| last <= found);
+            last = Some(found);
+        }
+        Ok(())
+    })?;
+    Ok(sorted)
+}
+
 fn text_header(file: &InputFile) -> Result<Vec<u8>> {
     let mut text = file.header_text()?;
     if text.last() != Some(&b'\n') {

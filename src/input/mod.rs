@@ -3,6 +3,7 @@
 pub mod cohort;
 pub mod copy;
 pub mod file;
+pub mod index;
 pub mod sheet;
 
 pub use cohort::{Cohort, Layout};

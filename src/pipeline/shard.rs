@@ -72,6 +72,9 @@ pub struct Task<'a> {
     pub own_start: Option<Locus>,
     /// First position behind.
     pub own_end: Option<Locus>,
+    /// Records before this offset are read even when none of them can matter, so that a file that is not sorted is
+    /// noticed; `None`: all are.
+    pub end_offset: Option<u64>,
     /// Lines (or BCF records) of the input before the first one here, where that is known; for messages.
     pub lines_before: Option<u64>,
 }
@@ -93,7 +96,7 @@ pub struct Outcome {
 pub fn run_shard(context: &Context, task: Task, staging: &Path) -> Result<Outcome> {
     let (input, lines_before) = (task.input.to_string(), task.lines_before);
     let mut run = Run::new(context, &task, staging);
-    let outcome = match run.read_all(task.lines) {
+    let outcome = match run.read_all(task.lines, task.end_offset) {
         Ok(()) => run.finish(),
         Err(error) => Err(error),
     };
@@ -150,7 +153,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_all(&mut self, mut lines: LineReader) -> Result<()> {
+    fn read_all(&mut self, mut lines: LineReader, end_offset: Option<u64>) -> Result<()> {
         const REPORT_EVERY: u64 = 256;
         let (mut n, mut bytes) = (0u64, 0);
         loop {
@@ -170,7 +173,7 @@ impl<'a> Run<'a> {
                 self.context.progress.bytes.fetch_add(now - bytes, Ordering::Relaxed);
                 bytes = now;
             }
-            if !go_on {
+            if !go_on && end_offset.is_some_and(|end| lines.line_offset() >= end) {
                 break;
             }
         }

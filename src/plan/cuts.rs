@@ -3,11 +3,14 @@
 use super::ShardSource;
 use super::region::Regions;
 use crate::alleles::MAX_SHIFT_BP;
+use crate::decode::bgzf::block_size;
+use crate::decode::lines::LineReader;
 use crate::decode::probe::{Probed, probe_bgzf, probe_text};
 use crate::decode::stream::Pieces;
-use crate::decode::vcf::undefined_contig;
+use crate::decode::vcf::{locus_of_line, undefined_contig};
 use crate::error::Result;
 use crate::genome::{Contigs, Locus};
+use crate::input::index::RegionIndex;
 use crate::input::{Cohort, Format, InputFile};
 
 /// First step back when a halo is looked for, in bytes.
@@ -62,6 +65,9 @@ fn locus(file: &InputFile, contigs: &Contigs, probed: &Probed) -> Result<Locus> 
 /// Ranges of about `spacing` physical bytes each, in order; with their bytes.
 pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regions) -> Result<Vec<(ShardSource, u64)>> {
     let n_bytes = file.mapped.bytes().len() as u64;
+    if let Some(shards) = indexed_ranges(file, contigs, spacing, regions)? {
+        return Ok(shards);
+    }
     let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
     let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
     let mut cuts = vec![Cut { offset: first.offset, locus: locus(file, contigs, &first)? }];
@@ -84,9 +90,89 @@ pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regio
         }
         let offset = if i == 0 { cut.offset } else { halo_start(file, contigs, *cut)? };
         let end = cuts.get(i + 1).map_or(n_bytes, |next| physical(next.offset));
-        shards.push((ShardSource::Range { offset, own_start, own_end }, end - physical(cut.offset)));
+        let end_offset = cuts.get(i + 1).map(|next| next.offset);
+        shards.push((ShardSource::Range { offset, own_start, own_end, end_offset }, end - physical(cut.offset)));
     }
     Ok(shards)
+}
+
+/// One shard per region, by the index beside a BGZF file, when the regions are small pieces of it. `None`: there is no
+/// index, or it does not fit the file, or a region is worth several shards.
+fn indexed_ranges(
+    file: &InputFile,
+    contigs: &Contigs,
+    spacing: u64,
+    regions: &Regions,
+) -> Result<Option<Vec<(ShardSource, u64)>>> {
+    if regions.is_all() || file.format != Format::VcfBgzf {
+        return Ok(None);
+    }
+    let Some(index) = RegionIndex::beside(file) else { return Ok(None) };
+    let mut shards = Vec::new();
+    for (contig, first, last) in regions.iter() {
+        let halo_first = first.saturating_sub(MAX_SHIFT_BP + 1).max(1);
+        let chunks = index.chunks(contigs.name(contig), halo_first, last);
+        let bytes: u64 = chunks.iter().map(|chunk| (chunk.end >> 16).saturating_sub(chunk.start >> 16)).sum();
+        if bytes > 2 * spacing {
+            return Ok(None);
+        }
+        // chunks of records that merely reach into the region come first: the last one that begins before it will do
+        let mut offset = None;
+        for chunk in chunks.iter().rev() {
+            if begins_before(file, contigs, chunk.start, Locus { contig, vcf_pos: halo_first })? {
+                offset = Some(chunk.start);
+                break;
+            }
+        }
+        let Some(offset) = offset else { return Ok(None) };
+        let own_start = Some(Locus { contig, vcf_pos: first });
+        let own_end = Some(Locus { contig, vcf_pos: last.saturating_add(1) });
+        let source = ShardSource::Range { offset, own_start, own_end, end_offset: Some(offset) };
+        shards.push((source, bytes));
+    }
+    Ok(Some(shards))
+}
+
+/// Whether a record starts at `offset`, and the ones before it are before `wanted`: what an index that fits says.
+fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus) -> Result<bool> {
+    let bytes = file.mapped.bytes();
+    let block = (offset >> 16) as usize;
+    if block >= bytes.len() || block_size(bytes, block).is_none() {
+        return Ok(false);
+    }
+    let mut lines = LineReader::of_blocks(bytes, offset)?;
+    let here = match lines.next_line()?.map(locus_of_line) {
+        Some(Ok((chrom, vcf_pos))) => contigs.index_of(chrom).map(|contig| Locus { contig, vcf_pos }),
+        _ => None,
+    };
+    let Some(here) = here else { return Ok(false) };
+    if here.contig == wanted.contig && here.vcf_pos < wanted.vcf_pos {
+        return Ok(true);
+    }
+    // the region begins with the contig, or between two records: the record before must be before it, too
+    let mut step = HALO_STEP_BYTES;
+    loop {
+        let from = (offset >> 16).saturating_sub(step);
+        match probe(file, from)? {
+            Some(before) if before.offset < offset => {
+                let mut last = locus(file, contigs, &before)?;
+                let mut lines = LineReader::of_blocks(bytes, before.offset)?;
+                while let Some(line) = lines.next_line()? {
+                    let (chrom, vcf_pos) = locus_of_line(line)?;
+                    let Some(contig) = contigs.index_of(chrom) else { return Ok(false) };
+                    if lines.line_offset() >= offset {
+                        break;
+                    }
+                    last = Locus { contig, vcf_pos };
+                }
+                return Ok(last.contig != wanted.contig || last.vcf_pos < wanted.vcf_pos);
+            }
+            // nothing before it: the file begins there
+            Some(first) if from == 0 => return Ok(first.offset == offset),
+            _ if from == 0 => return Ok(false),
+            _ => step *= 2,
+        }
+    }
 }
 
 /// Whether a range of positions can hold something of the regions. A range over several contigs always can: the order of

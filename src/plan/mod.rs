@@ -102,6 +102,9 @@ pub enum ShardSource {
         own_start: Option<Locus>,
         /// First position behind it; `None`: to the end of the file.
         own_end: Option<Locus>,
+        /// Where the first record of the next shard starts: everything before is read, so that a file that is not
+        /// sorted is noticed; `None`: to the end of the file.
+        end_offset: Option<u64>,
     },
     /// All inputs of a cohort with different samples, each from where its records of the range begin.
     Merge {

@@ -1,0 +1,57 @@
+//! Indexes beside BGZF files (`.tbi`, `.csi`): where the records of a region begin. An index is a hint: what it says is
+//! checked against the file, and one that cannot be read or is wrong is not used.
+
+use super::file::InputFile;
+use noodles::core::{Position, region::Interval};
+use noodles::csi::BinningIndex;
+use noodles::csi::binning_index::index::header::ReferenceSequenceNames;
+use std::path::{Path, PathBuf};
+
+/// The index beside a file.
+pub struct RegionIndex {
+    index: Box<dyn BinningIndex>,
+    names: ReferenceSequenceNames,
+}
+
+/// Part of a file that can hold records of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Virtual offset of its first record.
+    pub start: u64,
+    /// Virtual offset behind its last one.
+    pub end: u64,
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(extension);
+    PathBuf::from(name)
+}
+
+impl RegionIndex {
+    /// Reads the index beside a file; `None` when there is none that can be used.
+    pub fn beside(file: &InputFile) -> Option<RegionIndex> {
+        let path = file.mapped.path();
+        let index: Box<dyn BinningIndex> = match noodles::tabix::fs::read(beside(path, ".tbi")) {
+            Ok(index) => Box::new(index),
+            Err(_) => Box::new(noodles::csi::fs::read(beside(path, ".csi")).ok()?),
+        };
+        let names = index.header()?.reference_sequence_names().clone();
+        Some(RegionIndex { index, names })
+    }
+
+    /// Parts of the file with the records that overlap `first..=last` (1-based) of a contig, in order; none when the
+    /// index does not know.
+    pub fn chunks(&self, contig: &str, first: i32, last: i32) -> Vec<Chunk> {
+        let Some(id) = self.names.get_index_of(contig.as_bytes()) else { return Vec::new() };
+        let position = |pos: i32| Position::new(usize::try_from(pos.max(1)).unwrap_or(1)).unwrap_or(Position::MIN);
+        // an index does not reach beyond 2^29 (tbi); a region to the end of the contig is asked for as an open interval
+        let interval = if last == i32::MAX {
+            Interval::from(position(first)..)
+        } else {
+            Interval::from(position(first)..=position(last))
+        };
+        let chunks = self.index.query(id, interval).unwrap_or_default();
+        chunks.iter().map(|chunk| Chunk { start: u64::from(chunk.start()), end: u64::from(chunk.end()) }).collect()
+    }
+}
