@@ -1,0 +1,90 @@
+//! Kernels of the decoder, with bytes or genotypes per second: `cargo bench --bench kernels`.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::io::Write;
+use varbatch::call::hwe::hwe_exact;
+use varbatch::decode::bgzf::Inflater;
+use varbatch::decode::lines::LineReader;
+use varbatch::decode::samples::SampleColumns;
+use varbatch::genome::genotype::GtTable;
+
+const N_SAMPLES: usize = 2_500;
+
+/// Sample columns with `rate` of 256 calls not reference, and `fields` behind GT.
+fn sample_columns(rate: u32, fields: &str) -> Vec<u8> {
+    let mut state = 12345u32;
+    let cells: Vec<String> = (0..N_SAMPLES)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let gt = if state >> 24 < rate { "0|1" } else { "0|0" };
+            format!("{gt}{fields}")
+        })
+        .collect();
+    cells.join("\t").into_bytes()
+}
+
+fn genotypes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("genotypes");
+    group.throughput(Throughput::Elements(N_SAMPLES as u64));
+    for (name, rate, fields, n_slots) in [
+        ("fixed stride, rare", 2, "", 1),
+        ("fixed stride, 17 %", 44, "", 1),
+        ("with fields", 44, ":30,0:30:90:0,90,900", 5),
+    ] {
+        let text = sample_columns(rate, fields);
+        let (mut columns, mut table) = (SampleColumns::default(), GtTable::new());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                columns.read(black_box(&text), N_SAMPLES, Some(0), n_slots, &mut table).expect("genotypes");
+                columns.not_reference.len()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn bgzf(criterion: &mut Criterion) {
+    let line = sample_columns(44, "");
+    let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+    let mut n_bytes = 0;
+    for i in 0..200 {
+        write!(writer, "chr1\t{i}\t.\tA\tC\t.\tPASS\t.\tGT\t").expect("memory");
+        writer.write_all(&line).expect("memory");
+        writer.write_all(b"\n").expect("memory");
+        n_bytes += line.len() + 30;
+    }
+    let packed = writer.finish().expect("memory");
+    let mut group = criterion.benchmark_group("bgzf");
+    group.throughput(Throughput::Bytes(n_bytes as u64));
+    group.bench_function("inflate with checksum", |bencher| {
+        let (mut inflater, mut text) = (Inflater::default(), Vec::new());
+        bencher.iter(|| {
+            let mut at = 0;
+            while at < packed.len() {
+                text.clear();
+                at = inflater.append_block(black_box(&packed), at, &mut text).expect("a block");
+            }
+        });
+    });
+    group.bench_function("lines", |bencher| {
+        bencher.iter(|| {
+            let mut lines = LineReader::of_blocks(black_box(&packed), 0).expect("blocks");
+            let mut n = 0;
+            while let Some(line) = lines.next_line().expect("a line") {
+                n += line.len();
+            }
+            n
+        });
+    });
+    group.finish();
+}
+
+fn hardy_weinberg(criterion: &mut Criterion) {
+    criterion.bench_function("hwe_exact, 2,500 calls, common", |bencher| {
+        bencher.iter(|| hwe_exact(black_box(900), black_box(1200), black_box(400)));
+    });
+}
+
+criterion_group!(kernels, genotypes, bgzf, hardy_weinberg);
+criterion_main!(kernels);
