@@ -51,9 +51,12 @@ fn lines(progress: &Progress, total: u64, end: &std::sync::mpsc::Receiver<()>) {
     while end.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
         let done = progress.bytes.load(Ordering::Relaxed).min(total);
         let seconds = started.elapsed().as_secs_f64();
-        let left = (total - done) as f64 / (done.max(1) as f64 / seconds);
+        let left = match done {
+            0 => String::new(),
+            done => format!(", {:.0} s left", (total - done) as f64 / (done as f64 / seconds)),
+        };
         eprintln!(
-            "{:.0} %, {}, {:.1} MB/s, {left:.0} s left",
+            "{:.0} %, {}, {:.1} MB/s{left}",
             done as f64 / total.max(1) as f64 * 100.0,
             rate(progress, started),
             done as f64 / seconds / 1e6

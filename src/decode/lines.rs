@@ -5,8 +5,8 @@ use crate::error::Result;
 use memchr::memchr;
 use std::collections::VecDeque;
 
-/// How much is inflated at a time, in bytes.
-const REFILL_BYTES: usize = 256 << 10;
+/// How much is inflated at a time, in bytes: one block or a few, so that thousands of files can be read side by side.
+const REFILL_BYTES: usize = 64 << 10;
 
 enum Source<'a> {
     /// All text is there.

@@ -27,6 +27,9 @@ const VARIANTS_BATCH: usize = 1 << 12;
 /// The genotype code of `./.`: what a sample has where its input has no record.
 const NO_CALL: GtCode = (10 * 11 + 10) * 2;
 
+/// Bit in the rank of a `site_id` whose site is one row: the other bits are the row's rank.
+const OWN_SITE: u16 = 1 << 15;
+
 /// The calls of some samples of a row: those of one record, or none.
 #[derive(Clone, Copy)]
 pub struct Part<'r> {
@@ -52,10 +55,8 @@ pub struct Row<'r> {
     pub allele_type: AlleleType,
     /// Last reference base.
     pub end: i32,
-    /// POS of the site.
-    pub site_pos: i32,
-    /// Rank of the site among those at its POS.
-    pub site_rank: u16,
+    /// POS of the site and its rank among those there; `None`: the row is a site of its own, as it is.
+    pub site: Option<(i32, u16)>,
     /// ALT of the site.
     pub n_alts: u32,
     /// Which of them the row is.
@@ -173,7 +174,10 @@ impl<'a> Emitter<'a> {
             qual: row.qual,
             filter: row.filter,
             allele_type: row.allele_type,
-            site_id: locus(contig, row.site_pos).id(row.site_rank),
+            site_id: match row.site {
+                Some((site_pos, site_rank)) => locus(contig, site_pos).id(site_rank),
+                None => locus(contig, row.vcf_pos).id(rank | OWN_SITE),
+            },
             n_alts: row.n_alts,
             alt_index: row.alt_index,
             site_ref: row.site_alleles.map(|written| written.0),
@@ -342,8 +346,14 @@ impl<'a> Emitter<'a> {
         for key in undefined_keys(self.variants.undefined()) {
             note(format!("INFO/{key} is not defined in the header; taken as text into info_other"));
         }
+        let records = || row.parts.iter().filter_map(|part| part.record);
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        let texts = row.infos.iter().map(|(info, _)| *info).chain([row.id, row.filter]);
+        if !texts.chain(records().map(|record| &record.line[..])).all(is_text) {
+            note("bytes that are not UTF-8 were replaced by U+FFFD".into());
+        }
         let mut layouts: Vec<&Rc<FormatLayout>> = Vec::new();
-        for layout in row.parts.iter().filter_map(|part| part.record?.layout.as_ref()) {
+        for layout in records().filter_map(|record| record.layout.as_ref()) {
             if layouts.iter().any(|known| Rc::ptr_eq(known, layout)) {
                 continue;
             }

@@ -7,7 +7,7 @@
 //!   that has the row, or a row at the same position and REF. Its other alleles are `2`.
 //! - Any other input is missing there: `./.`, never `0/0`.
 //! - A site is what records with the same (POS, REF, classes of ALT, occurrence) make up; a row of several sites belongs
-//!   to the least.
+//!   to the least. Where an input has two records of a site, each of the site's rows is a site of its own.
 //!
 //! All this is decided from records within [`MERGE_HALO_BP`], so it does not depend on where shards are cut.
 //! Memory: the records of all inputs within twice that distance.
@@ -115,6 +115,9 @@ fn class_of(allele_type: AlleleType) -> u8 {
 struct Site {
     rank: u16,
     alts: Vec<RowId>,
+    /// An input has two records of the site (it splits what another has in one): calls of the two cannot be put
+    /// together, so each row is a site of its own.
+    is_split: bool,
 }
 
 struct OpenSource<'a> {
@@ -125,6 +128,8 @@ struct OpenSource<'a> {
     last: Option<Locus>,
     /// Rank of the line among those at its position.
     rank: u16,
+    /// Bytes reported as read.
+    n_bytes: u64,
 }
 
 /// Runs one shard of a merge; its files are below `staging` after.
@@ -188,7 +193,7 @@ impl<'a> Merge<'a> {
     fn open(&mut self, sources: Vec<MergeSource<'a>>) -> Result<()> {
         for (index, source) in sources.into_iter().enumerate() {
             let MergeSource { name, group, lines } = source;
-            self.sources.push(OpenSource { name, group, lines, line: Vec::new(), last: None, rank: 0 });
+            self.sources.push(OpenSource { name, group, lines, line: Vec::new(), last: None, rank: 0, n_bytes: 0 });
             self.advance(index)?;
         }
         Ok(())
@@ -225,6 +230,11 @@ impl<'a> Merge<'a> {
             source.last = Some(found);
             source.line.clear();
             source.line.extend_from_slice(line);
+            let n_bytes = source.lines.n_bytes_read();
+            if n_bytes > source.n_bytes {
+                self.context.progress.bytes.fetch_add(n_bytes - source.n_bytes, Ordering::Relaxed);
+                source.n_bytes = n_bytes;
+            }
             if self.is_behind(found) {
                 return Ok(());
             }
@@ -484,7 +494,17 @@ impl<'a> Merge<'a> {
             let alt_index = if without_alt { 0 } else { i as u32 + 1 };
             self.assigned.insert(row.clone(), (site.clone(), alt_index));
         }
-        self.sites.insert(site, Site { rank, alts });
+        let is_split = self.is_split(&alts);
+        self.sites.insert(site, Site { rank, alts, is_split });
+    }
+
+    /// Whether the rows come from two records of one input.
+    fn is_split(&self, alts: &[RowId]) -> bool {
+        let mut record_of: HashMap<usize, usize> = HashMap::new();
+        let members = alts
+            .iter()
+            .flat_map(|row| self.pending.get(&row.0).into_iter().flatten().filter(|member| member.occurrence == row.1));
+        members.into_iter().any(|member| *record_of.entry(member.group).or_insert(member.record) != member.record)
     }
 
     /// The record that calls a group's samples at a row that the group does not have.
@@ -553,6 +573,11 @@ impl<'a> Merge<'a> {
             alt_index: first.alt_index,
             allele_type: first.allele_type,
         };
+        let (n_alts, alt_index) = match (alt_index, site.is_split) {
+            (0, _) => (0, 0),
+            (_, true) => (1, 1),
+            (alt_index, false) => (site.alts.len() as u32, alt_index),
+        };
         // ALT as the first record of the site itself writes it
         let own = sorted.iter().find(|member| records[member.record].site == *site_key).unwrap_or(&sorted[0]);
         let own_alt = PendingAlt { record: &records[own.record].held, alt_index: own.alt_index };
@@ -562,11 +587,10 @@ impl<'a> Merge<'a> {
             alt_allele: &key.alt_allele,
             allele_type: first.allele_type,
             end: end_of(head.view(), &pending),
-            site_pos: site_key.vcf_pos,
-            site_rank: site.rank,
-            n_alts: if alt_index == 0 { 0 } else { site.alts.len() as u32 },
+            site: if site.is_split { None } else { Some((site_key.vcf_pos, site.rank)) },
+            n_alts,
             alt_index,
-            site_alleles: own_alt.as_written(key),
+            site_alleles: own_alt.as_written(key).filter(|_| !site.is_split),
             id: &texts.id,
             qual: texts.qual,
             filter: &texts.filter,
@@ -575,7 +599,7 @@ impl<'a> Merge<'a> {
             parts: &parts,
         };
         emitter.emit(&row)?;
-        if alt_index <= 1 {
+        if row.alt_index <= 1 {
             *n_sites += 1;
             for part in &parts {
                 emitter.count_site(part);
@@ -601,7 +625,11 @@ impl<'a> Merge<'a> {
 /// A row's allele in one of the records that have it.
 fn allele_of(records: &[MergeRecord], member: &Member, site: &Site) -> AlleleOfSite {
     let record = &records[member.record];
-    AlleleOfSite { alt_index: member.alt_index, n_alts: record.held.n_alts, whole_site: record.rows == site.alts }
+    AlleleOfSite {
+        alt_index: member.alt_index,
+        n_alts: record.held.n_alts,
+        whole_site: record.rows == site.alts && !site.is_split,
+    }
 }
 
 /// Under which (position, REF) a record is found.
