@@ -96,7 +96,7 @@ pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regio
     Ok(shards)
 }
 
-/// One shard per region, by the index beside a BGZF file, when the regions are small pieces of it. `None`: there is no
+/// One shard per region (or few that are close), by the index beside a BGZF file, when the regions are small pieces of it. `None`: there is no
 /// index, or it does not fit the file, or a region is worth several shards.
 fn indexed_ranges(
     file: &InputFile,
@@ -109,7 +109,7 @@ fn indexed_ranges(
     }
     let Some(index) = RegionIndex::beside(file) else { return Ok(None) };
     let mut shards = Vec::new();
-    for (contig, first, last) in regions.iter() {
+    for (contig, first, last) in joined(regions) {
         let halo_first = first.saturating_sub(MAX_SHIFT_BP + 1).max(1);
         let chunks = index.chunks(contigs.name(contig), halo_first, last);
         let bytes: u64 = chunks.iter().map(|chunk| (chunk.end >> 16).saturating_sub(chunk.start >> 16)).sum();
@@ -125,12 +125,27 @@ fn indexed_ranges(
             }
         }
         let Some(offset) = offset else { return Ok(None) };
-        let own_start = Some(Locus { contig, vcf_pos: first });
-        let own_end = Some(Locus { contig, vcf_pos: last.saturating_add(1) });
+        // rows of the region's records, wherever normalisation moved them
+        let own_start = Some(Locus { contig, vcf_pos: first.saturating_sub(MAX_SHIFT_BP) });
+        let own_end = Some(Locus { contig, vcf_pos: last.saturating_add(MAX_SHIFT_BP + 1) });
         let source = ShardSource::Range { offset, own_start, own_end, end_offset: Some(offset) };
         shards.push((source, bytes));
     }
     Ok(Some(shards))
+}
+
+/// The regions, those within reach of each other's rows as one.
+fn joined(regions: &Regions) -> Vec<(u32, i32, i32)> {
+    let mut joined: Vec<(u32, i32, i32)> = Vec::new();
+    for (contig, first, last) in regions.iter() {
+        match joined.last_mut() {
+            Some(before) if before.0 == contig && first <= before.2.saturating_add(2 * MAX_SHIFT_BP + 1) => {
+                before.2 = last
+            }
+            _ => joined.push((contig, first, last)),
+        }
+    }
+    joined
 }
 
 /// Whether a record starts at `offset`, and the ones before it are before `wanted`: what an index that fits says.

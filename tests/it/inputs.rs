@@ -174,3 +174,60 @@ fn regions_select_records() {
         }
     }
 }
+
+/// An index, a missing one and one of another file lead to the same rows, whatever the size of shards.
+#[test]
+fn an_index_is_a_hint() {
+    let Some(root) = data("cohort/1kg-chr22-2504") else { return };
+    let Some(edge) = data("edge/bio2zarr") else { return };
+    let folder = temp();
+    let folder = folder.path();
+    let source = root.join("all2504.bgzf.vcf.gz");
+    let plain = write(folder, "plain.vcf.gz", std::fs::read(&source).expect("the file"));
+    let stale = write(folder, "stale.vcf.gz", std::fs::read(&source).expect("the file"));
+    write(folder, "stale.vcf.gz.tbi", std::fs::read(edge.join("sample.vcf.gz.tbi")).expect("an index"));
+    for (at, region) in ["22:16100000-16110000", "22:16600000-", "22:16300000-16300100,22:16301000-16302000", "22:1-9"]
+        .iter()
+        .enumerate()
+    {
+        let mut all = Vec::new();
+        for (name, input, size) in [
+            ("indexed", &source, "200K"),
+            ("plain", &plain, "200K"),
+            ("stale", &stale, "200K"),
+            ("whole", &plain, "1G"),
+        ] {
+            let dataset = folder.join(format!("{name}.{at}.ds"));
+            call(&[input], &dataset, &["-r", region, "--shard-size", size]);
+            all.push((name, rows(&dataset)));
+        }
+        for (name, found) in &all[1..] {
+            assert_same_rows(&all[0].1, found, &format!("{region} {name}"));
+        }
+    }
+}
+
+/// A file that is not sorted gives what the sorted one gives, also when its records are far from where they belong.
+#[test]
+fn an_unsorted_file_is_sorted() {
+    let folder = temp();
+    let folder = folder.path();
+    let header = "##fileformat=VCFv4.3\n##contig=<ID=1,length=9000000>\n##contig=<ID=2,length=9000000>\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1\n";
+    let mut lines: Vec<String> =
+        (0..20_000).map(|i| format!("1\t{}\t.\tA\tC\t.\t.\t.\tGT\t0/{}\n", 1000 + i * 50, i % 2)).collect();
+    let sorted = write(folder, "sorted.vcf", format!("{header}{}", lines.concat()));
+    // one record far too early: the shards around it must not lose what comes between
+    let moved = lines.remove(15_000);
+    lines.insert(120, moved);
+    let unsorted = write(folder, "unsorted.vcf", format!("{header}{}", lines.concat()));
+    let packed = write(folder, "unsorted.vcf.gz", bgzf(format!("{header}{}", lines.concat()).as_bytes()));
+    let (a, b, c) = (folder.join("a.ds"), folder.join("b.ds"), folder.join("c.ds"));
+    call(&[&sorted], &a, &[]);
+    for (input, dataset, size) in [(&unsorted, &b, "2K"), (&packed, &c, "4K")] {
+        let done = call(&[input], dataset, &["--shard-size", size]);
+        assert!(done.stderr.contains("is not sorted; its records were sorted"), "{}", done.stderr);
+        assert_same_rows(&rows(&a)[..2], &rows(dataset)[..2], "sorted");
+    }
+}

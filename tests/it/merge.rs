@@ -294,3 +294,25 @@ fn sequence(fasta: &Path, name: &str) -> String {
     }
     sequence
 }
+
+/// One input has in one record what the other has in two: rows are shared, sites are not, and `verify` agrees.
+#[test]
+fn a_split_input_merges_with_a_joined_one() {
+    let folder = temp();
+    let folder = folder.path();
+    let header = "##fileformat=VCFv4.3\n##contig=<ID=1,length=900>\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT";
+    let joined = write(folder, "a.vcf", format!("{header}\ta\n1\t5\t.\tA\tC,G\t.\t.\t.\tGT\t1/2\n"));
+    let split = format!("{header}\tb\tc\n1\t5\t.\tA\tC\t.\t.\t.\tGT\t0/1\t0/0\n1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/0\t0/1\n");
+    let split = write(folder, "b.vcf", split);
+    let dataset = folder.join("ds");
+    call(&[joined, split], &dataset, &[]);
+    varbatch(&["verify", dataset.to_str().expect("UTF-8")]).expect(0);
+    let calls = tables::read(&dataset, "genotypes", &["pos", "sample_index", "gt"]);
+    assert_eq!(calls.rows, [["5", "0", "1/2"], ["5", "1", "0/1"], ["5", "0", "2/1"], ["5", "2", "0/1"]]);
+    let sites = tables::read(&dataset, "variants", &["alt", "alt_index", "n_alts"]);
+    assert_eq!(sites.rows, [["C", "1", "1"], ["G", "1", "1"]]);
+    let samples = tables::read(&dataset, "samples", &["sample", "n_called", "n_het"]);
+    assert_eq!(samples.rows, [["a", "2", "2"], ["b", "2", "1"], ["c", "2", "1"]]);
+}
