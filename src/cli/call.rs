@@ -1,24 +1,20 @@
 //! `varbatch call`: plan, work and finalize in one process.
 
-use crate::commit::folder::STDIN_SPOOL;
+use crate::commit::folder::{COPIES, STDIN_SPOOL};
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::{DatasetFolder, Replace, Start};
-use crate::decode::bgzf::{BgzfReader, block_size};
-use crate::decode::fasta::FastaIndex;
-use crate::decode::lines::LineReader;
-use crate::decode::stream::Pieces;
-use crate::decode::vcf::{UNDEFINED_CONTIG, locus_of_line};
+use crate::decode::vcf::UNDEFINED_CONTIG;
 use crate::error::{Error, Location, Result};
-use crate::exec::local::{LocalRun, Reference};
+use crate::exec::local::LocalRun;
 use crate::exec::resources;
-use crate::genome::Contig;
+use crate::input::prepare::{define_contigs, prepare, sort_input};
+use crate::input::reference::Reference;
 use crate::input::sheet::{self, InputSpec};
-use crate::input::{Cohort, Format, InputFile, copy};
+use crate::input::{Cohort, InputFile};
 use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
-use crate::plan::{Calls, OnBadRecord, Plan, Settings, needs_merge};
-use crate::store::local::{self, Mapped};
-use rayon::prelude::*;
+use crate::plan::{Calls, OnBadRecord, Plan, Settings};
+use crate::store::local;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,11 +105,9 @@ pub fn run(args: Args) -> Result<()> {
     }
     let specs = input_specs(&args)?;
     let mut cohort = open_cohort(&args, &specs)?;
-    make_splittable(&args, &mut cohort)?;
-    let merges = needs_merge(&cohort);
-    define_contigs(&mut cohort, merges)?;
-    sort_for_merge(&args, &mut cohort)?;
-    let reference = args.reference.as_deref().map(OpenReference::open).transpose()?;
+    let copies = args.output.join(COPIES);
+    prepare(&mut cohort, &copies)?;
+    let reference = args.reference.as_deref().map(Reference::open).transpose()?;
     let mut sorted = take_up_unfinished(&args, &mut cohort)?;
     let mut replanned = false;
     loop {
@@ -126,7 +120,7 @@ pub fn run(args: Args) -> Result<()> {
             Err(error) if !sorted && is_unsorted(&error) => {
                 stop.store(false, Ordering::Relaxed);
                 sorted = true;
-                sort_input(&args, &mut cohort, error)?;
+                sort_input(&mut cohort, &copies, error)?;
             }
             Err(error) => return Err(error),
             Ok((manifest, fresh)) => {
@@ -137,19 +131,6 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
     }
-}
-
-/// Sorts the input that an error says is not sorted, if it is small enough.
-fn sort_input(args: &Args, cohort: &mut Cohort, error: Error) -> Result<()> {
-    let named = |file: &InputFile| Some(&file.name) == error.location().path.as_ref();
-    let Some(index) = cohort.files.iter().position(named) else { return Err(error) };
-    let target = args.output.join(format!("{COPIES}/sorted-{index}.vcf"));
-    if !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)? {
-        return Err(error);
-    }
-    let name = &cohort.files[index].name;
-    cohort.header.warnings.push(format!("{name} is not sorted; its records were sorted"));
-    Ok(())
 }
 
 /// An unfinished run may have found that an input is not sorted, or that contigs are not defined: what it planned then is
@@ -168,50 +149,19 @@ fn take_up_unfinished(args: &Args, cohort: &mut Cohort) -> Result<bool> {
         let same =
             planned["path"] == file.name.as_str() && planned["fingerprint"] == file.origin().fingerprint.as_str();
         if same && planned["copied"] == true && !file.is_copy() {
-            sort_input(args, cohort, Error::internal("an unfinished plan").at(cohort.files[index].place()))?;
+            let error = Error::internal("a file that was sorted before is too large now").at(file.place());
+            sort_input(cohort, &args.output.join(COPIES), error)?;
             sorted = true;
         }
     }
     Ok(sorted)
 }
 
-/// Where copies of inputs are kept while they are worked on.
-const COPIES: &str = "_plan/copies";
-
-/// Inputs of a merge must be readable from the middle.
-fn make_splittable(args: &Args, cohort: &mut Cohort) -> Result<()> {
-    if !needs_merge(cohort) {
-        return Ok(());
-    }
-    for (index, file) in cohort.files.iter_mut().enumerate().filter(|(_, file)| !file.format.is_splittable()) {
-        copy::make_splittable(file, &args.output.join(format!("{COPIES}/input-{index}.vcf.gz")))?;
-    }
-    Ok(())
-}
-
-/// A merge looks for positions by bisection, so its inputs must be sorted in the order of the cohort's contigs; those
-/// that are not are sorted. Costs one pass of inflating over all inputs.
-fn sort_for_merge(args: &Args, cohort: &mut Cohort) -> Result<()> {
-    if !needs_merge(cohort) {
-        return Ok(());
-    }
-    let contigs = &cohort.contigs;
-    let sorted: Vec<bool> =
-        cohort.files.par_iter().map(|file| copy::is_sorted(file, contigs)).collect::<Result<Vec<bool>>>()?;
-    for index in (0..sorted.len()).filter(|&index| !sorted[index]) {
-        let place = cohort.files[index].place();
-        let error = Error::bad_data("the file is not sorted, and too large to be sorted in memory")
-            .hint("sort it first, in the order of the contigs of the headers, e.g. with `bcftools sort`");
-        sort_input(args, cohort, error.at(place))?;
-    }
-    Ok(())
-}
-
 /// Plans and runs; false when the same dataset was published before.
 fn call(
     args: &Args,
     cohort: &Cohort,
-    reference: Option<&OpenReference>,
+    reference: Option<&Reference>,
     stop: &AtomicBool,
     replanned: bool,
 ) -> Result<(Manifest, bool)> {
@@ -233,15 +183,8 @@ fn call(
         return Ok((manifest, false));
     }
     let progress = Progress::default();
-    let run = LocalRun {
-        cohort,
-        plan: &plan,
-        folder: &folder,
-        reference: reference.map(|reference| Reference { text: &reference.text, index: &reference.index }),
-        threads: workers(args),
-        stop,
-        progress: &progress,
-    };
+    let run =
+        LocalRun { cohort, plan: &plan, folder: &folder, reference, threads: workers(args), stop, progress: &progress };
     let total: u64 = plan.inputs.iter().map(|input| input.bytes).sum();
     let manifest = super::progress::watch(&progress, total, !args.quiet, || run.run())?;
     Ok((manifest, true))
@@ -253,7 +196,7 @@ fn workers(args: &Args) -> usize {
     threads.min((memory / WORKER_BYTES).max(1) as usize)
 }
 
-fn settings(args: &Args, cohort: &Cohort, reference: Option<&OpenReference>) -> Result<Settings> {
+fn settings(args: &Args, cohort: &Cohort, reference: Option<&Reference>) -> Result<Settings> {
     let mut regions = Regions::parse(args.regions.iter().map(String::as_str), &cohort.contigs)?;
     if let Some(path) = &args.regions_file {
         let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
@@ -265,7 +208,7 @@ fn settings(args: &Args, cohort: &Cohort, reference: Option<&OpenReference>) -> 
         calls: args.calls,
         on_bad_record: args.on_bad_record,
         shard_bytes: args.shard_size,
-        reference: reference.map(|reference| reference.fingerprint.clone()),
+        reference: reference.map(|reference| reference.fingerprint().to_string()),
         regions,
     })
 }
@@ -308,105 +251,6 @@ fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
         files.push(file?);
     }
     Cohort::new(files, specs)
-}
-
-/// Adds contigs that the records use but no header defines, in order of appearance. Without `all`, only files whose
-/// header defines none are read for it. True when one was added.
-fn define_contigs(cohort: &mut Cohort, all: bool) -> Result<bool> {
-    let before = cohort.contigs.len();
-    for index in 0..cohort.files.len() {
-        let file = &cohort.files[index];
-        if file.format.is_bcf() || !(all || file.header.contigs.is_empty()) {
-            continue;
-        }
-        for name in contig_names(file)? {
-            cohort.contigs.add(Contig { name, length: None });
-        }
-    }
-    for contig in cohort.contigs.iter().skip(before) {
-        cohort.header.warnings.push(format!("the header does not define the contig {}", contig.name));
-    }
-    Ok(cohort.contigs.len() > before)
-}
-
-/// Contigs of the records of a text file in order of appearance: one pass over it.
-fn contig_names(file: &InputFile) -> Result<Vec<String>> {
-    let mut names: Vec<Vec<u8>> = Vec::new();
-    let mut note = |line: &[u8]| {
-        if let Ok((chrom, _)) = locus_of_line(line)
-            && names.last().is_none_or(|last| last != chrom)
-            && !names.iter().any(|known| known == chrom)
-        {
-            names.push(chrom.to_vec());
-        }
-    };
-    let bytes = file.mapped.bytes();
-    match file.format {
-        Format::Vcf => each_line(LineReader::of_text(&bytes[file.data_start as usize..]), &mut note)?,
-        Format::VcfBgzf => each_line(LineReader::of_blocks(bytes, file.data_start)?, &mut note)?,
-        _ => Pieces::each_line(file.stream()?, &mut note)?,
-    }
-    Ok(names.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned()).collect())
-}
-
-fn each_line(mut lines: LineReader, note: &mut impl FnMut(&[u8])) -> Result<()> {
-    while let Some(line) = lines.next_line()? {
-        note(line);
-    }
-    Ok(())
-}
-
-/// The reference in memory or mapped, with its index.
-struct OpenReference {
-    text: ReferenceText,
-    index: FastaIndex,
-    fingerprint: String,
-}
-
-enum ReferenceText {
-    Mapped(Mapped),
-    Inflated(Vec<u8>),
-}
-
-impl std::ops::Deref for ReferenceText {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        match self {
-            ReferenceText::Mapped(mapped) => mapped.bytes(),
-            ReferenceText::Inflated(text) => text,
-        }
-    }
-}
-
-impl OpenReference {
-    fn open(path: &Path) -> Result<OpenReference> {
-        let place = |error: Error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() });
-        let mapped = Mapped::open(path)?;
-        let fingerprint = mapped.fingerprint();
-        let (text, fai) = if mapped.bytes().starts_with(&[0x1f, 0x8b]) {
-            (ReferenceText::Inflated(inflate(mapped.bytes()).map_err(place)?), None)
-        } else {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".fai");
-            (ReferenceText::Mapped(mapped), local::read_if_there(Path::new(&name))?)
-        };
-        let index = match fai {
-            Some(fai) => FastaIndex::from_fai(&String::from_utf8_lossy(&fai)),
-            None => FastaIndex::build(&text),
-        };
-        Ok(OpenReference { index: index.map_err(place)?, text, fingerprint })
-    }
-}
-
-fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = if block_size(bytes, 0).is_some() {
-        BgzfReader::new(bytes, 0).read_to_end(&mut text)
-    } else {
-        flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text)
-    };
-    read.map_err(crate::decode::bgzf::stream_error)?;
-    Ok(text)
 }
 
 /// The closing lines.

@@ -200,7 +200,7 @@ impl DatasetFolder {
     pub fn remove_scratch(&self) -> Result<()> {
         local::remove_folder(&self.root.join("_staging"))?;
         local::remove_folder(&self.root.join("_evidence"))?;
-        local::remove_folder(&self.root.join("_plan/copies"))?;
+        local::remove_folder(&self.root.join(COPIES))?;
         for name in local::list(&self.root.join("_plan"))?.iter().filter(|name| name.starts_with("stdin")) {
             local::remove(&self.root.join("_plan").join(name))?;
         }
@@ -210,6 +210,9 @@ impl DatasetFolder {
 
 /// Where standard input is kept while it is worked on.
 pub const STDIN_SPOOL: &str = "_plan/stdin";
+
+/// Where copies of inputs are kept while they are worked on.
+pub const COPIES: &str = "_plan/copies";
 
 /// A folder with other things in it is not ours to write into.
 fn refuse_foreign(root: &Path) -> Result<()> {

@@ -74,20 +74,6 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Calls `note` with every line of a stream of text.
-    pub fn each_line(stream: Box<dyn Read + Send + 'a>, note: &mut impl FnMut(&[u8])) -> Result<()> {
-        use std::io::BufRead;
-        let mut reader = std::io::BufReader::with_capacity(READ_BYTES, stream);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).map_err(super::bgzf::stream_error)? == 0 {
-                return Ok(());
-            }
-            note(line.trim_ascii_end());
-        }
-    }
-
     /// The next piece; `None` behind the last one.
     pub fn next_piece(&mut self) -> Result<Option<Piece>> {
         if self.done {

@@ -10,11 +10,11 @@ use crate::commit::DatasetFolder;
 use crate::commit::manifest::Manifest;
 use crate::commit::publish::{Publication, add_counts, add_up};
 use crate::decode::bcf;
-use crate::decode::fasta::FastaIndex;
 use crate::decode::lines::LineReader;
 use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
+use crate::input::reference::Reference;
 use crate::input::{Cohort, Format, InputFile};
 use crate::pipeline::{Context, MERGE_HALO_BP, MergeSource, MergeTask, Progress, Task, run_merge_shard, run_shard};
 use crate::plan::cuts::seek;
@@ -22,14 +22,6 @@ use crate::plan::{Plan, Shard, ShardSource};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// Reference bases for left-alignment.
-pub struct Reference<'a> {
-    /// FASTA text.
-    pub text: &'a [u8],
-    /// Its index.
-    pub index: &'a FastaIndex,
-}
 
 /// One run of a plan.
 pub struct LocalRun<'a> {
@@ -40,7 +32,7 @@ pub struct LocalRun<'a> {
     /// Where to.
     pub folder: &'a DatasetFolder,
     /// For left-alignment.
-    pub reference: Option<Reference<'a>>,
+    pub reference: Option<&'a Reference>,
     /// Number of workers.
     pub threads: usize,
     /// Set to end early.
@@ -125,7 +117,7 @@ impl LocalRun<'_> {
             calls: self.plan.settings.calls,
             on_bad_record: self.plan.settings.on_bad_record,
             regions: &self.plan.settings.regions,
-            reference: self.reference.as_ref().map(|reference| (reference.text, reference.index)),
+            reference: self.reference.map(|reference| (reference.text(), reference.index())),
             merges: crate::plan::needs_merge(self.cohort),
             stop: self.stop,
             progress: self.progress,

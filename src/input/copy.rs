@@ -91,7 +91,7 @@ fn text_header(file: &InputFile) -> Result<Vec<u8>> {
 }
 
 /// Calls `take` with every record of a file as a line.
-fn each_line(file: &InputFile, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub fn each_line(file: &InputFile, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let place = |error: Error| error.at(file.place());
     let offset_is_virtual = file.format == super::Format::VcfBgzf;
     if offset_is_virtual {

@@ -4,6 +4,8 @@ pub mod cohort;
 pub mod copy;
 pub mod file;
 pub mod index;
+pub mod prepare;
+pub mod reference;
 pub mod sheet;
 
 pub use cohort::{Cohort, Layout};

@@ -1,7 +1,7 @@
 //! Rows out of the window into the builders: statistics, calls and fields of one allele row in one pass.
 
 use super::record::{Held, locus};
-use super::shard::Context;
+use super::shard::{Context, Outcome};
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, SampleCounts};
@@ -10,6 +10,7 @@ use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, Slot};
 use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
+use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
 use crate::decode::samples::subfield;
 use crate::decode::vcf::{info_entries, parse_i32};
@@ -88,13 +89,13 @@ pub struct Emitter<'a> {
     /// Genotype codes of this shard.
     pub gt: GtTable,
     /// Per-sample counts of this shard.
-    pub counts: SampleCounts,
+    counts: SampleCounts,
     /// Rows written.
-    pub n_variant_rows: u64,
+    n_variant_rows: u64,
     /// Calls written.
-    pub n_genotype_rows: u64,
+    n_genotype_rows: u64,
     /// Tolerated things, with how often.
-    pub warnings: BTreeMap<String, u64>,
+    warnings: BTreeMap<String, u64>,
     contig: Option<u32>,
     contig_name: String,
     last: (i32, u32),
@@ -406,10 +407,17 @@ impl<'a> Emitter<'a> {
         self.flush_genotypes()
     }
 
-    /// Ends the files.
-    pub fn finish(mut self) -> Result<(Vec<super::FileRecord>, SampleCounts)> {
+    /// Ends the files. `n_sites`: sites that were counted.
+    pub fn finish(mut self, mut accounting: Accounting, n_sites: i64) -> Result<Outcome> {
         self.flush()?;
-        Ok((self.files.finish()?, self.counts))
+        let [called, missing] = [Counter::NCalled, Counter::NMissing].map(|counter| counter as usize);
+        for sample in 0..self.counts.n_samples() {
+            self.counts.counters[called][sample] = n_sites - self.counts.counters[missing][sample];
+        }
+        accounting.variant_rows = self.n_variant_rows;
+        accounting.genotype_rows = self.n_genotype_rows;
+        accounting.rejections.sort();
+        Ok(Outcome { files: self.files.finish()?, accounting, warnings: self.warnings, counts: self.counts })
     }
 }
 

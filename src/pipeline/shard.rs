@@ -6,7 +6,7 @@ use super::record::{Held, Line, PendingRow, as_written, end_of, fill, locus, row
 use super::window::Window;
 use super::writers::{FileRecord, ShardFiles};
 use crate::alleles::{MAX_SHIFT_BP, ReferenceBases};
-use crate::call::sample_counts::{Counter, SampleCounts};
+use crate::call::sample_counts::SampleCounts;
 use crate::columns::field::AlleleOfSite;
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::{Accounting, Rejection};
@@ -339,18 +339,8 @@ impl<'a> Run<'a> {
         set_aside(error, self.context, &mut self.accounting, &self.input, contig, self.last_pos)
     }
 
-    fn finish(mut self) -> Result<Outcome> {
-        self.accounting.variant_rows = self.emitter.n_variant_rows;
-        self.accounting.genotype_rows = self.emitter.n_genotype_rows;
-        let n_sites = self.n_sites;
-        let missing = self.emitter.counts.get(Counter::NMissing).to_vec();
-        for (called, missing) in self.emitter.counts.get_mut(Counter::NCalled).iter_mut().zip(missing) {
-            *called = n_sites - missing;
-        }
-        let warnings = std::mem::take(&mut self.emitter.warnings);
-        let (files, counts) = self.emitter.finish()?;
-        self.accounting.rejections.sort();
-        Ok(Outcome { files, accounting: self.accounting, warnings, counts })
+    fn finish(self) -> Result<Outcome> {
+        self.emitter.finish(self.accounting, self.n_sites)
     }
 }
 

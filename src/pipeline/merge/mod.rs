@@ -12,12 +12,15 @@
 //! All this is decided from records within [`MERGE_HALO_BP`], so it does not depend on where shards are cut.
 //! Memory: the records of all inputs within twice that distance.
 
+mod fields;
+
+use fields::{MergedFields, WrittenAllele};
+
 use super::emit::{Emitter, Part, Row};
 use super::record::{Held, Line, end_of, fill, locus, rows_of};
 use super::shard::{Context, Outcome, interrupted, reference_of, reject};
 use super::writers::ShardFiles;
 use crate::alleles::{AlleleType, MAX_SHIFT_BP, ReferenceBases};
-use crate::call::sample_counts::Counter;
 use crate::columns::field::AlleleOfSite;
 use crate::commit::manifest::Accounting;
 use crate::decode::lines::LineReader;
@@ -558,7 +561,7 @@ impl<'a> Merge<'a> {
             let record = record.map(|slot| &records[slot].held);
             parts.push(Part { record, allele, first_sample, n_samples });
         }
-        let texts = MergedTexts::new(sorted.iter().map(|member| &records[member.record].held));
+        let texts = MergedFields::new(sorted.iter().map(|member| &records[member.record].held));
         let infos: Vec<(&[u8], AlleleOfSite)> = sorted
             .iter()
             .map(|member| (records[member.record].held.view().info(), allele_of(records, member, site)))
@@ -580,7 +583,7 @@ impl<'a> Merge<'a> {
         };
         // ALT as the first record of the site itself writes it
         let own = sorted.iter().find(|member| records[member.record].site == *site_key).unwrap_or(&sorted[0]);
-        let own_alt = PendingAlt { record: &records[own.record].held, alt_index: own.alt_index };
+        let own_alt = WrittenAllele { record: &records[own.record].held, alt_index: own.alt_index };
         let row = Row {
             vcf_pos: key.vcf_pos,
             ref_allele: &key.ref_allele,
@@ -590,7 +593,7 @@ impl<'a> Merge<'a> {
             site: if site.is_split { None } else { Some((site_key.vcf_pos, site.rank)) },
             n_alts,
             alt_index,
-            site_alleles: own_alt.as_written(key).filter(|_| !site.is_split),
+            site_alleles: own_alt.unless_same(key).filter(|_| !site.is_split),
             id: &texts.id,
             qual: texts.qual,
             filter: &texts.filter,
@@ -608,17 +611,8 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Outcome> {
-        self.accounting.variant_rows = self.emitter.n_variant_rows;
-        self.accounting.genotype_rows = self.emitter.n_genotype_rows;
-        let missing = self.emitter.counts.get(Counter::NMissing).to_vec();
-        for (called, missing) in self.emitter.counts.get_mut(Counter::NCalled).iter_mut().zip(missing) {
-            *called = self.n_sites - missing;
-        }
-        let warnings = std::mem::take(&mut self.emitter.warnings);
-        let (files, counts) = self.emitter.finish()?;
-        self.accounting.rejections.sort();
-        Ok(Outcome { files, accounting: self.accounting, warnings, counts })
+    fn finish(self) -> Result<Outcome> {
+        self.emitter.finish(self.accounting, self.n_sites)
     }
 }
 
@@ -639,78 +633,4 @@ fn link_keys(site: &SiteKey, rows: &[RowId]) -> Vec<(i32, Vec<u8>)> {
     keys.sort_unstable();
     keys.dedup();
     keys
-}
-
-/// An allele as a record writes it.
-struct PendingAlt<'r> {
-    record: &'r Held,
-    alt_index: u32,
-}
-
-impl<'r> PendingAlt<'r> {
-    /// REF and ALT where they differ from a row.
-    fn as_written(&self, key: &RowKey) -> Option<(&'r [u8], &'r [u8])> {
-        let view = self.record.view();
-        let alt = match self.alt_index {
-            0 => view.alt(),
-            index => view.alts().nth(index as usize - 1).unwrap_or_default(),
-        };
-        let same = key.vcf_pos == self.record.vcf_pos && key.ref_allele == view.ref_allele() && key.alt_allele == alt;
-        (!same).then_some((view.ref_allele(), alt))
-    }
-}
-
-/// Fixed fields of a row that several records have.
-struct MergedTexts {
-    id: Vec<u8>,
-    qual: Option<f64>,
-    filter: Vec<u8>,
-    format: Option<Vec<u8>>,
-}
-
-impl MergedTexts {
-    /// IDs and FORMAT keys: all, in order of appearance. QUAL: the highest. FILTER: all that failed; PASS when none did
-    /// and one says so.
-    fn new<'r>(records: impl Iterator<Item = &'r Held>) -> MergedTexts {
-        let mut merged = MergedTexts { id: Vec::new(), qual: None, filter: Vec::new(), format: None };
-        let mut passed = false;
-        for record in records {
-            let view = record.view();
-            if view.id() != b"." {
-                add_items(&mut merged.id, view.id(), b';');
-            }
-            merged.qual = match (merged.qual, record.qual) {
-                (Some(a), Some(b)) => Some(a.max(b)),
-                (a, b) => a.or(b),
-            };
-            match view.filter() {
-                b"." => {}
-                b"PASS" => passed = true,
-                failed => add_items(&mut merged.filter, failed, b';'),
-            }
-            if let Some(format) = view.format() {
-                add_items(merged.format.get_or_insert_default(), format, b':');
-            }
-        }
-        if merged.id.is_empty() {
-            merged.id.push(b'.');
-        }
-        if merged.filter.is_empty() {
-            merged.filter.extend_from_slice(if passed { b"PASS" } else { b"." });
-        }
-        merged
-    }
-}
-
-/// Adds the items of `more` that `list` does not have.
-fn add_items(list: &mut Vec<u8>, more: &[u8], separator: u8) {
-    for item in more.split(|&byte| byte == separator).filter(|item| !item.is_empty()) {
-        if list.split(|&byte| byte == separator).any(|known| known == item) {
-            continue;
-        }
-        if !list.is_empty() {
-            list.push(separator);
-        }
-        list.extend_from_slice(item);
-    }
 }
