@@ -176,6 +176,7 @@ fn call(
     };
     let (folder, start) = DatasetFolder::begin(&args.output, &plan.to_json(), &plan.digest(), replace)?;
     if start == Start::Published {
+        folder.remove_scratch()?; // a run may have been killed just behind its manifest
         let path = args.output.join(MANIFEST_NAME);
         let bytes = local::read_if_there(&path)?.unwrap_or_default();
         let manifest = serde_json::from_slice(&bytes)

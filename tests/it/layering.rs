@@ -34,7 +34,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("clap", &["cli", "plan"]),
     ("indicatif", &["cli"]),
     // Not in the modules that are pure functions of records.
-    ("rayon", &["cli", "store", "commit", "exec", "export", "simulate"]),
+    ("rayon", &["cli", "input", "store", "commit", "exec", "export", "simulate"]),
     ("memmap2", &["store"]),
     ("polars", &["query"]),
     ("signal_hook", &["cli", "exec"]),
