@@ -434,16 +434,16 @@ impl Rehearsal {
         Rehearsal { variants: VariantsBuilder::new(context.schemas), genotypes: GenotypesBuilder::new(context.schemas) }
     }
 
-    /// The problem that the record would be rejected for.
-    pub fn check(&mut self, record: &Held, alt_indexes: &[u32], context: &Context) -> Result<()> {
-        let result = self.build(record, alt_indexes, context);
+    /// The problem that the record would be rejected for. `first_sample`: that of the record's samples in the cohort.
+    pub fn check(&mut self, record: &Held, context: &Context, first_sample: u32) -> Result<()> {
+        let result = self.build(record, context, first_sample);
         *self = Rehearsal::new(context);
         result
     }
 
-    fn build(&mut self, record: &Held, alt_indexes: &[u32], context: &Context) -> Result<()> {
+    fn build(&mut self, record: &Held, context: &Context, first_sample: u32) -> Result<()> {
         let view = record.view();
-        for &alt_index in alt_indexes {
+        for alt_index in record.n_alts.min(1)..=record.n_alts {
             let allele = record.allele(alt_index);
             push_variant(
                 &mut self.variants,
@@ -470,10 +470,10 @@ impl Rehearsal {
                 },
             )?;
             let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else { continue };
-            for sample in 0..context.n_samples {
+            for sample in 0..record.samples.codes.len() {
                 builder
                     .push_cell(record.samples.cell(view.samples(), sample), layout, allele)
-                    .map_err(|error| sample_error(error, context, sample as u32))?;
+                    .map_err(|error| sample_error(error, context, first_sample + sample as u32))?;
             }
         }
         Ok(())

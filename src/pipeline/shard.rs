@@ -273,7 +273,6 @@ impl<'a> Run<'a> {
         let n_samples = self.context.n_samples;
         let line = Line { text: line, index, vcf_pos, rank };
         fill(record, line, n_samples, &mut self.emitter, self.reference.as_deref())?;
-        let n_alts = record.n_alts;
         let record = self.window.record(slot);
         let (rows, sequence, range, accounting) =
             (&mut self.rows, &mut self.sequence, &self.range, &mut self.accounting);
@@ -294,8 +293,7 @@ impl<'a> Run<'a> {
             }
         });
         if let Some(rehearsal) = &mut self.rehearsal {
-            let alt_indexes: Vec<u32> = if n_alts == 0 { vec![0] } else { (1..=n_alts).collect() };
-            rehearsal.check(self.window.record(slot), &alt_indexes, self.context)?;
+            rehearsal.check(self.window.record(slot), self.context, 0)?;
         }
         Ok(())
     }

@@ -316,3 +316,26 @@ fn a_split_input_merges_with_a_joined_one() {
     let samples = tables::read(&dataset, "samples", &["sample", "n_called", "n_het"]);
     assert_eq!(samples.rows, [["a", "2", "2"], ["b", "2", "1"], ["c", "2", "1"]]);
 }
+
+/// A record with a bad value is set aside in a merge, too: the others of its input stay.
+#[test]
+fn a_bad_record_of_one_input_is_set_aside() {
+    let folder = temp();
+    let folder = folder.path();
+    let header = "##fileformat=VCFv4.3\n##contig=<ID=1,length=900>\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"x\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT";
+    let file = |sample: &str, depth: &str| {
+        let records = format!("1\t5\t.\tA\tC\t.\t.\t.\tGT:DP\t0/1:{depth}\n1\t9\t.\tA\tC\t.\t.\t.\tGT:DP\t0/1:7\n");
+        write(folder, &format!("{sample}.vcf"), format!("{header}\t{sample}\n{records}"))
+    };
+    let inputs = [file("a", "7"), file("b", "many")];
+    let failed = call_any(&inputs, &folder.join("fail.ds"), &[]).expect(65);
+    assert!(failed.stderr.contains("b.vcf") && failed.stderr.contains("FORMAT/DP of sample b"), "{}", failed.stderr);
+    let dataset = folder.join("skip.ds");
+    call(&inputs, &dataset, &["--on-bad-record", "skip"]);
+    varbatch(&["verify", dataset.to_str().expect("UTF-8")]).expect(0);
+    let calls = tables::read(&dataset, "genotypes", &["pos", "sample_index", "gt"]);
+    assert_eq!(calls.rows, [["5", "0", "0/1"], ["5", "1", "./."], ["9", "0", "0/1"], ["9", "1", "0/1"]]);
+    assert_eq!(manifest(&dataset)["accounting"]["records_rejected"], 1);
+}

@@ -16,7 +16,7 @@ mod fields;
 
 use fields::{MergedFields, WrittenAllele};
 
-use super::emit::{Emitter, Part, Row};
+use super::emit::{Emitter, Part, Rehearsal, Row};
 use super::record::{Held, Line, end_of, fill, locus, rows_of};
 use super::shard::{Context, Outcome, interrupted, reference_of, reject};
 use super::writers::ShardFiles;
@@ -27,6 +27,7 @@ use crate::decode::lines::LineReader;
 use crate::decode::vcf::{RecordIndex, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::genome::Locus;
+use crate::plan::OnBadRecord;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::path::Path;
@@ -157,6 +158,7 @@ pub fn run_merge_shard(context: &Context, task: MergeTask, staging: &Path) -> Re
         sites_at: BTreeMap::new(),
         sites: HashMap::new(),
         assigned: HashMap::new(),
+        rehearsal: (context.on_bad_record == OnBadRecord::Skip).then(|| Rehearsal::new(context)),
         accounting: Accounting::default(),
         n_sites: 0,
     };
@@ -188,6 +190,7 @@ struct Merge<'a> {
     sites: HashMap<SiteKey, Site>,
     /// Site and ALT index of rows whose site is known.
     assigned: HashMap<RowId, (SiteKey, u32)>,
+    rehearsal: Option<Rehearsal>,
     accounting: Accounting,
     n_sites: i64,
 }
@@ -317,7 +320,12 @@ impl<'a> Merge<'a> {
             let line = Line { text: line, index, vcf_pos: found.vcf_pos, rank: self.sources[source].rank };
             fill(&mut record.held, line, n_samples, &mut self.emitter, self.reference.as_deref())
         });
-        if let Err(error) = filled {
+        let (context, first_sample) = (self.context, self.groups[group].0);
+        let checked = filled.and_then(|()| match &mut self.rehearsal {
+            Some(rehearsal) => rehearsal.check(&self.records[slot].held, context, first_sample),
+            None => Ok(()),
+        });
+        if let Err(error) = checked {
             self.free.push(slot);
             let name = self.sources[source].name;
             return if owned { reject(error, self.context, &mut self.accounting, name, found) } else { Ok(()) };
@@ -601,7 +609,10 @@ impl<'a> Merge<'a> {
             infos: &infos,
             parts: &parts,
         };
-        emitter.emit(&row)?;
+        if let Err(error) = emitter.emit(&row) {
+            let slots = sorted.iter().map(|member| member.record).chain(linked.values().copied());
+            return Err(self.placed(error, slots.collect()));
+        }
         if row.alt_index <= 1 {
             *n_sites += 1;
             for part in &parts {
@@ -609,6 +620,24 @@ impl<'a> Merge<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Names the input and the position of the record, among those of a row, that an error came from.
+    fn placed(&self, error: Error, slots: Vec<usize>) -> Error {
+        for slot in slots {
+            let record = &self.records[slot];
+            let first_sample = self.groups[record.group].0;
+            let Err(error) = Rehearsal::new(self.context).check(&record.held, self.context, first_sample) else {
+                continue;
+            };
+            return error.at(Location {
+                path: Some(self.sources[record.source].name.to_string()),
+                contig: self.contig.map(|contig| self.context.contigs.name(contig).to_string()),
+                vcf_pos: Some(i64::from(record.held.vcf_pos)),
+                ..Default::default()
+            });
+        }
+        error
     }
 
     fn finish(self) -> Result<Outcome> {
