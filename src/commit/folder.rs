@@ -72,6 +72,9 @@ impl DatasetFolder {
         refuse_foreign(root)?;
         let lock = lock(root)?;
         let folder = DatasetFolder { root: root.to_path_buf(), plan_digest: plan_digest.into(), _lock: lock };
+        for place in ["", "_plan", "_commits"] {
+            local::sweep_staged(&root.join(place))?;
+        }
         if let Some(bytes) = local::read_if_there(&manifest)? {
             let same = serde_json::from_slice::<Manifest>(&bytes).is_ok_and(|old| old.plan_digest == plan_digest);
             if same {

@@ -149,8 +149,20 @@ pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
 
 fn staged_name(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.tmp-{}", std::process::id()))
+    path.with_file_name(format!(".{name}{STAGED}{}", std::process::id()))
 }
+
+/// Removes what [`write_whole`] and [`create_once`] left in a folder when they were killed. The caller makes sure that no
+/// other process writes there.
+pub fn sweep_staged(folder: &Path) -> Result<()> {
+    for name in list(folder)?.iter().filter(|name| name.starts_with('.') && name.contains(STAGED)) {
+        remove(&folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// Marks the names of files that are not complete yet.
+const STAGED: &str = ".tmp-";
 
 /// Makes a rename in the folder of `path` last.
 fn sync_folder(path: &Path) -> Result<()> {
@@ -218,6 +230,8 @@ mod tests {
         assert!(create_once(&path, b"first").expect("writes"));
         assert!(!create_once(&path, b"second").expect("sees the first"));
         assert_eq!(read_if_there(&path).expect("reads").as_deref(), Some(&b"first"[..]));
+        std::fs::write(staged_name(&path), b"half").expect("writes");
+        sweep_staged(folder.path()).expect("sweeps");
         assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
     }
 
