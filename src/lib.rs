@@ -17,6 +17,7 @@ pub mod commit;
 pub mod dataset;
 pub mod decode;
 pub mod error;
+pub mod evidence;
 pub mod exec;
 pub mod export;
 pub mod genome;

@@ -1,0 +1,6 @@
+//! Joint calling of a cohort of gVCFs: which alleles are real, every sample's genotype, and why a call is missing.
+//!
+//! Pure functions of what the samples' records and reference blocks say at a site; no files, threads, clocks or flags.
+//! `docs/methods.md` has every formula.
+
+pub mod likelihood;
