@@ -4,10 +4,12 @@
 //! record can have a row before them, so they leave in the order of the table whatever normalisation moved.
 
 mod emit;
+pub mod joint;
 mod merge;
 mod range;
 mod record;
 mod shard;
+mod sparse;
 mod window;
 mod writers;
 

@@ -1,0 +1,632 @@
+//! One evaluated site into rows: which alleles are written, and the text of their fields.
+
+use super::GroupCopies;
+use super::annotate::{AlleleSums, SiteAnnotations, write_float};
+use crate::alleles::AlleleType;
+use crate::call::joint::census::{BlockClass, Census};
+use crate::call::joint::evaluate::{Evaluated, evaluate};
+use crate::call::joint::reason::Reason;
+use crate::call::joint::record::{AlleleTable, SampleRecord};
+use crate::call::joint::settings::{Genotypes, JointSettings, Prior};
+use crate::call::joint::site::{SampleCall, SiteAlleles};
+use crate::columns::joint::{FORMAT, POSTERIOR_FORMAT};
+use crate::commit::manifest::Accounting;
+use crate::error::{Error, Result};
+use crate::evidence::Records;
+use crate::genome::genotype::{GtCode, HOM_REF_UNPHASED, UNKNOWN};
+use crate::pipeline::emit::{Emitter, Row};
+use crate::pipeline::shard::Context;
+use crate::pipeline::sparse::{SparseCall, SparseCalls};
+use crate::plan::Calls;
+use std::fmt::Write;
+use std::io::Write as _;
+
+/// QUAL below which a site is marked.
+const LOW_QUAL: f64 = 30.0;
+/// Phred-scaled p-value of excess heterozygosity above which a site is marked (GATK's joint-calling workflow: Z = -4.5).
+const EXCESS_HET_PHRED: f64 = 54.69;
+/// Share of called samples below which a site is marked.
+const LOW_CALL_RATE: f64 = 0.9;
+
+/// A row to be written: an alternate allele of the site, or `*`.
+struct Kept {
+    /// Number among the alleles of the site as evaluated.
+    old: u16,
+    /// Number among those that are written.
+    new: u32,
+    ref_allele: Vec<u8>,
+    alt_allele: Vec<u8>,
+    allele_type: AlleleType,
+    site_alt: Vec<u8>,
+    shift_capped: bool,
+    sums: AlleleSums,
+}
+
+/// A sample of a site that is listed: with its call, or without one.
+struct Listed<'c> {
+    sample: u32,
+    code: GtCode,
+    call: Option<&'c SampleCall>,
+    reason: Option<Reason>,
+    dp: Option<u32>,
+    gq: Option<u32>,
+}
+
+/// Writes the sites of a range.
+pub struct SiteWriter<'a, 'c> {
+    context: &'a Context<'c>,
+    settings: &'a JointSettings,
+    texts: &'a Records,
+    records: &'a [SampleRecord],
+    table: &'a AlleleTable,
+    format: String,
+    /// Sites written.
+    pub n_sites: i64,
+    sparse: Vec<SparseCall>,
+    cells: Vec<u8>,
+}
+
+impl<'a, 'c> SiteWriter<'a, 'c> {
+    /// For records of one contig.
+    pub fn new(
+        context: &'a Context<'c>,
+        settings: &'a JointSettings,
+        texts: &'a Records,
+        records: &'a [SampleRecord],
+        table: &'a AlleleTable,
+    ) -> Self {
+        let mut format = FORMAT.to_string();
+        if settings.prior == Prior::Cohort {
+            format += POSTERIOR_FORMAT;
+        }
+        SiteWriter {
+            context,
+            settings,
+            texts,
+            records,
+            table,
+            format,
+            n_sites: 0,
+            sparse: Vec::new(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// Evaluates a site and writes its rows, if it is worth any.
+    pub fn write(
+        &mut self,
+        site: &SiteAlleles,
+        calls: &[SampleCall],
+        census: &Census,
+        copies: &GroupCopies,
+        emitter: &mut Emitter,
+        accounting: &mut Accounting,
+    ) -> Result<()> {
+        let classes = self.classes_of_others(calls, census, copies);
+        let evaluated = evaluate(site, self.table, calls, &classes, self.settings);
+        let mut kept = self.kept(site, &evaluated);
+        accounting.alleles_left_out += (site.alts.len() - kept.iter().filter(|row| row.old < site.deleted()).count()) as u64;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let genotyped = match self.settings.genotypes {
+            Genotypes::Input => None,
+            Genotypes::Likelihoods => {
+                let alleles: Vec<u16> = std::iter::once(0).chain(kept.iter().map(|row| row.old)).collect();
+                Some(calls.iter().map(|call| from_likelihoods(call, &alleles)).collect::<Vec<SampleCall>>())
+            }
+        };
+        let calls = genotyped.as_deref().unwrap_or(calls);
+        self.sum_up(&mut kept, calls);
+        accounting.spanning_rows += kept.iter().filter(|row| row.old == site.deleted()).count() as u64;
+        let reference = match self.context.calls {
+            // every sample is listed
+            Calls::All => Vec::new(),
+            Calls::Carriers => reference_calls(&classes, emitter),
+        };
+        let listed = self.listed(calls, &kept, census, copies, emitter)?;
+        let site_wide = self.annotate(&listed, &classes, calls, census, copies);
+        self.n_sites += 1;
+        self.emit(site, &evaluated, &kept, &reference, &listed, &site_wide, emitter)
+    }
+
+    /// Classes of the samples that blocks speak for, with the copies that their sex gives them.
+    fn classes_of_others(&self, calls: &[SampleCall], census: &Census, copies: &GroupCopies) -> Vec<(BlockClass, u32)> {
+        let mut classes: Vec<(BlockClass, u32)> =
+            census.classes().into_iter().map(|(class, n)| (class.clone(), n)).collect();
+        for call in calls {
+            if let Some(class) = census.class(call.sample)
+                && let Some(found) = classes.iter_mut().find(|(known, _)| known == class)
+            {
+                found.1 -= 1;
+            }
+        }
+        classes.retain(|(class, n)| *n > 0 && copies.of(class.sex_group) != Some(0));
+        for (class, _) in &mut classes {
+            if copies.of(class.sex_group) == Some(1) && class.ploidy == 2 {
+                class.ploidy = 1;
+            }
+        }
+        classes
+    }
+
+    /// The alleles that are written, in the order of rows.
+    fn kept(&self, site: &SiteAlleles, evaluated: &Evaluated) -> Vec<Kept> {
+        let min_qual = self.settings.min_qual;
+        let qual = |old: u16| evaluated.alleles[usize::from(old)].qual;
+        let alts = || 1..site.deleted();
+        if !alts().any(|old| qual(old) >= min_qual) || evaluated.site_qual < min_qual {
+            return Vec::new();
+        }
+        let stays = |old: u16| {
+            let called = evaluated.alleles[usize::from(old)].ac > 0;
+            if self.settings.drop_unlikely_alleles {
+                qual(old) >= min_qual
+            } else {
+                called || (qual(old) >= min_qual && old < site.deleted())
+            }
+        };
+        let olds: Vec<u16> = (1..=site.deleted()).filter(|&old| stays(old)).collect();
+        let mut kept: Vec<Kept> =
+            olds.into_iter().zip(1..).map(|(old, new)| self.row_of(site, old, new)).collect();
+        kept.sort_by(|a, b| (&a.ref_allele, &a.alt_allele).cmp(&(&b.ref_allele, &b.alt_allele)));
+        kept
+    }
+
+    fn row_of(&self, site: &SiteAlleles, old: u16, new: u32) -> Kept {
+        let sums = AlleleSums::default();
+        if old == site.deleted() {
+            return Kept {
+                old,
+                new,
+                ref_allele: site.ref_allele[..1].to_vec(),
+                alt_allele: b"*".to_vec(),
+                allele_type: AlleleType::Other,
+                site_alt: b"*".to_vec(),
+                shift_capped: false,
+                sums,
+            };
+        }
+        let allele = self.table.get(site.alts[usize::from(old) - 1]);
+        let mut site_alt = allele.alt_allele.clone();
+        if crate::alleles::is_bases(&site_alt) {
+            site_alt.extend_from_slice(&site.ref_allele[allele.ref_allele.len()..]);
+        }
+        Kept {
+            old,
+            new,
+            ref_allele: allele.ref_allele.clone(),
+            alt_allele: allele.alt_allele.clone(),
+            allele_type: allele.allele_type,
+            site_alt,
+            shift_capped: allele.shift_capped,
+            sums,
+        }
+    }
+
+    fn sum_up(&self, kept: &mut [Kept], calls: &[SampleCall]) {
+        for call in calls.iter().filter(|call| call.reason.is_none()) {
+            let record = &self.records[call.record];
+            for row in kept.iter_mut().filter(|row| call.gt.alleles.contains(&i32::from(row.old))) {
+                let info = self.texts.text(record.text as usize).info;
+                row.sums.add(call, row.old, record, info);
+            }
+        }
+    }
+
+    /// All samples that are not counted as plain reference by a block, ascending; all samples where all calls are stored.
+    fn listed<'s>(
+        &self,
+        calls: &'s [SampleCall],
+        kept: &[Kept],
+        census: &Census,
+        copies: &GroupCopies,
+        emitter: &mut Emitter,
+    ) -> Result<Vec<Listed<'s>>> {
+        let new_of = new_numbers(kept);
+        let mut listed = Vec::with_capacity(calls.len());
+        let mut of_blocks: Vec<u32> = match self.context.calls {
+            Calls::All => (0..self.context.n_samples as u32).collect(),
+            Calls::Carriers => census.not_reference().collect(),
+        };
+        if self.context.calls == Calls::Carriers && copies.of(2) == Some(0) {
+            of_blocks = (0..self.context.n_samples as u32)
+                .filter(|&sample| {
+                    census.class(sample).is_none_or(|class| class.reason.is_some() || class.sex_group == 2)
+                })
+                .collect();
+        }
+        let mut calls = calls.iter().peekable();
+        let mut text = Vec::new();
+        for sample in of_blocks {
+            while let Some(call) = calls.next_if(|call| call.sample < sample) {
+                listed.push(of_call(call, &new_of, &mut text, emitter)?);
+            }
+            if let Some(call) = calls.next_if(|call| call.sample == sample) {
+                listed.push(of_call(call, &new_of, &mut text, emitter)?);
+            } else {
+                listed.push(of_block(sample, census, copies, &mut text, emitter)?);
+            }
+        }
+        for call in calls {
+            listed.push(of_call(call, &new_of, &mut text, emitter)?);
+        }
+        Ok(listed)
+    }
+
+    fn annotate(
+        &self,
+        listed: &[Listed],
+        classes: &[(BlockClass, u32)],
+        calls: &[SampleCall],
+        census: &Census,
+        copies: &GroupCopies,
+    ) -> SiteAnnotations {
+        let mut site = SiteAnnotations { sums: census.sums().clone(), ..SiteAnnotations::default() };
+        for call in calls {
+            if census.class(call.sample).is_some_and(|class| class.reason.is_none()) {
+                let (dp, gq) = census.depth_and_quality(call.sample);
+                site.sums.add(dp, gq, -1);
+            }
+            if call.reason.is_none() {
+                site.sums.add(call.dp, call.gq, 1);
+                site.n_called += 1;
+            }
+        }
+        site.n_called +=
+            classes.iter().filter(|(class, _)| class.reason.is_none()).map(|(_, n)| i64::from(*n)).sum::<i64>();
+        for sample in listed {
+            let Some(reason) = sample.reason else { continue };
+            let place = Reason::ALL.iter().position(|known| *known == reason).unwrap_or_default();
+            site.missing[place] += 1;
+            let was_reference = census.class(sample.sample).is_some_and(|class| class.reason.is_none());
+            if sample.call.is_none() && was_reference && copies.of(2) == Some(0) {
+                let (dp, gq) = census.depth_and_quality(sample.sample);
+                site.sums.add(dp, gq, -1);
+            }
+        }
+        site
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what a site is made of")]
+    fn emit(
+        &mut self,
+        site: &SiteAlleles,
+        evaluated: &Evaluated,
+        kept: &[Kept],
+        reference: &[(GtCode, u32)],
+        listed: &[Listed],
+        site_wide: &SiteAnnotations,
+        emitter: &mut Emitter,
+    ) -> Result<()> {
+        let filters = self.filters(evaluated, kept, listed, reference, site_wide, emitter);
+        let layout = emitter.layout(self.format.as_bytes());
+        let ids = self.id(listed);
+        for row in kept {
+            let mut info = String::with_capacity(512);
+            let quality = &evaluated.alleles[usize::from(row.old)];
+            let _ = write!(info, "AQ={};AS_QUALapprox={}", quality.aq, quality.qual_approx);
+            write_float("AS_QUAL", quality.qual, &mut info);
+            write_float("AF_EM", quality.frequency, &mut info);
+            row.sums.write(quality.qual, &mut info);
+            let genotypes = diploid_counts(row, listed, reference, emitter);
+            if let Some(f) = inbreeding(genotypes) {
+                write_float("AS_InbreedingCoeff", f, &mut info);
+            }
+            site_wide.write(&mut info);
+            self.write_cells(row, listed, evaluated);
+            let calls = layout.as_ref().map(|layout| SparseCalls {
+                reference,
+                calls: &self.sparse,
+                text: &self.cells,
+                layout: layout.clone(),
+            });
+            let written = (row.ref_allele != site.ref_allele || row.alt_allele != row.site_alt)
+                .then_some((&site.ref_allele[..], &row.site_alt[..]));
+            emitter.emit(&Row {
+                vcf_pos: site.vcf_pos,
+                ref_allele: &row.ref_allele,
+                alt_allele: &row.alt_allele,
+                allele_type: row.allele_type,
+                end: site.vcf_pos + row.ref_allele.len() as i32 - 1,
+                site: Some((site.vcf_pos, 0)),
+                n_alts: kept.len() as u32,
+                alt_index: row.new,
+                site_alleles: written,
+                id: ids,
+                qual: Some((evaluated.site_qual * 1e6).round() / 1e6 + 0.0),
+                filter: filters.as_bytes(),
+                format: Some(self.format.as_bytes()),
+                infos: &[(info.as_bytes(), crate::columns::field::AlleleOfSite::new(1, 1))],
+                parts: &[],
+                sparse: calls.as_ref(),
+            })?;
+        }
+        emitter.count_sparse_site(&self.sparse);
+        Ok(())
+    }
+
+    /// ID of the first carrier's record that has one.
+    fn id(&self, listed: &[Listed]) -> &'a [u8] {
+        let texts = self.texts;
+        let ids = listed
+            .iter()
+            .filter_map(|sample| sample.call)
+            .map(|call| texts.text(self.records[call.record].text as usize).id);
+        ids.into_iter().find(|id| *id != b"." && !id.is_empty()).unwrap_or(b".")
+    }
+
+    fn filters(
+        &self,
+        evaluated: &Evaluated,
+        kept: &[Kept],
+        listed: &[Listed],
+        reference: &[(GtCode, u32)],
+        site_wide: &SiteAnnotations,
+        emitter: &mut Emitter,
+    ) -> String {
+        let mut filters = Vec::new();
+        if evaluated.site_qual < LOW_QUAL {
+            filters.push("LowQual");
+        }
+        let excess = |row: &Kept, emitter: &mut Emitter| {
+            let [hom_ref, het, hom_alt] = diploid_counts(row, listed, reference, emitter).map(u64::from);
+            crate::call::hwe::hwe_exact(hom_ref, het, hom_alt)
+                .is_some_and(|hwe| -10.0 * hwe.exc_het.log10() > EXCESS_HET_PHRED)
+        };
+        if kept.iter().any(|row| excess(row, emitter)) {
+            filters.push("ExcessHet");
+        }
+        let n_samples = self.context.n_samples as i64 - site_wide.missing[Reason::ALL.len() - 1];
+        if n_samples > 0 && (site_wide.n_called as f64) < LOW_CALL_RATE * n_samples as f64 {
+            filters.push("LowCallRate");
+        }
+        let mut carried = kept.iter().filter(|row| row.sums.n_carriers() > 0).peekable();
+        if carried.peek().is_some() && carried.all(|row| row.sums.all_filtered()) {
+            filters.push("AllFiltered");
+        }
+        if kept.iter().any(|row| row.shift_capped) {
+            filters.push("ShiftCapped");
+        }
+        if evaluated.unsettled {
+            filters.push("EmUnsettled");
+        }
+        if filters.is_empty() { "PASS".into() } else { filters.join(";") }
+    }
+
+    /// FORMAT fields of every listed sample as the row sees them.
+    fn write_cells(&mut self, row: &Kept, listed: &[Listed], evaluated: &Evaluated) {
+        self.sparse.clear();
+        self.cells.clear();
+        for sample in listed {
+            let start = self.cells.len();
+            self.write_cell(row, sample, evaluated);
+            let cell = (start as u32, self.cells.len() as u32);
+            self.sparse.push(SparseCall { sample: sample.sample, code: sample.code, cell });
+        }
+    }
+
+    fn write_cell(&mut self, row: &Kept, sample: &Listed, evaluated: &Evaluated) {
+        let cells = &mut self.cells;
+        // GT is given as a code
+        for value in [sample.gq, sample.dp] {
+            match value {
+                Some(value) => {
+                let _ = write!(cells, ":{value}");
+            }
+                None => cells.extend_from_slice(b":."),
+            }
+        }
+        let ad = sample.call.and_then(|call| Some((call.ad.first()?, call.ad.get(usize::from(row.old))?)));
+        match ad {
+            Some((ad_ref, ad_alt)) => {
+                let _ = write!(cells, ":{ad_ref},{ad_alt}");
+            }
+            None => cells.extend_from_slice(b":."),
+        }
+        cells.push(b':');
+        match sample.call.and_then(|call| call.likelihoods.as_ref()) {
+            Some(likelihoods) => push_list(cells, &likelihoods.biallelic(row.old)),
+            None => cells.push(b'.'),
+        }
+        match sample.call.and_then(|call| call.phase_set) {
+            Some(phase_set) => {
+                let _ = write!(cells, ":{phase_set}");
+            }
+            None => cells.extend_from_slice(b":."),
+        }
+        cells.push(b':');
+        cells.push(sample.reason.map_or(b'.', |reason| reason.letter() as u8));
+        cells.push(b':');
+        let filter = sample.call.map(|call| &self.records[call.record]).filter(|record| record.filtered);
+        match filter {
+            Some(record) => cells.extend_from_slice(self.texts.text(record.text as usize).filter),
+            None => cells.push(b'.'),
+        }
+        if self.settings.prior == Prior::Cohort {
+            write_posterior(cells, sample.call, row.old, &evaluated.frequency);
+        }
+    }
+}
+
+fn push_list(cells: &mut Vec<u8>, values: &[u32]) {
+    for (i, value) in values.iter().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        let _ = write!(cells, "{comma}{value}");
+    }
+}
+
+/// CGT, CGQ and GP of one allele: posterior probabilities of 0, 1, ... copies.
+fn write_posterior(cells: &mut Vec<u8>, call: Option<&SampleCall>, allele: u16, frequency: &[f64]) {
+    let likelihoods = call.filter(|call| call.reason.is_none()).and_then(|call| call.likelihoods.as_ref());
+    let Some(likelihoods) = likelihoods else {
+        cells.extend_from_slice(b":.:.:.");
+        return;
+    };
+    let copies = crate::call::joint::frequency::posterior_copies(likelihoods, allele, frequency);
+    let best = copies.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(n, _)| n);
+    let wrong: f64 = copies.iter().enumerate().filter(|(n, _)| *n != best).map(|(_, p)| p).sum();
+    let quality = if wrong <= 0.0 { 99.0 } else { (-10.0 * wrong.log10()).clamp(0.0, 99.0) };
+    cells.push(b':');
+    for n in 0..copies.len() - 1 {
+        if n > 0 {
+            cells.push(b'/');
+        }
+        cells.push(if n + best >= copies.len() - 1 { b'1' } else { b'0' });
+    }
+    let _ = write!(cells, ":{}:", quality.round() as u32);
+    for (i, p) in copies.iter().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        let _ = write!(cells, "{comma}{}", (p * 1e6).round() / 1e6);
+    }
+}
+
+/// Numbers of the alleles that are written, by number among the alleles evaluated.
+fn new_numbers(kept: &[Kept]) -> impl Fn(i32) -> i32 {
+    let numbers: Vec<(i32, i32)> = kept.iter().map(|row| (i32::from(row.old), row.new as i32)).collect();
+    move |old| match old {
+        0 | UNKNOWN => old,
+        // an allele that is not written is not known to be there
+        _ => numbers.iter().find(|(known, _)| *known == old).map_or(UNKNOWN, |(_, new)| *new),
+    }
+}
+
+fn of_call<'s>(
+    call: &'s SampleCall,
+    new_of: &impl Fn(i32) -> i32,
+    text: &mut Vec<u8>,
+    emitter: &mut Emitter,
+) -> Result<Listed<'s>> {
+    text.clear();
+    let separator = if call.gt.phased { b'|' } else { b'/' };
+    let mut alleles: Vec<i32> = call.gt.alleles.iter().map(|&allele| new_of(allele)).collect();
+    if alleles.is_empty() {
+        alleles = vec![UNKNOWN; 2];
+    }
+    if !call.gt.phased {
+        // of a half call the known copy is written behind: ./1
+        alleles.sort_unstable();
+    }
+    for (i, allele) in alleles.iter().enumerate() {
+        if i > 0 {
+            text.push(separator);
+        }
+        match *allele {
+            UNKNOWN => text.push(b'.'),
+            allele => {
+                let _ = write!(text, "{allele}");
+            }
+        }
+    }
+    let lost = alleles.iter().all(|&allele| allele == UNKNOWN).then_some(Reason::LostAllele);
+    Ok(Listed {
+        sample: call.sample,
+        code: code_of(text, emitter)?,
+        call: Some(call),
+        reason: call.reason.or(lost),
+        dp: call.dp,
+        gq: call.gq,
+    })
+}
+
+fn of_block<'s>(
+    sample: u32,
+    census: &Census,
+    copies: &GroupCopies,
+    text: &mut Vec<u8>,
+    emitter: &mut Emitter,
+) -> Result<Listed<'s>> {
+    let class = census.class(sample);
+    let group = class.map_or(0, |class| class.sex_group);
+    let (mut ploidy, mut reason) =
+        class.map_or((2, Some(Reason::NoData)), |class| (usize::from(class.ploidy), class.reason));
+    match copies.of(group) {
+        Some(0) => reason = Some(Reason::Sex),
+        Some(1) => ploidy = 1,
+        _ => {}
+    }
+    text.clear();
+    for i in 0..ploidy {
+        if i > 0 {
+            text.push(b'/');
+        }
+        text.push(if reason.is_some() { b'.' } else { b'0' });
+    }
+    let (dp, gq) = census.depth_and_quality(sample);
+    Ok(Listed { sample, code: code_of(text, emitter)?, call: None, reason, dp, gq })
+}
+
+fn code_of(text: &[u8], emitter: &mut Emitter) -> Result<GtCode> {
+    emitter.gt.code(text).ok_or_else(|| Error::internal(format!("{} is no genotype", String::from_utf8_lossy(text))))
+}
+
+/// Plain reference genotypes of the samples that blocks call, with how many have each.
+fn reference_calls(classes: &[(BlockClass, u32)], emitter: &mut Emitter) -> Vec<(GtCode, u32)> {
+    let mut by_ploidy: Vec<(u8, u32)> = Vec::new();
+    for (class, n) in classes.iter().filter(|(class, _)| class.reason.is_none()) {
+        match by_ploidy.iter_mut().find(|(ploidy, _)| *ploidy == class.ploidy) {
+            Some(found) => found.1 += n,
+            None => by_ploidy.push((class.ploidy, *n)),
+        }
+    }
+    let code = |ploidy: u8, emitter: &mut Emitter| match ploidy {
+        2 => HOM_REF_UNPHASED,
+        _ => {
+            let text = vec!["0"; usize::from(ploidy)].join("/");
+            emitter.gt.code(text.as_bytes()).unwrap_or(HOM_REF_UNPHASED)
+        }
+    };
+    by_ploidy.into_iter().map(|(ploidy, n)| (code(ploidy, emitter), n)).collect()
+}
+
+/// Complete diploid calls with no, one and two copies of a row's allele.
+fn diploid_counts(row: &Kept, listed: &[Listed], reference: &[(GtCode, u32)], emitter: &mut Emitter) -> [u32; 3] {
+    let mut statistics = crate::call::statistics::RowStatistics::default();
+    for &(code, n) in reference {
+        statistics.add(&emitter.gt.call(code, row.new), n as i32);
+    }
+    for sample in listed {
+        statistics.add(&emitter.gt.call(sample.code, row.new), 1);
+    }
+    statistics.diploid
+}
+
+/// Fewest diploid calls for an inbreeding coefficient.
+const LEAST_FOR_INBREEDING: u32 = 10;
+
+/// F = 1 - observed / expected heterozygotes.
+fn inbreeding([hom_ref, het, hom_alt]: [u32; 3]) -> Option<f64> {
+    if hom_ref + het + hom_alt < LEAST_FOR_INBREEDING {
+        return None;
+    }
+    crate::call::joint::annotation::inbreeding_coefficient(hom_ref, het, hom_alt)
+}
+
+/// The most likely genotype of a call over the alleles that are kept (`alleles`: ascending, 0 first).
+fn from_likelihoods(call: &SampleCall, alleles: &[u16]) -> SampleCall {
+    let mut found = call.clone();
+    let Some(likelihoods) = &call.likelihoods else { return found };
+    let subset = likelihoods.subset(alleles);
+    if subset.is_flat() {
+        found.reason = Some(Reason::Quality);
+        found.gt.alleles.fill(UNKNOWN);
+    } else {
+        let (genotype, gq) = subset.best();
+        let same = sorted(&found.gt.alleles) == genotype.iter().map(|&allele| i32::from(allele)).collect::<Vec<i32>>();
+        if !same || found.reason.is_some() {
+            found.gt.alleles = genotype.iter().map(|&allele| i32::from(allele)).collect();
+            found.gt.phased = false;
+            found.phase_set = None;
+        }
+        found.reason = None;
+        found.gq = Some(gq);
+    }
+    found.likelihoods = Some(subset);
+    found
+}
+
+fn sorted(alleles: &[i32]) -> Vec<i32> {
+    let mut alleles = alleles.to_vec();
+    alleles.sort_unstable();
+    alleles
+}
