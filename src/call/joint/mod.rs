@@ -13,3 +13,4 @@ pub mod reason;
 pub mod record;
 pub mod settings;
 pub mod site;
+pub mod sweep;

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::evidence::RecordText;
 use crate::genome::genotype::UNKNOWN;
 use std::collections::HashMap;
+use std::io::Write;
 
 /// Largest likelihood that is kept, phred-scaled: differences beyond it do not change any result.
 const MAX_PL: f64 = 4_000_000.0;
@@ -127,6 +128,25 @@ impl Copies {
         }
         (alleles.len() == n_separators + 1)
             .then_some(Copies { phased: n_separators > 0 && n_bars == n_separators, alleles })
+    }
+
+    /// Appends the text; unphased copies ascend, unknown ones first. Without copies it is `./.`.
+    pub fn write(&self, text: &mut Vec<u8>) {
+        let mut alleles = if self.alleles.is_empty() { vec![UNKNOWN; 2] } else { self.alleles.clone() };
+        if !self.phased {
+            alleles.sort_unstable();
+        }
+        for (i, &allele) in alleles.iter().enumerate() {
+            if i > 0 {
+                text.push(if self.phased { b'|' } else { b'/' });
+            }
+            match allele {
+                UNKNOWN => text.push(b'.'),
+                allele => {
+                    let _ = write!(text, "{allele}");
+                }
+            }
+        }
     }
 
     /// Whether a copy is known.

@@ -72,13 +72,6 @@ pub struct SampleCall {
     pub phase_set: Option<i32>,
 }
 
-impl SampleCall {
-    /// Whether the records say that there is nothing to say, so that a block would know better.
-    pub fn yields_to_block(&self) -> bool {
-        self.rule == Rule::NoCallRecord
-    }
-}
-
 /// How good a record is for deciding; the lowest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {

@@ -6,7 +6,6 @@
 
 mod annotate;
 mod rows;
-mod sweep;
 
 pub use annotate::SiteAnnotations;
 
@@ -14,30 +13,17 @@ use super::emit::Emitter;
 use super::shard::{Context, Outcome, interrupted, reference_of};
 use super::writers::ShardFiles;
 use crate::alleles::MAX_SHIFT_BP;
-use crate::call::joint::census::{BlockThresholds, Census};
-use crate::call::joint::reason::Reason;
-use crate::call::joint::record::{AlleleTable, Reading, RecordReader, SampleRecord};
-use crate::call::joint::settings::JointSettings;
-use crate::call::joint::site::{SampleCall, SiteAlleles, call_sample, to_one_copy};
+use crate::call::joint::record::{AlleleTable, RecordReader, SampleRecord};
+use crate::call::joint::site::SiteAlleles;
+use crate::call::joint::sweep::{JointCohort, Sweep, SweepInput, sex_groups};
 use crate::commit::manifest::Accounting;
 use crate::error::{Location, Result};
 use crate::evidence::{Blocks, ContigRows, Records, read_blocks, read_records};
 use crate::genome::Locus;
-use crate::genome::sex::{Sex, SexChromosome};
+use crate::genome::sex::SexChromosome;
 use rows::SiteWriter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use sweep::Active;
-
-/// What all call shards of a cohort know.
-pub struct JointCohort {
-    /// Resolved settings.
-    pub settings: JointSettings,
-    /// How each sample's records are to be read, `[n_samples]`.
-    pub readings: Vec<Reading>,
-    /// Sex of each sample where it is known, `[n_samples]`.
-    pub sexes: Vec<Option<Sex>>,
-}
 
 /// Evidence files of some samples.
 #[derive(Clone, Debug, Default)]
@@ -105,27 +91,21 @@ impl Range<'_, '_> {
             return Ok(0);
         }
         let blocks = self.blocks(&sites)?;
-        let sex_groups = self.sex_groups();
-        let positions: Vec<i32> = sites.iter().map(|site| site.vcf_pos).collect();
-        let settings = &self.task.cohort.settings;
-        let thresholds = BlockThresholds { min_dp: settings.min_dp, min_gq: settings.min_gq_reference };
-        let mut census = Census::new(&blocks, self.context.n_samples, &positions, thresholds, &sex_groups);
-        let mut active = Active::new(&records);
-        emitter.start_contig(self.contig)?;
-        let mut writer = SiteWriter::new(self.context, settings, &texts, &records, &table);
         let chromosome = self.chromosome();
+        let cohort = self.task.cohort;
+        let sex_groups = sex_groups(cohort, chromosome);
+        let input =
+            SweepInput { cohort, records: &records, table: &table, blocks: &blocks, sex_groups: &sex_groups, chromosome };
+        let positions: Vec<i32> = sites.iter().map(|site| site.vcf_pos).collect();
+        let mut sweep = Sweep::new(&input, &positions);
+        emitter.start_contig(self.contig)?;
+        let mut writer = SiteWriter::new(self.context, &cohort.settings, &texts, &records, &table);
         for (n, site) in sites.iter().enumerate() {
             if n % 256 == 0 && self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
-            census.advance(site.vcf_pos);
-            let mut calls: Vec<SampleCall> = active
-                .samples_at(site.vcf_pos)
-                .filter_map(|seen| call_sample(seen, site, &table, settings))
-                .filter(|call| !call.yields_to_block() || census.class(call.sample).is_none())
-                .collect();
-            let no_copy = self.apply_sexes(&mut calls, chromosome, site.vcf_pos);
-            writer.write(site, &calls, &census, &no_copy, emitter, self.accounting)?;
+            let calls = sweep.calls(site);
+            writer.write(site, &calls, &sweep, emitter, self.accounting)?;
         }
         Ok(writer.n_sites)
     }
@@ -203,52 +183,5 @@ impl Range<'_, '_> {
     fn chromosome(&self) -> Option<SexChromosome> {
         let contig = self.context.contigs.get(self.contig);
         SexChromosome::of(&contig.name, contig.length)
-    }
-
-    /// 1: male, 2: female, 0: not known; empty where copies do not depend on it.
-    fn sex_groups(&self) -> Vec<u8> {
-        let sexes = &self.task.cohort.sexes;
-        if self.chromosome().is_none() || sexes.iter().all(Option::is_none) {
-            return Vec::new();
-        }
-        sexes.iter().map(|&sex| sex_group(sex)).collect()
-    }
-
-    /// Makes calls agree with the copies that samples have. Returns the copies of each sex group, where they matter.
-    fn apply_sexes(&self, calls: &mut [SampleCall], chromosome: Option<SexChromosome>, vcf_pos: i32) -> GroupCopies {
-        let Some(chromosome) = chromosome else { return GroupCopies::default() };
-        let copies = |sex| Some(chromosome.copies(vcf_pos, sex));
-        let groups = GroupCopies([None, copies(Sex::Male), copies(Sex::Female)]);
-        for call in calls {
-            match groups.0[usize::from(sex_group(self.task.cohort.sexes[call.sample as usize]))] {
-                Some(1) => to_one_copy(call),
-                Some(0) => {
-                    call.reason = Some(Reason::Sex);
-                    call.gt.alleles.fill(crate::genome::genotype::UNKNOWN);
-                    call.likelihoods = None;
-                }
-                _ => {}
-            }
-        }
-        groups
-    }
-}
-
-/// Copies of the base that the samples of each sex group have; `None`: as their evidence says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GroupCopies([Option<u8>; 3]);
-
-impl GroupCopies {
-    /// Of a group.
-    pub fn of(&self, sex_group: u8) -> Option<u8> {
-        self.0[usize::from(sex_group)]
-    }
-}
-
-fn sex_group(sex: Option<Sex>) -> u8 {
-    match sex {
-        None => 0,
-        Some(Sex::Male) => 1,
-        Some(Sex::Female) => 2,
     }
 }

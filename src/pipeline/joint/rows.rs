@@ -1,14 +1,14 @@
 //! One evaluated site into rows: which alleles are written, and the text of their fields.
 
-use super::GroupCopies;
 use super::annotate::{AlleleSums, SiteAnnotations, write_float};
 use crate::alleles::AlleleType;
-use crate::call::joint::census::{BlockClass, Census};
+use crate::call::joint::census::BlockClass;
 use crate::call::joint::evaluate::{Evaluated, evaluate};
 use crate::call::joint::reason::Reason;
 use crate::call::joint::record::{AlleleTable, SampleRecord};
 use crate::call::joint::settings::{Genotypes, JointSettings, Prior};
 use crate::call::joint::site::{SampleCall, SiteAlleles};
+use crate::call::joint::sweep::{SiteSample, Sweep};
 use crate::columns::joint::{FORMAT, POSTERIOR_FORMAT};
 use crate::commit::manifest::Accounting;
 use crate::error::{Error, Result};
@@ -42,14 +42,10 @@ struct Kept {
     sums: AlleleSums,
 }
 
-/// A sample of a site that is listed: with its call, or without one.
+/// A sample of a site that is listed, with the code of its genotype over the alleles that are written.
 struct Listed<'c> {
-    sample: u32,
+    site: SiteSample<'c>,
     code: GtCode,
-    call: Option<&'c SampleCall>,
-    reason: Option<Reason>,
-    dp: Option<u32>,
-    gq: Option<u32>,
 }
 
 /// Writes the sites of a range.
@@ -97,12 +93,11 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         &mut self,
         site: &SiteAlleles,
         calls: &[SampleCall],
-        census: &Census,
-        copies: &GroupCopies,
+        sweep: &Sweep,
         emitter: &mut Emitter,
         accounting: &mut Accounting,
     ) -> Result<()> {
-        let classes = self.classes_of_others(calls, census, copies);
+        let classes = sweep.classes_of_others(calls);
         let evaluated = evaluate(site, self.table, calls, &classes, self.settings);
         let mut kept = self.kept(site, &evaluated);
         accounting.alleles_left_out += (site.alts.len() - kept.iter().filter(|row| row.old < site.deleted()).count()) as u64;
@@ -124,30 +119,10 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
             Calls::All => Vec::new(),
             Calls::Carriers => reference_calls(&classes, emitter),
         };
-        let listed = self.listed(calls, &kept, census, copies, emitter)?;
-        let site_wide = self.annotate(&listed, &classes, calls, census, copies);
+        let listed = listed(sweep.samples(calls, self.context.calls == Calls::All), &kept, emitter)?;
+        let site_wide = annotate(&listed, &classes, calls, sweep);
         self.n_sites += 1;
         self.emit(site, &evaluated, &kept, &reference, &listed, &site_wide, emitter)
-    }
-
-    /// Classes of the samples that blocks speak for, with the copies that their sex gives them.
-    fn classes_of_others(&self, calls: &[SampleCall], census: &Census, copies: &GroupCopies) -> Vec<(BlockClass, u32)> {
-        let mut classes: Vec<(BlockClass, u32)> =
-            census.classes().into_iter().map(|(class, n)| (class.clone(), n)).collect();
-        for call in calls {
-            if let Some(class) = census.class(call.sample)
-                && let Some(found) = classes.iter_mut().find(|(known, _)| known == class)
-            {
-                found.1 -= 1;
-            }
-        }
-        classes.retain(|(class, n)| *n > 0 && copies.of(class.sex_group) != Some(0));
-        for (class, _) in &mut classes {
-            if copies.of(class.sex_group) == Some(1) && class.ploidy == 2 {
-                class.ploidy = 1;
-            }
-        }
-        classes
     }
 
     /// The alleles that are written, in the order of rows.
@@ -214,80 +189,6 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         }
     }
 
-    /// All samples that are not counted as plain reference by a block, ascending; all samples where all calls are stored.
-    fn listed<'s>(
-        &self,
-        calls: &'s [SampleCall],
-        kept: &[Kept],
-        census: &Census,
-        copies: &GroupCopies,
-        emitter: &mut Emitter,
-    ) -> Result<Vec<Listed<'s>>> {
-        let new_of = new_numbers(kept);
-        let mut listed = Vec::with_capacity(calls.len());
-        let mut of_blocks: Vec<u32> = match self.context.calls {
-            Calls::All => (0..self.context.n_samples as u32).collect(),
-            Calls::Carriers => census.not_reference().collect(),
-        };
-        if self.context.calls == Calls::Carriers && copies.of(2) == Some(0) {
-            of_blocks = (0..self.context.n_samples as u32)
-                .filter(|&sample| {
-                    census.class(sample).is_none_or(|class| class.reason.is_some() || class.sex_group == 2)
-                })
-                .collect();
-        }
-        let mut calls = calls.iter().peekable();
-        let mut text = Vec::new();
-        for sample in of_blocks {
-            while let Some(call) = calls.next_if(|call| call.sample < sample) {
-                listed.push(of_call(call, &new_of, &mut text, emitter)?);
-            }
-            if let Some(call) = calls.next_if(|call| call.sample == sample) {
-                listed.push(of_call(call, &new_of, &mut text, emitter)?);
-            } else {
-                listed.push(of_block(sample, census, copies, &mut text, emitter)?);
-            }
-        }
-        for call in calls {
-            listed.push(of_call(call, &new_of, &mut text, emitter)?);
-        }
-        Ok(listed)
-    }
-
-    fn annotate(
-        &self,
-        listed: &[Listed],
-        classes: &[(BlockClass, u32)],
-        calls: &[SampleCall],
-        census: &Census,
-        copies: &GroupCopies,
-    ) -> SiteAnnotations {
-        let mut site = SiteAnnotations { sums: census.sums().clone(), ..SiteAnnotations::default() };
-        for call in calls {
-            if census.class(call.sample).is_some_and(|class| class.reason.is_none()) {
-                let (dp, gq) = census.depth_and_quality(call.sample);
-                site.sums.add(dp, gq, -1);
-            }
-            if call.reason.is_none() {
-                site.sums.add(call.dp, call.gq, 1);
-                site.n_called += 1;
-            }
-        }
-        site.n_called +=
-            classes.iter().filter(|(class, _)| class.reason.is_none()).map(|(_, n)| i64::from(*n)).sum::<i64>();
-        for sample in listed {
-            let Some(reason) = sample.reason else { continue };
-            let place = Reason::ALL.iter().position(|known| *known == reason).unwrap_or_default();
-            site.missing[place] += 1;
-            let was_reference = census.class(sample.sample).is_some_and(|class| class.reason.is_none());
-            if sample.call.is_none() && was_reference && copies.of(2) == Some(0) {
-                let (dp, gq) = census.depth_and_quality(sample.sample);
-                site.sums.add(dp, gq, -1);
-            }
-        }
-        site
-    }
-
     #[allow(clippy::too_many_arguments, reason = "what a site is made of")]
     fn emit(
         &mut self,
@@ -351,7 +252,7 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let texts = self.texts;
         let ids = listed
             .iter()
-            .filter_map(|sample| sample.call)
+            .filter_map(|sample| sample.site.call)
             .map(|call| texts.text(self.records[call.record].text as usize).id);
         ids.into_iter().find(|id| *id != b"." && !id.is_empty()).unwrap_or(b".")
     }
@@ -400,13 +301,13 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         self.cells.clear();
         for sample in listed {
             let start = self.cells.len();
-            self.write_cell(row, sample, evaluated);
+            self.write_cell(row, &sample.site, evaluated);
             let cell = (start as u32, self.cells.len() as u32);
-            self.sparse.push(SparseCall { sample: sample.sample, code: sample.code, cell });
+            self.sparse.push(SparseCall { sample: sample.site.sample, code: sample.code, cell });
         }
     }
 
-    fn write_cell(&mut self, row: &Kept, sample: &Listed, evaluated: &Evaluated) {
+    fn write_cell(&mut self, row: &Kept, sample: &SiteSample, evaluated: &Evaluated) {
         let cells = &mut self.cells;
         // GT is given as a code
         for value in [sample.gq, sample.dp] {
@@ -491,73 +392,57 @@ fn new_numbers(kept: &[Kept]) -> impl Fn(i32) -> i32 {
     }
 }
 
-fn of_call<'s>(
-    call: &'s SampleCall,
-    new_of: &impl Fn(i32) -> i32,
-    text: &mut Vec<u8>,
-    emitter: &mut Emitter,
-) -> Result<Listed<'s>> {
-    text.clear();
-    let separator = if call.gt.phased { b'|' } else { b'/' };
-    let mut alleles: Vec<i32> = call.gt.alleles.iter().map(|&allele| new_of(allele)).collect();
-    if alleles.is_empty() {
-        alleles = vec![UNKNOWN; 2];
-    }
-    if !call.gt.phased {
-        // of a half call the known copy is written behind: ./1
-        alleles.sort_unstable();
-    }
-    for (i, allele) in alleles.iter().enumerate() {
-        if i > 0 {
-            text.push(separator);
+/// Codes of the samples' genotypes over the alleles that are written.
+fn listed<'c>(samples: Vec<SiteSample<'c>>, kept: &[Kept], emitter: &mut Emitter) -> Result<Vec<Listed<'c>>> {
+    let new_of = new_numbers(kept);
+    let mut text = Vec::new();
+    let mut found = Vec::with_capacity(samples.len());
+    for mut site in samples {
+        site.gt.alleles.iter_mut().for_each(|allele| *allele = new_of(*allele));
+        if site.reason.is_none() && !site.gt.is_called() {
+            site.reason = Some(Reason::LostAllele);
         }
-        match *allele {
-            UNKNOWN => text.push(b'.'),
-            allele => {
-                let _ = write!(text, "{allele}");
+        text.clear();
+        site.gt.write(&mut text);
+        let code = emitter.gt.code(&text);
+        let code =
+            code.ok_or_else(|| Error::internal(format!("{} is no genotype", String::from_utf8_lossy(&text))))?;
+        found.push(Listed { site, code });
+    }
+    Ok(found)
+}
+
+/// Sums over all samples of a site.
+fn annotate(listed: &[Listed], classes: &[(BlockClass, u32)], calls: &[SampleCall], sweep: &Sweep) -> SiteAnnotations {
+    let census = sweep.census();
+    let mut site = SiteAnnotations { sums: census.sums().clone(), ..SiteAnnotations::default() };
+    let take_block = |site: &mut SiteAnnotations, sample: u32| {
+        if census.class(sample).is_some_and(|class| class.reason.is_none()) {
+            let (dp, gq) = census.depth_and_quality(sample);
+            site.sums.add(dp, gq, -1);
+        }
+    };
+    for call in calls {
+        take_block(&mut site, call.sample);
+    }
+    site.n_called = classes.iter().filter(|(class, _)| class.reason.is_none()).map(|(_, n)| i64::from(*n)).sum();
+    for sample in listed.iter().map(|listed| &listed.site) {
+        match sample.reason {
+            None if sample.call.is_some() => {
+                site.sums.add(sample.dp, sample.gq, 1);
+                site.n_called += 1;
+            }
+            None => {}
+            Some(reason) => {
+                let place = Reason::ALL.iter().position(|known| *known == reason).unwrap_or_default();
+                site.missing[place] += 1;
+                if sample.call.is_none() && sweep.lost_by_sex(sample.sample) {
+                    take_block(&mut site, sample.sample);
+                }
             }
         }
     }
-    let lost = alleles.iter().all(|&allele| allele == UNKNOWN).then_some(Reason::LostAllele);
-    Ok(Listed {
-        sample: call.sample,
-        code: code_of(text, emitter)?,
-        call: Some(call),
-        reason: call.reason.or(lost),
-        dp: call.dp,
-        gq: call.gq,
-    })
-}
-
-fn of_block<'s>(
-    sample: u32,
-    census: &Census,
-    copies: &GroupCopies,
-    text: &mut Vec<u8>,
-    emitter: &mut Emitter,
-) -> Result<Listed<'s>> {
-    let class = census.class(sample);
-    let group = class.map_or(0, |class| class.sex_group);
-    let (mut ploidy, mut reason) =
-        class.map_or((2, Some(Reason::NoData)), |class| (usize::from(class.ploidy), class.reason));
-    match copies.of(group) {
-        Some(0) => reason = Some(Reason::Sex),
-        Some(1) => ploidy = 1,
-        _ => {}
-    }
-    text.clear();
-    for i in 0..ploidy {
-        if i > 0 {
-            text.push(b'/');
-        }
-        text.push(if reason.is_some() { b'.' } else { b'0' });
-    }
-    let (dp, gq) = census.depth_and_quality(sample);
-    Ok(Listed { sample, code: code_of(text, emitter)?, call: None, reason, dp, gq })
-}
-
-fn code_of(text: &[u8], emitter: &mut Emitter) -> Result<GtCode> {
-    emitter.gt.code(text).ok_or_else(|| Error::internal(format!("{} is no genotype", String::from_utf8_lossy(text))))
+    site
 }
 
 /// Plain reference genotypes of the samples that blocks call, with how many have each.
