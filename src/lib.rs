@@ -22,6 +22,7 @@ pub mod exec;
 pub mod export;
 pub mod genome;
 pub mod input;
+pub mod joint;
 pub mod pipeline;
 pub mod plan;
 pub mod query;

@@ -77,7 +77,7 @@ pub struct Records {
 #[derive(Clone, Copy, Debug, Default)]
 struct Text {
     start: usize,
-    ends: [u32; 8],
+    ends: [u32; 9],
 }
 
 /// One record of one sample: the fields of its line as written.
@@ -99,6 +99,8 @@ pub struct RecordText<'a> {
     pub format: &'a [u8],
     /// The sample's column.
     pub cell: &'a [u8],
+    /// What left-alignment makes of ALT ([`crate::call::joint::record::aligned_text`]); empty where trimming is enough.
+    pub aligned: &'a [u8],
 }
 
 impl Records {
@@ -118,8 +120,8 @@ impl Records {
         self.pos.push(pos);
         self.end.push(end);
         let start = self.bytes.len();
-        let fields = [text.id, text.ref_allele, text.alt, text.qual, text.filter, text.info, text.format, text.cell];
-        let mut ends = [0; 8];
+        let fields = [text.id, text.ref_allele, text.alt, text.qual, text.filter, text.info, text.format, text.cell, text.aligned];
+        let mut ends = [0; 9];
         for (end, field) in ends.iter_mut().zip(fields) {
             self.bytes.extend_from_slice(field);
             *end = (self.bytes.len() - start) as u32;
@@ -143,6 +145,7 @@ impl Records {
             info: field(5),
             format: field(6),
             cell: field(7),
+            aligned: field(8),
         }
     }
 }
@@ -154,5 +157,10 @@ pub fn read_blocks(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _bloc
 
 /// Appends the records of one contig that overlap `[from, to]` (1-based, inclusive) to `records`.
 pub fn read_records(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _records: &mut Records) -> Result<()> {
+    todo!()
+}
+
+/// Where the rows of each contig are in a part file, from its footer.
+pub fn contig_rows(_path: &Path) -> Result<Vec<ContigRows>> {
     todo!()
 }

@@ -227,16 +227,15 @@ impl<'a> Cell<'a> {
 }
 
 /// Reads records of one contig.
-pub struct RecordReader<'a> {
-    /// Alleles so far.
-    pub table: AlleleTable,
-    reference: Option<&'a dyn ReferenceBases>,
+#[derive(Debug, Default)]
+pub struct RecordReader {
+    table: AlleleTable,
 }
 
-impl<'a> RecordReader<'a> {
-    /// For a contig; alleles are left-aligned where its bases are given, else trimmed only.
-    pub fn new(reference: Option<&'a dyn ReferenceBases>) -> Self {
-        RecordReader { table: AlleleTable::default(), reference }
+impl RecordReader {
+    /// The alleles of all records read.
+    pub fn into_table(self) -> AlleleTable {
+        self.table
     }
 
     /// Reads one record. Its fields are checked: lengths of AD and PL, allele numbers of GT, numbers.
@@ -259,12 +258,16 @@ impl<'a> RecordReader<'a> {
         if text.alt == b"." {
             return;
         }
+        let mut aligned = text.aligned.split(|&byte| byte == b',');
         for alt in text.alt.split(|&byte| byte == b',') {
+            let aligned = aligned.next().filter(|aligned| !aligned.is_empty() && *aligned != b".");
             let allele = match alt {
                 b"<NON_REF>" | b"<*>" | b"<X>" => RecordAllele::Unseen,
                 b"*" | b"<*:DEL>" | b"<DEL:*>" => RecordAllele::Deleted,
                 _ => {
-                    let found = normalise(record.vcf_pos, text.ref_allele, alt, self.reference);
+                    let found = aligned
+                        .and_then(parse_aligned)
+                        .unwrap_or_else(|| normalise(record.vcf_pos, text.ref_allele, alt, None));
                     record.reach.0 = record.reach.0.min(found.vcf_pos);
                     record.reach.1 = record.reach.1.max(found.vcf_pos + found.ref_allele.len() as i32 - 1);
                     RecordAllele::Alt(self.table.number(found))
@@ -273,6 +276,41 @@ impl<'a> RecordReader<'a> {
             record.alleles.push(allele);
         }
     }
+}
+
+/// What left-alignment makes of the alternate alleles of a record where it is not what trimming alone gives: per ALT
+/// `POS:REF:ALT`, `.` where it is the same; `POS:REF:ALT:capped` where the shift reached its bound. Empty when all are `.`.
+pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn ReferenceBases) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut differs = false;
+    for (i, alt) in alt.split(|&byte| byte == b',').enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        let trimmed = normalise(vcf_pos, ref_allele, alt, None);
+        let found = normalise(vcf_pos, ref_allele, alt, Some(reference));
+        if found == trimmed {
+            text.push(b'.');
+            continue;
+        }
+        differs = true;
+        let _ = write!(text, "{}:", found.vcf_pos);
+        text.extend_from_slice(&found.ref_allele);
+        text.push(b':');
+        text.extend_from_slice(&found.alt_allele);
+        if found.capped {
+            text.extend_from_slice(b":capped");
+        }
+    }
+    if differs { text } else { Vec::new() }
+}
+
+/// One entry of [`aligned_text`].
+fn parse_aligned(text: &[u8]) -> Option<Normalised> {
+    let mut fields = text.split(|&byte| byte == b':');
+    let vcf_pos = parse_i32(fields.next()?)?;
+    let (ref_allele, alt_allele) = (fields.next()?.to_vec(), fields.next()?.to_vec());
+    Some(Normalised { vcf_pos, ref_allele, alt_allele, capped: fields.next().is_some() })
 }
 
 /// FILTER of a record that is not `PASS` or `.`; `RefCall` (DeepVariant) and `LowQual`-like marks included.
