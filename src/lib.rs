@@ -19,6 +19,7 @@ pub mod decode;
 pub mod error;
 pub mod evidence;
 pub mod exec;
+pub mod explain;
 pub mod export;
 pub mod genome;
 pub mod input;

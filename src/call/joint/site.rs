@@ -72,6 +72,33 @@ pub struct SampleCall {
     pub phase_set: Option<i32>,
 }
 
+impl SampleCall {
+    /// The most likely genotype over the alleles of the site that are kept (ascending, 0 first), with likelihoods cut down
+    /// to them.
+    pub fn from_likelihoods(&self, alleles: &[u16]) -> SampleCall {
+        let mut found = self.clone();
+        let Some(likelihoods) = &self.likelihoods else { return found };
+        let subset = likelihoods.subset(alleles);
+        if subset.is_flat() {
+            found.reason = Some(Reason::Quality);
+            found.gt = Copies { alleles: vec![UNKNOWN; self.gt.alleles.len()], phased: false };
+        } else {
+            let (genotype, gq) = subset.best();
+            let genotype: Vec<i32> = genotype.into_iter().map(i32::from).collect();
+            let mut before = self.gt.alleles.clone();
+            before.sort_unstable();
+            if before != genotype {
+                found.gt = Copies { alleles: genotype, phased: false };
+                found.phase_set = None;
+            }
+            found.reason = None;
+            found.gq = Some(gq);
+        }
+        found.likelihoods = Some(subset);
+        found
+    }
+}
+
 /// How good a record is for deciding; the lowest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {

@@ -107,8 +107,9 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let genotyped = match self.settings.genotypes {
             Genotypes::Input => None,
             Genotypes::Likelihoods => {
-                let alleles: Vec<u16> = std::iter::once(0).chain(kept.iter().map(|row| row.old)).collect();
-                Some(calls.iter().map(|call| from_likelihoods(call, &alleles)).collect::<Vec<SampleCall>>())
+                let mut alleles: Vec<u16> = std::iter::once(0).chain(kept.iter().map(|row| row.old)).collect();
+                alleles.sort_unstable();
+                Some(calls.iter().map(|call| call.from_likelihoods(&alleles)).collect::<Vec<SampleCall>>())
             }
         };
         let calls = genotyped.as_deref().unwrap_or(calls);
@@ -485,33 +486,4 @@ fn inbreeding([hom_ref, het, hom_alt]: [u32; 3]) -> Option<f64> {
         return None;
     }
     crate::call::joint::annotation::inbreeding_coefficient(hom_ref, het, hom_alt)
-}
-
-/// The most likely genotype of a call over the alleles that are kept (`alleles`: ascending, 0 first).
-fn from_likelihoods(call: &SampleCall, alleles: &[u16]) -> SampleCall {
-    let mut found = call.clone();
-    let Some(likelihoods) = &call.likelihoods else { return found };
-    let subset = likelihoods.subset(alleles);
-    if subset.is_flat() {
-        found.reason = Some(Reason::Quality);
-        found.gt.alleles.fill(UNKNOWN);
-    } else {
-        let (genotype, gq) = subset.best();
-        let same = sorted(&found.gt.alleles) == genotype.iter().map(|&allele| i32::from(allele)).collect::<Vec<i32>>();
-        if !same || found.reason.is_some() {
-            found.gt.alleles = genotype.iter().map(|&allele| i32::from(allele)).collect();
-            found.gt.phased = false;
-            found.phase_set = None;
-        }
-        found.reason = None;
-        found.gq = Some(gq);
-    }
-    found.likelihoods = Some(subset);
-    found
-}
-
-fn sorted(alleles: &[i32]) -> Vec<i32> {
-    let mut alleles = alleles.to_vec();
-    alleles.sort_unstable();
-    alleles
 }
