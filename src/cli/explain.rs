@@ -29,8 +29,8 @@ pub fn run(args: Args) -> Result<()> {
     let contigs: Vec<&str> = dataset.manifest().contigs.iter().map(|contig| contig.name.as_str()).collect();
     let region = Region::parse(&args.position, &contigs)?;
     let vcf_pos = i32::try_from(region.first).ok().filter(|_| region.first == region.last);
-    let vcf_pos = vcf_pos
-        .ok_or_else(|| Error::usage(format!("`{}` is not one position, expected contig:pos", args.position)))?;
+    let vcf_pos =
+        vcf_pos.ok_or_else(|| Error::usage(format!("`{}` is not one position, expected contig:pos", args.position)))?;
     let text = explain(&dataset, &region.contig, vcf_pos, &args.sample)?;
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::stdout)
 }

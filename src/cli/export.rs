@@ -75,7 +75,8 @@ pub fn run(args: Args) -> Result<()> {
         MultiOverlaps::Reference => OtherAllele::Reference,
         MultiOverlaps::Missing => OtherAllele::Missing,
     };
-    let settings = Settings { regions, samples, split: args.split, other, recount: args.recount, fill_pl: args.fill_pl };
+    let settings =
+        Settings { regions, samples, split: args.split, other, recount: args.recount, fill_pl: args.fill_pl };
     let summary = export(&dataset, &args.output, &settings)?;
     if args.output.as_os_str() != "-" {
         let index = summary.index.map(|path| format!(", index {}", path.display())).unwrap_or_default();

@@ -34,11 +34,7 @@ impl JointDataset {
             .map_err(|error| Error::bad_data(format!("the manifest's setting {JOINT_SETTING}: {error}")))?;
         let (readings, sexes) = samples(dataset)?;
         let contigs = Contigs::from_list(
-            dataset
-                .manifest()
-                .contigs
-                .iter()
-                .map(|contig| Contig { name: contig.name.clone(), length: contig.length }),
+            dataset.manifest().contigs.iter().map(|contig| Contig { name: contig.name.clone(), length: contig.length }),
         );
         let mut parts = Vec::new();
         for file in dataset.files("ref_blocks") {
@@ -60,7 +56,7 @@ impl JointDataset {
     }
 }
 
-type Samples = (Vec<crate::call::joint::record::Reading>, Vec<Option<Sex>>);
+type Samples = (Vec<gvcf::Reading>, Vec<Option<Sex>>);
 
 fn samples(dataset: &Dataset) -> Result<Samples> {
     let (mut readings, mut sexes) = (Vec::new(), Vec::new());
@@ -70,7 +66,8 @@ fn samples(dataset: &Dataset) -> Result<Samples> {
             let batch = batch?;
             let (sex, dialect) = (batch.texts("sex")?, batch.texts("dialect")?);
             for row in 0..batch.n_rows() {
-                let text = |column: &arrow_array::StringArray| (!column.is_null(row)).then(|| column.value(row).to_owned());
+                let text =
+                    |column: &arrow_array::StringArray| (!column.is_null(row)).then(|| column.value(row).to_owned());
                 readings.push(gvcf::reading(text(dialect).as_deref().unwrap_or_default()));
                 sexes.push(text(sex).and_then(|sex| Sex::parse(&sex)));
             }

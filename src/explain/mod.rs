@@ -28,9 +28,10 @@ pub fn explain(dataset: &Dataset, contig: &str, vcf_pos: i32, sample: &str) -> R
         Error::usage("the dataset was not called from gVCFs: its calls are those of the input")
             .hint("`varbatch query` shows them; there is no rule to explain")
     })?;
-    let contig_index = joint.contigs.index_of(contig.as_bytes()).ok_or_else(|| {
-        Error::usage(format!("the dataset has no contig `{contig}`"))
-    })?;
+    let contig_index = joint
+        .contigs
+        .index_of(contig.as_bytes())
+        .ok_or_else(|| Error::usage(format!("the dataset has no contig `{contig}`")))?;
     let mut range = joint.range(contig_index, vcf_pos, vcf_pos.saturating_add(1))?;
     range.read_blocks(vcf_pos, vcf_pos)?;
     let place = Place { names: &names, contig, vcf_pos, sample: index as u32 };

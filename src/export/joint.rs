@@ -1,8 +1,8 @@
 //! Sample columns of a joint call set: worked out from the evidence again, so that every sample has its depth, quality
 //! and reason, also those of which the tables hold no row.
 
-use crate::call::joint::likelihood::{Likelihoods, from_gq};
 use crate::call::joint::evaluate::block_likelihoods;
+use crate::call::joint::likelihood::{Likelihoods, from_gq};
 use crate::call::joint::site::SiteAlleles;
 use crate::call::joint::sweep::{SiteSample, Sweep};
 use crate::dataset::joint::JointDataset;

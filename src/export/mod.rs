@@ -153,7 +153,11 @@ fn write_records(
     mut sink: Sink,
 ) -> Result<Summary> {
     let mut summary = Summary { n_samples: format.samples.len(), ..Summary::default() };
-    let columns = Columns { without_calls: format.samples.is_empty() || joint.is_some(), split: settings.split, ..Columns::default() };
+    let columns = Columns {
+        without_calls: format.samples.is_empty() || joint.is_some(),
+        split: settings.split,
+        ..Columns::default()
+    };
     let chunk_sites = (CHUNK_CELLS / format.samples.len().max(1)).clamp(1, 1024);
     for contig in &dataset.manifest().contigs {
         let regions = settings
@@ -166,8 +170,10 @@ fn write_records(
         let mut reader = SiteReader::open(dataset, &contig.name, &columns, regions.as_deref())?;
         let mut window = read_window(&mut reader, chunk_sites)?;
         while !window.is_empty() {
-            let (next, lines) =
-                rayon::join(|| read_window(&mut reader, chunk_sites), || format_window(format, &contig.name, joint, &window));
+            let (next, lines) = rayon::join(
+                || read_window(&mut reader, chunk_sites),
+                || format_window(format, &contig.name, joint, &window),
+            );
             for lines in lines? {
                 summary.n_records += lines.records.len() as u64;
                 sink.write(&contig.name, &lines)?;

@@ -1,8 +1,8 @@
 //! One site (or one allele row) as a line of VCF.
 
 use super::cell::{Cell, FieldRefs, Shape, write_field, write_value};
-use super::joint::JointColumns;
 use super::genotype::{OtherAllele, PlainReference, RowCounts, count_copies, join};
+use super::joint::JointColumns;
 use super::number::{write_float, write_int};
 use crate::columns::schema::{FieldColumns, Projection, TableSchemas};
 use crate::dataset::batch::{Batch, Value};

@@ -1,8 +1,8 @@
 //! Rows out of the window into the builders: statistics, calls and fields of one allele row in one pass.
 
 use super::record::{Held, locus};
-use super::sparse::SparseCalls;
 use super::shard::{Context, Outcome};
+use super::sparse::SparseCalls;
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, SampleCounts};

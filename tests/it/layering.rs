@@ -14,17 +14,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["genome", "alleles", "store"]),
     ("call", &["genome", "alleles", "decode"]),
     ("columns", &["genome", "alleles", "store", "decode", "call"]),
+    ("evidence", &["genome", "alleles", "store", "decode", "columns"]),
+    ("joint", &["genome", "alleles", "decode", "call", "evidence"]),
     ("input", &["genome", "store", "decode", "columns"]),
     ("plan", &["genome", "alleles", "store", "decode", "columns", "input"]),
-    ("pipeline", &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "input", "plan"]),
-    ("dataset", &["genome", "alleles", "store", "manifest", "decode", "columns"]),
+    (
+        "pipeline",
+        &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "evidence", "joint", "input", "plan"],
+    ),
+    ("dataset", &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "evidence", "joint"]),
     ("commit", &["genome", "store", "manifest", "decode", "call", "columns", "plan", "pipeline", "dataset"]),
     (
         "exec",
         &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "input", "plan", "pipeline", "commit"],
     ),
     ("query", &["manifest", "decode", "call", "columns", "dataset"]),
-    ("export", &["genome", "alleles", "store", "manifest", "decode", "columns", "dataset"]),
+    ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "joint", "dataset"]),
+    ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
     ("simulate", &["genome", "store"]),
 ];
 

@@ -4,7 +4,7 @@
 //! left once, so a sweep is O(blocks log blocks) for the order and O(blocks) for the rest, whatever the number of sites.
 
 use super::reason::Reason;
-use crate::evidence::{Blocks, MISSING};
+use crate::decode::gvcf::evidence::{Blocks, MISSING};
 use std::collections::HashMap;
 
 /// What samples with equal blocks have in common: all that the statistics of a site need to know.
@@ -244,11 +244,8 @@ impl<'a> Census<'a> {
 
     /// Classes of all samples that a block covers, in the order of their values, with how many samples have each.
     pub fn classes(&self) -> Vec<(&BlockClass, u32)> {
-        let mut found: Vec<(&BlockClass, u32)> = self
-            .present
-            .iter()
-            .map(|&class| (&self.classes[class as usize], self.counts[class as usize]))
-            .collect();
+        let mut found: Vec<(&BlockClass, u32)> =
+            self.present.iter().map(|&class| (&self.classes[class as usize], self.counts[class as usize])).collect();
         found.sort_unstable_by(|a, b| a.0.cmp(b.0));
         found
     }

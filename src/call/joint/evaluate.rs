@@ -49,9 +49,9 @@ pub fn evaluate(
     settings: &JointSettings,
 ) -> Evaluated {
     let deleted = site.deleted();
-    let names_deleted = calls.iter().any(|call| {
-        call.likelihoods.as_ref().is_some_and(|likelihoods| likelihoods.alleles.last() == Some(&deleted))
-    });
+    let names_deleted = calls
+        .iter()
+        .any(|call| call.likelihoods.as_ref().is_some_and(|likelihoods| likelihoods.alleles.last() == Some(&deleted)));
     let n_alleles = usize::from(deleted) + usize::from(names_deleted);
     let pseudo_counts = pseudo_counts(site, table, n_alleles, settings);
     let classes = classes(calls, blocks, settings);
@@ -71,12 +71,7 @@ pub fn evaluate(
     for call in calls {
         add_call(call, &mut alleles);
     }
-    Evaluated {
-        site_qual: quality.site,
-        alleles,
-        frequency: frequencies.frequency,
-        unsettled: !frequencies.converged,
-    }
+    Evaluated { site_qual: quality.site, alleles, frequency: frequencies.frequency, unsettled: !frequencies.converged }
 }
 
 fn add_call(call: &SampleCall, alleles: &mut [AlleleQuality]) {

@@ -199,9 +199,9 @@ pub fn qualities(classes: &[Class], frequencies: &Frequencies, model: &Model) ->
         let unseen = letter_frequencies[named.len()];
         for allele in 1..frequency.len() as u16 {
             let absent = match named.binary_search(&allele) {
-                Ok(place) => terms.absent(&letter_frequencies, |letter| {
-                    if usize::from(letter) == place { 0.0 } else { 1.0 }
-                }),
+                Ok(place) => {
+                    terms.absent(&letter_frequencies, |letter| if usize::from(letter) == place { 0.0 } else { 1.0 })
+                }
                 Err(_) => {
                     let others = if unseen > 0.0 { 1.0 - frequency[usize::from(allele)] / unseen } else { 0.0 };
                     terms.absent(&letter_frequencies, |letter| {
@@ -256,9 +256,9 @@ impl Terms<'_> {
         let logs: Vec<f64> = genotypes
             .zip(self.orders.iter().zip(&self.class.likelihoods.pl))
             .map(|(genotype, (orders, &pl))| {
-                let logs = genotype.iter().map(|&letter| {
-                    letter_frequencies[usize::from(letter)].log10() + share(letter).log10()
-                });
+                let logs = genotype
+                    .iter()
+                    .map(|&letter| letter_frequencies[usize::from(letter)].log10() + share(letter).log10());
                 orders.log10() + logs.sum::<f64>() - f64::from(pl) / 10.0
             })
             .filter(|log| log.is_finite())
@@ -358,7 +358,8 @@ mod tests {
         for class in classes {
             let all: Vec<u16> = (0..n_alleles as u16).collect();
             let named = &class.likelihoods;
-            let place = |allele: u16| named.alleles.iter().position(|&a| a == allele).unwrap_or(named.alleles.len()) as u16;
+            let place =
+                |allele: u16| named.alleles.iter().position(|&a| a == allele).unwrap_or(named.alleles.len()) as u16;
             let (mut total, mut own, mut without) = (0.0, vec![0.0; n_alleles], vec![0.0; n_alleles]);
             for_each(all.len(), usize::from(named.ploidy), |genotype| {
                 let mut letters: Vec<u16> = genotype.iter().map(|&allele| place(allele)).collect();
@@ -384,11 +385,12 @@ mod tests {
     }
 
     fn classes() -> impl Strategy<Value = Vec<Class>> {
-        let one = (1u8..=4, prop::collection::btree_set(1u16..6, 0..4), 1u64..4).prop_flat_map(|(ploidy, others, n)| {
-            let alleles: Vec<u16> = std::iter::once(0).chain(others).collect();
-            let length = super::super::genotypes::n_genotypes(alleles.len() + 1, usize::from(ploidy)).unwrap_or(1);
-            prop::collection::vec(0u32..60, length).prop_map(move |pl| class(&alleles, ploidy, &pl, n))
-        });
+        let one =
+            (1u8..=4, prop::collection::btree_set(1u16..6, 0..4), 1u64..4).prop_flat_map(|(ploidy, others, n)| {
+                let alleles: Vec<u16> = std::iter::once(0).chain(others).collect();
+                let length = super::super::genotypes::n_genotypes(alleles.len() + 1, usize::from(ploidy)).unwrap_or(1);
+                prop::collection::vec(0u32..60, length).prop_map(move |pl| class(&alleles, ploidy, &pl, n))
+            });
         prop::collection::vec(one, 1..5)
     }
 

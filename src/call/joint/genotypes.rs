@@ -75,7 +75,8 @@ pub fn for_each(n_alleles: usize, ploidy: usize, mut visit: impl FnMut(&[u16])) 
     loop {
         visit(&alleles);
         // the lowest place that may grow without passing the one above it
-        let grows = (0..ploidy).find(|&k| if k + 1 < ploidy { alleles[k] < alleles[k + 1] } else { alleles[k] < highest });
+        let grows =
+            (0..ploidy).find(|&k| if k + 1 < ploidy { alleles[k] < alleles[k + 1] } else { alleles[k] < highest });
         let Some(k) = grows else { return };
         alleles[k] += 1;
         alleles[..k].fill(0);

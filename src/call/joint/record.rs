@@ -1,23 +1,17 @@
 //! A sample's record, read from its text: alleles, genotype, likelihoods, depths, phase.
 
 use super::likelihood::gl_to_pl;
-use crate::alleles::{AlleleType, Normalised, ReferenceBases, classify, normalise};
+use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned};
+use crate::decode::gvcf::Reading;
+use crate::decode::gvcf::evidence::RecordText;
 use crate::decode::vcf::{parse_f64, parse_i32};
 use crate::error::{Error, Result};
-use crate::evidence::RecordText;
 use crate::genome::genotype::UNKNOWN;
 use std::collections::HashMap;
 use std::io::Write;
 
 /// Largest likelihood that is kept, phred-scaled: differences beyond it do not change any result.
 const MAX_PL: f64 = 4_000_000.0;
-
-/// What a caller's files mean where the words alone leave it open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// GT `./.` with PL is to be read as the most likely genotype (GATK CombineGVCFs takes all GT out).
-    pub genotype_from_pl: bool,
-}
 
 /// What an allele of a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +233,14 @@ impl RecordReader {
     }
 
     /// Reads one record. Its fields are checked: lengths of AD and PL, allele numbers of GT, numbers.
-    pub fn read(&mut self, sample: u32, vcf_pos: i32, end: i32, text: RecordText, reading: Reading) -> Result<SampleRecord> {
+    pub fn read(
+        &mut self,
+        sample: u32,
+        vcf_pos: i32,
+        end: i32,
+        text: RecordText,
+        reading: Reading,
+    ) -> Result<SampleRecord> {
         let mut record = SampleRecord { sample, vcf_pos, end, reach: (vcf_pos, end), ..SampleRecord::default() };
         record.qual = parse_f64(text.qual);
         record.filtered = is_filtered(text.filter);
@@ -276,41 +277,6 @@ impl RecordReader {
             record.alleles.push(allele);
         }
     }
-}
-
-/// What left-alignment makes of the alternate alleles of a record where it is not what trimming alone gives: per ALT
-/// `POS:REF:ALT`, `.` where it is the same; `POS:REF:ALT:capped` where the shift reached its bound. Empty when all are `.`.
-pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn ReferenceBases) -> Vec<u8> {
-    let mut text = Vec::new();
-    let mut differs = false;
-    for (i, alt) in alt.split(|&byte| byte == b',').enumerate() {
-        if i > 0 {
-            text.push(b',');
-        }
-        let trimmed = normalise(vcf_pos, ref_allele, alt, None);
-        let found = normalise(vcf_pos, ref_allele, alt, Some(reference));
-        if found == trimmed {
-            text.push(b'.');
-            continue;
-        }
-        differs = true;
-        let _ = write!(text, "{}:", found.vcf_pos);
-        text.extend_from_slice(&found.ref_allele);
-        text.push(b':');
-        text.extend_from_slice(&found.alt_allele);
-        if found.capped {
-            text.extend_from_slice(b":capped");
-        }
-    }
-    if differs { text } else { Vec::new() }
-}
-
-/// One entry of [`aligned_text`].
-fn parse_aligned(text: &[u8]) -> Option<Normalised> {
-    let mut fields = text.split(|&byte| byte == b':');
-    let vcf_pos = parse_i32(fields.next()?)?;
-    let (ref_allele, alt_allele) = (fields.next()?.to_vec(), fields.next()?.to_vec());
-    Some(Normalised { vcf_pos, ref_allele, alt_allele, capped: fields.next().is_some() })
 }
 
 /// FILTER of a record that is not `PASS` or `.`; `RefCall` (DeepVariant) and `LowQual`-like marks included.
@@ -415,7 +381,10 @@ fn check_lengths(record: &mut SampleRecord) -> Result<()> {
         return Ok(());
     }
     let ploidy = (1..=8).find(|&ploidy| of_ploidy(ploidy) == Some(record.pl.len())).ok_or_else(|| {
-        Error::bad_data(format!("FORMAT/PL has {} values, which fits no ploidy for {n_alleles} alleles", record.pl.len()))
+        Error::bad_data(format!(
+            "FORMAT/PL has {} values, which fits no ploidy for {n_alleles} alleles",
+            record.pl.len()
+        ))
     })?;
     record.gt.alleles = vec![UNKNOWN; ploidy];
     Ok(())
@@ -483,8 +452,5 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
 }
 
 fn floats(value: &[u8]) -> Result<Vec<f64>> {
-    value
-        .split(|&byte| byte == b',')
-        .map(|item| parse_f64(item).ok_or_else(|| wrong("GL", value, "numbers")))
-        .collect()
+    value.split(|&byte| byte == b',').map(|item| parse_f64(item).ok_or_else(|| wrong("GL", value, "numbers"))).collect()
 }

@@ -14,13 +14,13 @@ pub enum Genotypes {
 }
 
 /// What else is known about a sample's genotype.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prior {
-    /// Nothing
+    /// Nothing.
     #[default]
     None,
-    /// The allele frequencies of the cohort: adds the columns fmt_cgt, fmt_cgq and fmt_gp
+    /// The allele frequencies of the cohort: adds the columns fmt_cgt, fmt_cgq and fmt_gp.
     Cohort,
 }
 

@@ -150,9 +150,8 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
     let letters: Vec<Letter> = record.alleles.iter().map(|allele| letter(*allele, site, table)).collect();
     let is_alt = |letter: &Letter| matches!(letter, Letter::Site(index) if *index > 0 && *index < site.deleted());
     let owner = letters.iter().any(is_alt);
-    let copies = || {
-        record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| letters[allele as usize])
-    };
+    let copies =
+        || record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| letters[allele as usize]);
     let rank = if !record.gt.is_called() {
         if owner { Rank::NoCallOwner } else { Rank::NoCall }
     } else if copies().any(|letter| is_alt(&letter)) {

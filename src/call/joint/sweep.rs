@@ -2,10 +2,11 @@
 
 use super::census::{BlockClass, BlockThresholds, Census};
 use super::reason::{Reason, Rule};
-use super::record::{AlleleTable, Copies, Reading, SampleRecord};
+use super::record::{AlleleTable, Copies, SampleRecord};
 use super::settings::JointSettings;
 use super::site::{SampleCall, SiteAlleles, call_sample, to_one_copy};
-use crate::evidence::Blocks;
+use crate::decode::gvcf::Reading;
+use crate::decode::gvcf::evidence::Blocks;
 use crate::genome::genotype::UNKNOWN;
 use crate::genome::sex::{Sex, SexChromosome};
 
@@ -215,8 +216,9 @@ impl<'a> Sweep<'a> {
         let of_blocks: Vec<u32> = if all {
             (0..n_samples).collect()
         } else if self.copies.leaves_some_out() {
-            let called =
-                |sample| self.census.class(sample).is_some_and(|class| class.reason.is_none()) && !self.lost_by_sex(sample);
+            let called = |sample| {
+                self.census.class(sample).is_some_and(|class| class.reason.is_none()) && !self.lost_by_sex(sample)
+            };
             (0..n_samples).filter(|&sample| !called(sample)).collect()
         } else {
             self.census.not_reference().collect()

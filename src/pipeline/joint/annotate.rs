@@ -10,11 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Rank-sum annotations: INFO key of the input, INFO key of the row.
-const RANK_SUMS: [(&[u8], &str); 3] = [
-    (b"MQRankSum", "AS_MQRankSum"),
-    (b"ReadPosRankSum", "AS_ReadPosRankSum"),
-    (b"BaseQRankSum", "AS_BaseQRankSum"),
-];
+const RANK_SUMS: [(&[u8], &str); 3] =
+    [(b"MQRankSum", "AS_MQRankSum"), (b"ReadPosRankSum", "AS_ReadPosRankSum"), (b"BaseQRankSum", "AS_BaseQRankSum")];
 /// Width of a bin of rank sums is one tenth.
 const RANK_SUM_BINS_PER_UNIT: f64 = 10.0;
 /// Called samples with a GQ below this count as of low quality.

@@ -63,8 +63,7 @@ fn run_range(
     accounting: &mut Accounting,
 ) -> Result<i64> {
     let mut range = EvidenceRange::read(task.cohort, task.parts, context.contigs, contig, from, to)?;
-    let owned =
-        |vcf_pos: i32| (from..to).contains(&vcf_pos) && context.regions.contains(Locus { contig, vcf_pos });
+    let owned = |vcf_pos: i32| (from..to).contains(&vcf_pos) && context.regions.contains(Locus { contig, vcf_pos });
     let sites = range.sites(owned);
     let (Some(first), Some(last)) = (sites.first(), sites.last()) else { return Ok(0) };
     range.read_blocks(first.vcf_pos, last.vcf_pos)?;

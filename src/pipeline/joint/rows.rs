@@ -11,8 +11,8 @@ use crate::call::joint::site::{SampleCall, SiteAlleles};
 use crate::call::joint::sweep::{SiteSample, Sweep};
 use crate::columns::joint::{FORMAT, POSTERIOR_FORMAT};
 use crate::commit::manifest::Accounting;
+use crate::decode::gvcf::evidence::Records;
 use crate::error::{Error, Result};
-use crate::evidence::Records;
 use crate::genome::genotype::{GtCode, HOM_REF_UNPHASED, UNKNOWN};
 use crate::pipeline::emit::{Emitter, Row};
 use crate::pipeline::shard::Context;
@@ -100,7 +100,8 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let classes = sweep.classes_of_others(calls);
         let evaluated = evaluate(site, self.table, calls, &classes, self.settings);
         let mut kept = self.kept(site, &evaluated);
-        accounting.alleles_left_out += (site.alts.len() - kept.iter().filter(|row| row.old < site.deleted()).count()) as u64;
+        accounting.alleles_left_out +=
+            (site.alts.len() - kept.iter().filter(|row| row.old < site.deleted()).count()) as u64;
         if kept.is_empty() {
             return Ok(());
         }
@@ -143,8 +144,7 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
             }
         };
         let olds: Vec<u16> = (1..=site.deleted()).filter(|&old| stays(old)).collect();
-        let mut kept: Vec<Kept> =
-            olds.into_iter().zip(1..).map(|(old, new)| self.row_of(site, old, new)).collect();
+        let mut kept: Vec<Kept> = olds.into_iter().zip(1..).map(|(old, new)| self.row_of(site, old, new)).collect();
         kept.sort_by(|a, b| (&a.ref_allele, &a.alt_allele).cmp(&(&b.ref_allele, &b.alt_allele)));
         kept
     }
@@ -314,8 +314,8 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         for value in [sample.gq, sample.dp] {
             match value {
                 Some(value) => {
-                let _ = write!(cells, ":{value}");
-            }
+                    let _ = write!(cells, ":{value}");
+                }
                 None => cells.extend_from_slice(b":."),
             }
         }
@@ -406,8 +406,7 @@ fn listed<'c>(samples: Vec<SiteSample<'c>>, kept: &[Kept], emitter: &mut Emitter
         text.clear();
         site.gt.write(&mut text);
         let code = emitter.gt.code(&text);
-        let code =
-            code.ok_or_else(|| Error::internal(format!("{} is no genotype", String::from_utf8_lossy(&text))))?;
+        let code = code.ok_or_else(|| Error::internal(format!("{} is no genotype", String::from_utf8_lossy(&text))))?;
         found.push(Listed { site, code });
     }
     Ok(found)
