@@ -3,6 +3,7 @@
 
 use crate::call::joint::evaluate::block_likelihoods;
 use crate::call::joint::likelihood::{Likelihoods, from_gq};
+use crate::call::joint::settings::Genotypes;
 use crate::call::joint::site::SiteAlleles;
 use crate::call::joint::sweep::{SiteSample, Sweep};
 use crate::dataset::joint::JointDataset;
@@ -71,12 +72,13 @@ impl JointColumns<'_> {
         let evaluated = evaluated.ok_or_else(|| Error::bad_data(format!("no evidence for the site at {vcf_pos}")))?;
         let alleles = written_alleles(site, &evaluated, range)?;
         let calls = self.sweep.calls(&evaluated);
-        let calls = match self.chunk.export.dataset.cohort.settings.genotypes {
-            crate::call::joint::settings::Genotypes::Input => calls,
-            crate::call::joint::settings::Genotypes::Likelihoods => {
+        let settings = &self.chunk.export.dataset.cohort.settings;
+        let calls = match settings.genotypes {
+            Genotypes::Input => calls,
+            Genotypes::Likelihoods => {
                 let mut sorted = alleles.clone();
                 sorted.sort_unstable();
-                calls.iter().map(|call| call.from_likelihoods(&sorted)).collect()
+                calls.iter().map(|call| call.from_likelihoods(&sorted, settings)).collect()
             }
         };
         let all = self.sweep.samples(&calls, true);

@@ -74,14 +74,13 @@ pub struct SampleCall {
 
 impl SampleCall {
     /// The most likely genotype over the alleles of the site that are kept (ascending, 0 first), with likelihoods cut down
-    /// to them.
-    pub fn from_likelihoods(&self, alleles: &[u16]) -> SampleCall {
+    /// to them. No call when they are all the same, or GQ is lower than asked for.
+    pub fn from_likelihoods(&self, alleles: &[u16], settings: &JointSettings) -> SampleCall {
         let mut found = self.clone();
         let Some(likelihoods) = &self.likelihoods else { return found };
         let subset = likelihoods.subset(alleles);
         if subset.is_flat() {
             found.reason = Some(Reason::Quality);
-            found.gt = Copies { alleles: vec![UNKNOWN; self.gt.alleles.len()], phased: false };
         } else {
             let (genotype, gq) = subset.best();
             let genotype: Vec<i32> = genotype.into_iter().map(i32::from).collect();
@@ -91,8 +90,14 @@ impl SampleCall {
                 found.gt = Copies { alleles: genotype, phased: false };
                 found.phase_set = None;
             }
-            found.reason = None;
+            let carried = found.gt.alleles.iter().any(|&allele| allele > 0);
+            let least_gq = if carried { settings.min_gq_carrier } else { settings.min_gq_reference };
+            found.reason = (gq < least_gq).then_some(Reason::Quality);
             found.gq = Some(gq);
+        }
+        if found.reason.is_some() {
+            found.gt = Copies { alleles: vec![UNKNOWN; self.gt.alleles.len()], phased: false };
+            found.phase_set = None;
         }
         found.likelihoods = Some(subset);
         found

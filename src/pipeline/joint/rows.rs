@@ -1,7 +1,7 @@
 //! One evaluated site into rows: which alleles are written, and the text of their fields.
 
 use super::annotate::{AlleleSums, SiteAnnotations, write_float};
-use crate::alleles::AlleleType;
+use crate::alleles::{AlleleType, is_bases};
 use crate::call::joint::census::BlockClass;
 use crate::call::joint::evaluate::{Evaluated, evaluate};
 use crate::call::joint::reason::Reason;
@@ -37,9 +37,19 @@ struct Kept {
     ref_allele: Vec<u8>,
     alt_allele: Vec<u8>,
     allele_type: AlleleType,
-    site_alt: Vec<u8>,
     shift_capped: bool,
     sums: AlleleSums,
+}
+
+impl Kept {
+    /// ALT when REF is that of the site: with the bases behind the row's own REF.
+    fn site_alt(&self, site_ref: &[u8]) -> Vec<u8> {
+        let mut alt = self.alt_allele.clone();
+        if is_bases(&alt) {
+            alt.extend_from_slice(&site_ref[self.ref_allele.len()..]);
+        }
+        alt
+    }
 }
 
 /// A sample of a site that is listed, with the code of its genotype over the alleles that are written.
@@ -110,7 +120,12 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
             Genotypes::Likelihoods => {
                 let mut alleles: Vec<u16> = std::iter::once(0).chain(kept.iter().map(|row| row.old)).collect();
                 alleles.sort_unstable();
-                Some(calls.iter().map(|call| call.from_likelihoods(&alleles)).collect::<Vec<SampleCall>>())
+                Some(
+                    calls
+                        .iter()
+                        .map(|call| call.from_likelihoods(&alleles, self.settings))
+                        .collect::<Vec<SampleCall>>(),
+                )
             }
         };
         let calls = genotyped.as_deref().unwrap_or(calls);
@@ -158,23 +173,17 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
                 ref_allele: site.ref_allele[..1].to_vec(),
                 alt_allele: b"*".to_vec(),
                 allele_type: AlleleType::Other,
-                site_alt: b"*".to_vec(),
                 shift_capped: false,
                 sums,
             };
         }
         let allele = self.table.get(site.alts[usize::from(old) - 1]);
-        let mut site_alt = allele.alt_allele.clone();
-        if crate::alleles::is_bases(&site_alt) {
-            site_alt.extend_from_slice(&site.ref_allele[allele.ref_allele.len()..]);
-        }
         Kept {
             old,
             new,
             ref_allele: allele.ref_allele.clone(),
             alt_allele: allele.alt_allele.clone(),
             allele_type: allele.allele_type,
-            site_alt,
             shift_capped: allele.shift_capped,
             sums,
         }
@@ -203,6 +212,8 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
     ) -> Result<()> {
         let filters = self.filters(evaluated, kept, listed, reference, site_wide, emitter);
         let layout = emitter.layout(self.format.as_bytes());
+        let longest = kept.iter().map(|row| &row.ref_allele[..]).max_by_key(|reference| reference.len());
+        let site_ref = longest.unwrap_or_default();
         let ids = self.id(listed);
         for row in kept {
             let mut info = String::with_capacity(512);
@@ -223,8 +234,9 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
                 text: &self.cells,
                 layout: layout.clone(),
             });
-            let written = (row.ref_allele != site.ref_allele || row.alt_allele != row.site_alt)
-                .then_some((&site.ref_allele[..], &row.site_alt[..]));
+            let site_alt = row.site_alt(site_ref);
+            let written =
+                (row.ref_allele != site_ref || row.alt_allele != site_alt).then_some((site_ref, &site_alt[..]));
             emitter.emit(&Row {
                 vcf_pos: site.vcf_pos,
                 ref_allele: &row.ref_allele,
