@@ -8,6 +8,7 @@ use super::record::AlleleTable;
 use super::settings::JointSettings;
 use super::site::{SampleCall, SiteAlleles};
 use crate::alleles::is_bases;
+use std::collections::BTreeSet;
 
 /// Largest AQ.
 pub const MAX_AQ: u32 = 9_999;
@@ -32,10 +33,8 @@ pub struct AlleleQuality {
 pub struct Evaluated {
     /// -10 log10 of the probability that no sample has anything but REF and `*`.
     pub site_qual: f64,
-    /// Per allele of the site; the last is `*`, all zero where no record names it.
+    /// Per allele of the site, REF first; the last is `*`, all zero where no record names it.
     pub alleles: Vec<AlleleQuality>,
-    /// Estimated frequency of each allele of the site, REF first.
-    pub frequency: Vec<f64>,
     /// The estimate did not settle within the rounds allowed.
     pub unsettled: bool,
 }
@@ -49,29 +48,49 @@ pub fn evaluate(
     settings: &JointSettings,
 ) -> Evaluated {
     let deleted = site.deleted();
-    let names_deleted = calls
-        .iter()
-        .any(|call| call.likelihoods.as_ref().is_some_and(|likelihoods| likelihoods.alleles.last() == Some(&deleted)));
-    let n_alleles = usize::from(deleted) + usize::from(names_deleted);
-    let pseudo_counts = pseudo_counts(site, table, n_alleles, settings);
-    let classes = classes(calls, blocks, settings);
+    let included = included(site, calls, settings);
+    let pseudo_counts = pseudo_counts(site, table, &included, settings);
+    let classes = classes(calls, blocks, &included, settings);
     let model = Model {
         pseudo_counts: &pseudo_counts,
-        spanning_deletion: names_deleted.then_some(deleted),
+        spanning_deletion: included.binary_search(&deleted).ok().map(|place| place as u16),
         tolerance: settings.em_tolerance,
         max_iterations: settings.em_iterations,
     };
     let frequencies = estimate(&classes, &model);
     let quality = qualities(&classes, &frequencies, &model);
     let mut alleles = vec![AlleleQuality::default(); usize::from(deleted) + 1];
-    for (index, allele) in alleles.iter_mut().enumerate().take(n_alleles) {
-        allele.frequency = frequencies.frequency[index];
-        allele.qual = quality.allele[index];
+    for (place, &allele) in included.iter().enumerate() {
+        alleles[usize::from(allele)].frequency = frequencies.frequency[place];
+        alleles[usize::from(allele)].qual = quality.allele[place];
     }
     for call in calls {
         add_call(call, &mut alleles);
     }
-    Evaluated { site_qual: quality.site, alleles, frequency: frequencies.frequency, unsettled: !frequencies.converged }
+    Evaluated { site_qual: quality.site, alleles, unsettled: !frequencies.converged }
+}
+
+/// The alleles of the site that are evaluated, ascending: REF, the alternates, and `*` where a record names it.
+fn included(site: &SiteAlleles, calls: &[SampleCall], settings: &JointSettings) -> Vec<u16> {
+    let deleted = site.deleted();
+    let likelihoods = || calls.iter().filter_map(|call| call.likelihoods.as_ref());
+    let names_deleted = likelihoods().any(|likelihoods| likelihoods.alleles.last() == Some(&deleted));
+    let mut included: Vec<u16> = (0..deleted + u16::from(names_deleted)).collect();
+    let most = settings.max_alternate_alleles;
+    if most == 0 || included.len() - 1 <= most {
+        return included;
+    }
+    // how much the most likely genotype of each sample that has the allele speaks against the reference
+    let mut weight = vec![0u64; included.len()];
+    for likelihoods in likelihoods() {
+        for allele in likelihoods.best(false).0.into_iter().collect::<BTreeSet<u16>>() {
+            weight[usize::from(allele)] += u64::from(likelihoods.pl[0]);
+        }
+    }
+    included[1..].sort_by_key(|&allele| std::cmp::Reverse(weight[usize::from(allele)]));
+    included.truncate(most + 1);
+    included.sort_unstable();
+    included
 }
 
 fn add_call(call: &SampleCall, alleles: &mut [AlleleQuality]) {
@@ -89,21 +108,32 @@ fn add_call(call: &SampleCall, alleles: &mut [AlleleQuality]) {
 }
 
 /// Pseudo-count of each allele: one base for one base (of the site's REF) counts as SNV, anything else as indel.
-fn pseudo_counts(site: &SiteAlleles, table: &AlleleTable, n_alleles: usize, settings: &JointSettings) -> Vec<f64> {
+fn pseudo_counts(site: &SiteAlleles, table: &AlleleTable, included: &[u16], settings: &JointSettings) -> Vec<f64> {
     let [reference, snv, indel] = settings.pseudo_counts();
-    let of_alt = |&alt: &u32| {
+    let of_alt = |alt: u32| {
         let allele = table.get(alt);
         let same_length = allele.ref_allele.len() == allele.alt_allele.len() && is_bases(&allele.alt_allele);
         if same_length { snv } else { indel }
     };
     let deleted = if site.ref_allele.len() == 1 { snv } else { indel };
-    std::iter::once(reference).chain(site.alts.iter().map(of_alt)).chain([deleted]).take(n_alleles).collect()
+    let of_allele = |&allele: &u16| match usize::from(allele) {
+        0 => reference,
+        place if place <= site.alts.len() => of_alt(site.alts[place - 1]),
+        _ => deleted,
+    };
+    included.iter().map(of_allele).collect()
 }
 
-/// The samples whose likelihoods count, put together where they are the same, in the order of their values.
-fn classes(calls: &[SampleCall], blocks: &[(BlockClass, u32)], settings: &JointSettings) -> Vec<Class> {
+/// The samples whose likelihoods count, over places in `included`, put together where they are the same, in the order of
+/// their values.
+fn classes(
+    calls: &[SampleCall],
+    blocks: &[(BlockClass, u32)],
+    included: &[u16],
+    settings: &JointSettings,
+) -> Vec<Class> {
     let counts = |reason: Option<Reason>, flat: bool| match reason {
-        _ if flat => settings.flat_likelihoods_count && reason != Some(Reason::NoData),
+        _ if flat => settings.flat_likelihoods_count,
         None => true,
         // a GQ below what is asked for does not take the likelihoods away
         Some(Reason::Quality | Reason::Depth) => true,
@@ -111,7 +141,7 @@ fn classes(calls: &[SampleCall], blocks: &[(BlockClass, u32)], settings: &JointS
     };
     let of_calls = calls.iter().filter_map(|call| {
         let likelihoods = call.likelihoods.as_ref()?;
-        counts(call.reason, likelihoods.is_flat()).then(|| (likelihoods.clone(), 1u64))
+        counts(call.reason, likelihoods.is_flat()).then(|| (likelihoods.renamed(included), 1u64))
     });
     let of_blocks = blocks.iter().filter_map(|(class, n)| {
         let likelihoods = block_likelihoods(class)?;

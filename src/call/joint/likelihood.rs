@@ -165,20 +165,23 @@ impl Likelihoods {
     }
 
     /// The most likely genotype over the alleles that have names (alleles of the site, ascending), and how far the next
-    /// one is, at most 99. Of equals the first in order.
-    pub fn best(&self) -> (Vec<u16>, u32) {
+    /// one is, at most 99; genotypes with U count for that with `unseen`. Of equals the first in order.
+    pub fn best(&self, unseen: bool) -> (Vec<u16>, u32) {
+        let n_named = self.alleles.len() as u16;
         let (mut best, mut second) = ((u32::MAX, Vec::new()), u32::MAX);
-        let mut values = self.pl.iter();
-        for_each(self.alleles.len(), usize::from(self.ploidy), |genotype| {
-            let Some(&value) = values.next() else { return };
-            if value < best.0 {
-                second = best.0;
+        self.for_each_genotype(|genotype, value| {
+            if genotype.contains(&n_named) {
+                if unseen {
+                    second = second.min(value);
+                }
+            } else if value < best.0 {
+                second = second.min(best.0);
                 best = (value, genotype.iter().map(|&place| self.alleles[usize::from(place)]).collect());
             } else {
                 second = second.min(value);
             }
         });
-        let gq = if second == u32::MAX { 0 } else { second - best.0 };
+        let gq = if second == u32::MAX { 0 } else { second.saturating_sub(best.0) };
         (best.1, gq.min(MAX_GQ))
     }
 
@@ -254,6 +257,19 @@ impl Likelihoods {
         let least = pl.iter().copied().min().unwrap_or(0);
         pl.iter_mut().for_each(|value| *value -= least);
         Likelihoods { ploidy: self.ploidy, alleles: kept, pl }
+    }
+
+    /// Over places in a list of alleles of the site (ascending, 0 first) that need not have all of them.
+    pub fn renamed(&self, included: &[u16]) -> Likelihoods {
+        let all = self.alleles.iter().all(|allele| included.get(usize::from(*allele)) == Some(allele));
+        if all {
+            return self.clone();
+        }
+        let mut found = self.subset(included);
+        for allele in &mut found.alleles {
+            *allele = included.binary_search(allele).unwrap_or(0) as u16;
+        }
+        found
     }
 
     /// For a sample that has one copy: the homozygous genotypes, one letter each.

@@ -56,6 +56,9 @@ pub struct JointSettings {
     pub genotypes: Genotypes,
     /// Alleles whose own QUAL is below `min_qual` are left out of the site, and likelihoods cut down to the others.
     pub drop_unlikely_alleles: bool,
+    /// Most alternate alleles of a site: those that the samples' most likely genotypes speak for most. 0: no limit.
+    #[serde(default)]
+    pub max_alternate_alleles: usize,
     /// Prior for the posterior columns.
     #[serde(default)]
     pub prior: Prior,

@@ -82,7 +82,7 @@ impl SampleCall {
         if subset.is_flat() {
             found.reason = Some(Reason::Quality);
         } else {
-            let (genotype, gq) = subset.best();
+            let (genotype, gq) = subset.best(subset.alleles.len() < alleles.len());
             let genotype: Vec<i32> = genotype.into_iter().map(i32::from).collect();
             let mut before = self.gt.alleles.clone();
             before.sort_unstable();
@@ -264,7 +264,7 @@ fn from_record(seen: &Seen, site: &SiteAlleles) -> SampleCall {
     let collapsed = has_collapsed(&seen.letters);
     // the record's own GQ is about its own alleles
     let gq = match &projected {
-        Some(likelihoods) if collapsed => Some(likelihoods.best().1),
+        Some(likelihoods) if collapsed => Some(likelihoods.best(true).1),
         _ => record.gq,
     };
     let mut call = SampleCall {

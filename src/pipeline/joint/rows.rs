@@ -358,7 +358,8 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
             None => cells.push(b'.'),
         }
         if self.settings.prior == Prior::Cohort {
-            write_posterior(cells, sample.call, row.old, &evaluated.frequency);
+            let frequency: Vec<f64> = evaluated.alleles.iter().map(|allele| allele.frequency).collect();
+            write_posterior(cells, sample.call, row.old, &frequency);
         }
     }
 }
