@@ -107,12 +107,14 @@ impl SampleCall {
 /// How good a record is for deciding; the lowest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    /// Called with an allele of the site.
     Carrier,
+    /// Called, and names an allele of the site.
     Owner,
+    /// Called with a deletion over the site.
     Deletion,
-    Reference,
-    NoCallOwner,
-    NoCall,
+    /// Anything else: the record that starts nearest, and of those a called one.
+    Other,
 }
 
 /// A record of the sample as seen from the site.
@@ -158,7 +160,7 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
     let copies =
         || record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| letters[allele as usize]);
     let rank = if !record.gt.is_called() {
-        if owner { Rank::NoCallOwner } else { Rank::NoCall }
+        Rank::Other
     } else if copies().any(|letter| is_alt(&letter)) {
         Rank::Carrier
     } else if owner {
@@ -166,7 +168,7 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
     } else if copies().any(|letter| letter == Letter::Site(site.deleted())) {
         Rank::Deletion
     } else {
-        Rank::Reference
+        Rank::Other
     };
     Seen { index, record, letters, rank }
 }
@@ -186,15 +188,15 @@ fn letter(allele: RecordAllele, site: &SiteAlleles, table: &AlleleTable) -> Lett
 }
 
 /// Among records of one rank: carriers by QUAL, deletions by the likelihood of being homozygous (as GATK does), the
-/// others by how near they start.
-fn tie_break(seen: &Seen, site: &SiteAlleles) -> (u64, i32, usize) {
+/// others by how near they start, called ones first.
+fn tie_break(seen: &Seen, site: &SiteAlleles) -> (u64, i32, bool, usize) {
     let record = seen.record;
     let by_rank = match seen.rank {
         Rank::Carrier => u64::MAX - record.qual.unwrap_or_default().max(0.0).to_bits(),
         Rank::Deletion => u64::from(homozygous_pl(seen, site.deleted())),
         _ => 0,
     };
-    (by_rank, site.vcf_pos - record.vcf_pos, seen.index)
+    (by_rank, (site.vcf_pos - record.vcf_pos).abs(), !record.gt.is_called(), seen.index)
 }
 
 /// PL of the genotype of one allele alone.
@@ -250,8 +252,8 @@ fn from_record(seen: &Seen, site: &SiteAlleles) -> SampleCall {
     let rule = match seen.rank {
         Rank::Carrier | Rank::Owner => Rule::OwnRecord,
         Rank::Deletion => Rule::SpanningDeletion,
-        Rank::Reference => Rule::ReferenceRecord,
-        Rank::NoCallOwner | Rank::NoCall => Rule::NoCallRecord,
+        Rank::Other if record.gt.is_called() => Rule::ReferenceRecord,
+        Rank::Other => Rule::NoCallRecord,
     };
     let mut gt = Copies { alleles: record.gt.alleles.clone(), phased: record.gt.phased };
     for allele in gt.alleles.iter_mut().filter(|allele| **allele != UNKNOWN) {
