@@ -7,9 +7,11 @@
 mod cli;
 mod common;
 mod conformance;
+mod gatk;
 mod golden;
 mod inputs;
 mod invariance;
+mod joint;
 mod kill;
 mod layering;
 mod layout;
