@@ -96,7 +96,7 @@ fn site(n: u32, n_alts: u16) -> Vec<Class> {
     });
     let carrier = |i: u32| {
         let (alt, far) = (1 + (i % u32::from(n_alts)) as u16, 300 + i % 911);
-        let pl = if i % 3 == 0 { [far, 60 + i % 31, 0] } else { [far, 0, far + 17] };
+        let pl = if i.is_multiple_of(3) { [far, 60 + i % 31, 0] } else { [far, 0, far + 17] };
         Class {
             likelihoods: Likelihoods { ploidy: 2, alleles: vec![0, alt], pl: [pl, [900, 900, 1_800]].concat() },
             n: 1,
