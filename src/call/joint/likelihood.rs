@@ -235,19 +235,17 @@ impl Likelihoods {
     }
 
     /// The most likely genotype over the alleles that have names (alleles of the site, ascending), and GQ: how far the next
-    /// of them is, at most 99. Of equals the first in order. Where REF alone has a name, the next are those with U.
-    pub fn best(&self) -> (Vec<u16>, u32) {
-        self.best_at(self.alleles.len())
-    }
-
-    /// The same at a site of `n_alleles`: when that is more than have names, genotypes with U are in the running for the
-    /// next (GQ is 0 when one is more likely still). The GQ of a caller that knows all alleles of the site.
-    pub fn best_at(&self, n_alleles: usize) -> (Vec<u16>, u32) {
+    /// genotype is, at most 99. Of equals the first in order.
+    ///
+    /// With `unseen`, genotypes with U are in the running for the next, and GQ is 0 when one of them is more likely still:
+    /// the GQ of a caller that knows all alleles of a site which has some without a name here. So they are where REF alone
+    /// has a name.
+    pub fn best(&self, unseen: bool) -> (Vec<u16>, u32) {
         let named = self.named_pl();
         let Some((best, &least)) = named.iter().enumerate().min_by_key(|(place, pl)| (**pl, *place)) else {
             return (Vec::new(), 0);
         };
-        let rivals = if n_alleles > self.alleles.len() || named.len() == 1 { &self.pl[..] } else { named };
+        let rivals = if unseen || named.len() == 1 { &self.pl[..] } else { named };
         let others = rivals.iter().enumerate().filter(|(place, _)| *place != best);
         let next = others.map(|(_, &pl)| pl).min().unwrap_or(least);
         let mut genotype = Vec::new();
@@ -421,7 +419,7 @@ mod tests {
     fn calls_without_likelihoods() {
         let het = from_genotype_and_gq(&[Site(0), Site(2)], 40);
         assert_eq!(het, likelihoods(2, &[0, 2], &[40, 0, 40, 40, 40, 400]));
-        assert_eq!(het.best(), (vec![0, 2], 40));
+        assert_eq!(het.best(false), (vec![0, 2], 40));
         let half = from_genotype_and_gq(&[Site(1), Unseen], 20);
         assert_eq!(half, likelihoods(2, &[0, 1], &[200, 20, 20, 20, 0, 20]));
         assert_eq!(from_genotype_and_gq(&[Site(3)], 12), likelihoods(1, &[0, 3], &[12, 0, 12]));
@@ -438,15 +436,14 @@ mod tests {
     #[test]
     fn best_genotypes() {
         let carrier = likelihoods(2, &[0, 5], &[40, 0, 200, 15, 33, 90]);
-        assert_eq!(carrier.best(), (vec![0, 5], 40));
-        assert_eq!(carrier.best_at(2), (vec![0, 5], 40));
-        assert_eq!(carrier.best_at(3), (vec![0, 5], 15));
+        assert_eq!(carrier.best(false), (vec![0, 5], 40));
+        assert_eq!(carrier.best(true), (vec![0, 5], 15));
         let reference = likelihoods(2, &[0], &[0, 27, 300]);
-        assert_eq!(reference.best(), (vec![0, 0], 27));
+        assert_eq!([reference.best(false), reference.best(true)], [(vec![0, 0], 27), (vec![0, 0], 27)]);
         let unseen = likelihoods(1, &[0, 1], &[30, 10, 0]);
-        assert_eq!((unseen.best(), unseen.best_at(3)), ((vec![1], 20), (vec![1], 0)));
+        assert_eq!([unseen.best(false), unseen.best(true)], [(vec![1], 20), (vec![1], 0)]);
         let tie = likelihoods(2, &[0, 1], &[0, 0, 50, 60, 60, 60]);
-        assert_eq!(tie.best(), (vec![0, 0], 0));
+        assert_eq!(tie.best(false), (vec![0, 0], 0));
     }
 
     #[test]
@@ -464,6 +461,8 @@ mod tests {
         assert_eq!(all.subset(&[0, 3, 4]), likelihoods(2, &[0, 3], &[40, 0, 30, 45, 47, 48]));
         assert_eq!(all.subset(&[0, 1, 3]), all);
         assert_eq!(all.subset(&[0]), likelihoods(2, &[0], &[0, 5, 8]));
+        assert_eq!(all.renamed(&[0, 3]), likelihoods(2, &[0, 1], &[40, 0, 30, 45, 47, 48]));
+        assert_eq!(all.renamed(&[0, 1, 2, 3]), all);
         assert_eq!(all.homozygous_only(), likelihoods(1, &[0, 1, 3], &[20, 0, 10, 28]));
     }
 
@@ -527,7 +526,7 @@ mod tests {
             // allele 5 has no name: it stands for U
             let least = |genotypes: Vec<u32>| genotypes.into_iter().min();
             prop_assert_eq!(least(dense.clone()), Some(0));
-            let (genotype, gq) = sparse.best_at(6);
+            let (genotype, gq) = sparse.best(true);
             let place = super::super::genotypes::index(&genotype);
             let by_hand = dense.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, pl)| *pl).min().unwrap();
             prop_assert_eq!(gq, by_hand.saturating_sub(dense[place]).min(MAX_GQ));
