@@ -10,7 +10,7 @@ use crate::exec::resources;
 use crate::input::prepare::{define_contigs, prepare, sort_input};
 use crate::input::reference::Reference;
 use crate::input::sheet::{self, InputSpec};
-use crate::input::{Cohort, InputFile};
+use crate::input::{Cohort, InputFile, Joint, Layout};
 use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord, Plan, Settings};
@@ -28,6 +28,7 @@ Examples:
   varbatch call cohort.vcf.gz -o cohort.ds
   varbatch call chr*.vcf.gz -f GRCh38.fa -o cohort.ds         # files of the same samples: concatenated
   varbatch call a.vcf.gz b.bcf c.vcf -o cohort.ds             # files of different samples: merged by allele
+  varbatch call *.g.vcf.gz -f GRCh38.fa -o cohort.ds          # gVCFs: samples are called together
   varbatch call --inputs sheet.tsv -o cohort.ds               # columns path, sample, sex
   bcftools view -r chr20 in.bcf | varbatch call - -o chr20.ds
 
@@ -57,6 +58,9 @@ pub struct Args {
     /// What to do with a record that breaks the format
     #[arg(long, value_enum, default_value_t = OnBadRecord::Fail)]
     on_bad_record: OnBadRecord,
+    /// Whether samples are called together from their gVCFs
+    #[arg(long, value_enum, default_value_t = JointArg::Auto)]
+    joint: JointArg,
     /// Wanted size of a shard in bytes of compressed input, e.g. 64M [default: by the size of the inputs]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     shard_size: Option<u64>,
@@ -72,6 +76,27 @@ pub struct Args {
     /// Say nothing but errors
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// Whether samples are called together.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum JointArg {
+    /// When the inputs are gVCFs
+    Auto,
+    /// Take every input as a gVCF: positions that it says nothing of are no-calls
+    Yes,
+    /// Load the records of gVCFs like any others
+    No,
+}
+
+impl From<JointArg> for Joint {
+    fn from(joint: JointArg) -> Joint {
+        match joint {
+            JointArg::Auto => Joint::Auto,
+            JointArg::Yes => Joint::Yes,
+            JointArg::No => Joint::No,
+        }
+    }
 }
 
 /// A number of bytes with an optional K, M, G or T (powers of 1,024).
@@ -211,6 +236,7 @@ fn settings(args: &Args, cohort: &Cohort, reference: Option<&Reference>) -> Resu
         shard_bytes: args.shard_size,
         reference: reference.map(|reference| reference.fingerprint().to_string()),
         regions,
+        joint: cohort.layout() == Layout::Joint,
     })
 }
 
@@ -251,7 +277,7 @@ fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
         };
         files.push(file?);
     }
-    Cohort::new(files, specs)
+    Cohort::new(files, specs, args.joint.into())
 }
 
 /// The closing lines.

@@ -5,6 +5,7 @@
 pub mod bcf;
 pub mod bgzf;
 pub mod fasta;
+pub mod gvcf;
 pub mod header;
 pub mod lines;
 pub mod probe;

@@ -8,15 +8,41 @@
 //! Blocks of one sample do not overlap, neighbours that say the same are one, and none crosses a multiple of
 //! [`GRID_BP`]: whoever looks for the state of a base need not look further back than that.
 
-use crate::error::Result;
+pub mod canonical;
+pub mod read;
+pub mod schema;
+pub mod write;
+
+pub use read::{read_blocks, read_records};
+pub use schema::{BLOCKS_TABLE, RECORDS_TABLE};
+pub use write::{BlockWriter, PartWritten, RecordWriter};
+
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// No reference block crosses a multiple of this (position `1 + k * GRID_BP` starts a new one), in base pairs.
 pub const GRID_BP: i32 = 1 << 16;
 
+/// The cell of the grid that a 1-based position is in.
+#[inline]
+pub fn grid_cell(vcf_pos: i32) -> i32 {
+    (vcf_pos - 1).div_euclid(GRID_BP)
+}
+
+/// First position of a cell of the grid.
+pub fn cell_start(cell: i32) -> i32 {
+    cell * GRID_BP + 1
+}
+
+/// Last position of a cell of the grid.
+#[inline]
+pub fn cell_end(cell: i32) -> i32 {
+    (cell + 1).saturating_mul(GRID_BP)
+}
+
 /// Stands for a missing value in the integer columns of [`Blocks`].
-pub const MISSING: i32 = -1;
+pub const MISSING: i32 = crate::decode::gvcf::MISSING;
+/// Stands for the filters `.` and `PASS` in [`Blocks::filter`].
+pub const NO_FILTER: u16 = crate::decode::gvcf::NO_FILTER;
 
 /// Where the rows of one contig are in a part file; in its commit record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +81,24 @@ pub struct Blocks {
     /// PL of the genotype with the reference alone, with one other copy (diploid only), with other copies only; or
     /// [`MISSING`].
     pub pl: Vec<[i32; 3]>,
+    /// Index into `filters`, or [`NO_FILTER`].
+    pub filter: Vec<u16>,
     /// Genotype texts: `0/0`, `0`, `./.`, `.`, ...
     pub gts: Vec<String>,
+    /// Filters that some block did not pass, as written.
+    pub filters: Vec<String>,
+}
+
+impl Blocks {
+    /// Number of blocks.
+    pub fn len(&self) -> usize {
+        self.sample.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sample.is_empty()
+    }
 }
 
 /// Records of samples, as written, as columns; sorted by (pos, sample, order in the input).
@@ -145,14 +187,4 @@ impl Records {
             cell: field(7),
         }
     }
-}
-
-/// Appends the blocks of one contig that overlap `[from, to]` (1-based, inclusive) to `blocks`.
-pub fn read_blocks(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _blocks: &mut Blocks) -> Result<()> {
-    todo!()
-}
-
-/// Appends the records of one contig that overlap `[from, to]` (1-based, inclusive) to `records`.
-pub fn read_records(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _records: &mut Records) -> Result<()> {
-    todo!()
 }

@@ -4,6 +4,7 @@
 //! rows right and left-alignment moves them left, by [`MAX_SHIFT_BP`] at most.
 
 pub mod cuts;
+pub mod joint;
 pub mod region;
 
 use crate::alleles::MAX_SHIFT_BP;
@@ -59,6 +60,9 @@ pub struct Settings {
     pub reference: Option<String>,
     /// Records are taken when their POS is inside; empty: all.
     pub regions: Regions,
+    /// Samples are called together from gVCFs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub joint: bool,
 }
 
 impl Settings {
@@ -113,6 +117,13 @@ pub enum ShardSource {
         /// First position behind it; `None`: to the end.
         own_end: Option<Locus>,
     },
+    /// gVCF inputs: consecutive ones whole, or a range of one. They become parts of the evidence.
+    Ingest {
+        /// Number of inputs.
+        n_inputs: usize,
+        /// Which part of the input, where it is one and cut.
+        range: Option<joint::IngestRange>,
+    },
     /// A whole file read as one stream; its pieces get the shard numbers from here on, in order.
     Stream {
         /// Bytes of inflated records in a piece.
@@ -125,7 +136,7 @@ pub enum ShardSource {
 pub struct Shard {
     /// Number; file names follow it. Numbers of one contig ascend with position.
     pub number: u64,
-    /// Index of the input.
+    /// Index of the (first) input.
     pub input: usize,
     /// What it reads and owns.
     pub source: ShardSource,
@@ -169,6 +180,10 @@ impl Plan {
             samples: cohort.samples.clone(),
             shards: Vec::new(),
         };
+        if cohort.layout() == Layout::Joint {
+            plan.shards = joint::ingest_shards(cohort, &plan.settings.regions)?;
+            return Ok(plan);
+        }
         if needs_merge(cohort) {
             plan.shards = merge_shards(cohort, wanted.max(1), total)?;
             return Ok(plan);
