@@ -1,6 +1,8 @@
 //! One Parquet file: its layout, its digest, its row count.
 
 use crate::error::{Error, Result};
+use crate::store::hashing::{Hashed, Hashing};
+use crate::store::parquet::writing_error;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -8,7 +10,6 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
-use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::Path;
 
@@ -28,26 +29,6 @@ pub struct Written {
     pub bytes: u64,
     /// SHA-256, hex.
     pub sha256: String,
-}
-
-/// Passes bytes on and keeps their digest.
-struct Hashing<W> {
-    inner: W,
-    digest: Sha256,
-    n_bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.inner.write(bytes)?;
-        self.digest.update(&bytes[..n]);
-        self.n_bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 /// Writes batches of one table.
@@ -84,8 +65,7 @@ fn properties(schema: &SchemaRef, row_group: usize) -> WriterProperties {
 impl<W: Write + Send> ParquetFile<W> {
     /// Begins a file on `sink`.
     pub fn new(sink: W, schema: &SchemaRef, row_group: usize) -> Result<Self> {
-        let hashing = Hashing { inner: sink, digest: Sha256::new(), n_bytes: 0 };
-        let writer = ArrowWriter::try_new(hashing, schema.clone(), Some(properties(schema, row_group)))
+        let writer = ArrowWriter::try_new(Hashing::new(sink), schema.clone(), Some(properties(schema, row_group)))
             .map_err(|error| Error::internal(format!("the Parquet schema is not accepted: {error}")))?;
         Ok(ParquetFile { writer, rows: 0 })
     }
@@ -93,32 +73,13 @@ impl<W: Write + Send> ParquetFile<W> {
     /// Appends rows. `path` is for the message only.
     pub fn write(&mut self, batch: &RecordBatch, path: &Path) -> Result<()> {
         self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|error| parquet_error(path, error))
+        self.writer.write(batch).map_err(|error| writing_error(path, error))
     }
 
     /// Writes the footer and gives the sink back.
     pub fn finish(self, path: &Path) -> Result<(Written, W)> {
-        let hashing = self.writer.into_inner().map_err(|error| parquet_error(path, error))?;
-        let sha256 = crate::store::hex(&hashing.digest.finalize());
-        Ok((Written { rows: self.rows, bytes: hashing.n_bytes, sha256 }, hashing.inner))
+        let hashing = self.writer.into_inner().map_err(|error| writing_error(path, error))?;
+        let (Hashed { bytes, sha256 }, sink) = hashing.finish();
+        Ok((Written { rows: self.rows, bytes, sha256 }, sink))
     }
-}
-
-/// An error of the Parquet writer; the I/O error inside decides the class.
-fn parquet_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            let copy = match io.raw_os_error() {
-                Some(code) => std::io::Error::from_raw_os_error(code),
-                None => std::io::Error::new(io.kind(), io.to_string()),
-            };
-            return Error::writing(path, copy);
-        }
-        cause = match current.downcast_ref::<parquet::errors::ParquetError>() {
-            Some(parquet::errors::ParquetError::External(inner)) => Some(&**inner),
-            _ => current.source(),
-        };
-    }
-    Error::internal(format!("cannot write {}: {error}", path.display()))
 }

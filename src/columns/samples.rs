@@ -14,6 +14,9 @@ pub struct SampleInfo {
     pub source: String,
     /// `male` or `female`, where the sample sheet says so.
     pub sex: Option<String>,
+    /// Who wrote its gVCF: a name of [`DIALECTS`](crate::decode::gvcf::dialect::DIALECTS).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<String>,
 }
 
 /// The published table.
@@ -31,6 +34,10 @@ pub fn samples_table(samples: &[SampleInfo], counts: &SampleCounts) -> RecordBat
         Arc::new(StringArray::from_iter_values(samples.iter().map(|sample| &sample.source))),
         Arc::new(StringArray::from_iter(samples.iter().map(|sample| sample.sex.as_ref()))),
     ];
+    if samples.iter().any(|sample| sample.dialect.is_some()) {
+        fields.push(field("dialect", DataType::Utf8, true));
+        columns.push(Arc::new(StringArray::from_iter(samples.iter().map(|sample| sample.dialect.as_ref()))));
+    }
     for (name, values) in SampleCounts::NAMES.iter().zip(&counts.counters).take(Counter::DpSum as usize) {
         fields.push(field(name, DataType::Int64, false));
         columns.push(Arc::new(Int64Array::from(values.clone())));

@@ -126,7 +126,7 @@ impl DatasetFolder {
     }
 
     fn clear(&self) -> Result<()> {
-        for name in ["_commits", "_staging", "_evidence", "variants", "genotypes", "samples", "ref_blocks", "stats"] {
+        for name in ["_commits", "_staging", "variants", "genotypes", "samples", "ref_blocks", "evidence", "stats"] {
             local::remove_folder(&self.root.join(name))?;
         }
         local::remove(&self.root.join("header.vcf"))?;
@@ -202,7 +202,6 @@ impl DatasetFolder {
     /// Removes what only the writing of the dataset needed.
     pub fn remove_scratch(&self) -> Result<()> {
         local::remove_folder(&self.root.join("_staging"))?;
-        local::remove_folder(&self.root.join("_evidence"))?;
         local::remove_folder(&self.root.join(COPIES))?;
         for name in local::list(&self.root.join("_plan"))?.iter().filter(|name| name.starts_with("stdin")) {
             local::remove(&self.root.join("_plan").join(name))?;

@@ -88,6 +88,12 @@ pub struct Accounting {
     pub genotype_rows: u64,
     /// Rows of `ref_blocks`.
     pub ref_block_rows: u64,
+    /// gVCF inputs: reference blocks of samples; overlapping and equal neighbouring ones share a row.
+    #[serde(default)]
+    pub blocks_read: u64,
+    /// Rows of `evidence`: gVCF records of samples that are more than a reference block.
+    #[serde(default)]
+    pub evidence_rows: u64,
     /// Alleles whose left shift reached the bound and were kept as written.
     pub shift_capped: u64,
     /// Alleles changed by trimming or left-alignment.
@@ -109,6 +115,8 @@ impl Accounting {
         self.variant_rows += other.variant_rows;
         self.genotype_rows += other.genotype_rows;
         self.ref_block_rows += other.ref_block_rows;
+        self.blocks_read += other.blocks_read;
+        self.evidence_rows += other.evidence_rows;
         self.shift_capped += other.shift_capped;
         self.alleles_normalised += other.alleles_normalised;
         self.rejections.extend(other.rejections.iter().cloned());
@@ -142,7 +150,7 @@ pub struct Warning {
 pub struct ManifestFile {
     /// Path inside the dataset, with `/`.
     pub path: String,
-    /// `variants`, `genotypes`, `samples`, `ref_blocks`, or `header` for header.vcf.
+    /// `variants`, `genotypes`, `samples`, `ref_blocks`, `evidence`, or `header` for header.vcf.
     pub table: String,
     /// Contig name, where the table is partitioned.
     pub contig: Option<String>,

@@ -12,6 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::pipeline::ShardFiles;
 use crate::plan::Plan;
 use crate::store::local;
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub struct Publication<'a> {
     pub schemas: &'a TableSchemas,
     /// Text of header.vcf.
     pub header: String,
+    /// Commit records of the parts of evidence, complete; none where the inputs are no gVCFs.
+    pub evidence: BTreeMap<u64, CommitRecord>,
     /// Commit records of the rows, complete.
     pub commits: BTreeMap<u64, CommitRecord>,
     /// Where the input records went: of the rows' own commits, or of the stage before.
@@ -51,8 +54,33 @@ pub fn add_up<'a>(commits: impl Iterator<Item = &'a CommitRecord>) -> (Accountin
     (total, warnings)
 }
 
-/// Adds up the per-sample counts of a stage; `first_sample` is where its samples begin in `total`.
+/// Adds the per-sample counts of a shard of all samples.
 pub fn add_counts(folder: &DatasetFolder, stage: &str, commit: &CommitRecord, total: &mut SampleCounts) -> Result<()> {
+    each_counts_batch(folder, stage, commit, |batch| add_counts_batch(batch, total))
+}
+
+/// Adds the per-sample counts of a shard of some samples; `samples`: their indexes in `total`.
+pub fn add_counts_of(
+    folder: &DatasetFolder,
+    stage: &str,
+    commit: &CommitRecord,
+    samples: &[u32],
+    total: &mut SampleCounts,
+) -> Result<()> {
+    let mut own = SampleCounts::new(samples.len());
+    each_counts_batch(folder, stage, commit, |batch| add_counts_batch(batch, &mut own))?;
+    for (total, own) in total.counters.iter_mut().zip(&own.counters) {
+        samples.iter().zip(own).for_each(|(&sample, value)| total[sample as usize] += value);
+    }
+    Ok(())
+}
+
+fn each_counts_batch(
+    folder: &DatasetFolder,
+    stage: &str,
+    commit: &CommitRecord,
+    mut add: impl FnMut(&RecordBatch) -> bool,
+) -> Result<()> {
     let Some(name) = &commit.counts else { return Ok(()) };
     let path = folder.root().join("_commits").join(stage).join(name);
     let damaged = |what: String| Error::new(Class::Incomplete, format!("{} is damaged: {what}", path.display()));
@@ -61,7 +89,7 @@ pub fn add_counts(folder: &DatasetFolder, stage: &str, commit: &CommitRecord, to
     let reader = reader.with_batch_size(usize::MAX >> 1).build().map_err(|error| damaged(error.to_string()))?;
     for batch in reader {
         let batch = batch.map_err(|error| damaged(error.to_string()))?;
-        if !add_counts_batch(&batch, total) {
+        if !add(&batch) {
             return Err(damaged("it has other columns or samples".into()));
         }
     }
@@ -128,7 +156,7 @@ impl Publication<'_> {
     fn table_files(&self) -> Result<Vec<ManifestFile>> {
         let root = self.folder.root();
         let mut files = Vec::new();
-        for file in self.commits.values().flat_map(|commit| &commit.files) {
+        for file in self.evidence.values().chain(self.commits.values()).flat_map(|commit| &commit.files) {
             if local::size_of(&root.join(&file.path)) != Some(file.bytes) {
                 return Err(Error::new(
                     Class::Incomplete,
@@ -139,7 +167,7 @@ impl Publication<'_> {
             files.push(ManifestFile {
                 path: file.path.clone(),
                 table: file.table.clone(),
-                contig: Some(file.contig.clone()),
+                contig: Some(file.contig.clone()).filter(|contig| !contig.is_empty()),
                 rows: file.rows,
                 bytes: file.bytes,
                 sha256: file.sha256.clone(),

@@ -43,12 +43,7 @@ impl Select {
     }
 }
 
-/// An error of the Parquet reader, with the file.
-pub fn parquet_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
-    Error::bad_data(format!("{}: cannot be read as Parquet: {error}", path.display()))
-        .hint("`varbatch verify` says which files differ from the manifest")
-        .with_source(error)
-}
+pub use crate::store::parquet::reading_error as parquet_error;
 
 /// The footer of a Parquet file.
 pub fn read_metadata(path: &Path) -> Result<ParquetMetaData> {

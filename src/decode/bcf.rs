@@ -72,6 +72,55 @@ pub fn record_len(bytes: &[u8]) -> Option<usize> {
     announced_len(bytes).filter(|&len| bytes.len() as u64 >= len).map(|len| len as usize)
 }
 
+/// The records of a BCF stream as VCF text.
+pub struct TextReader<'a> {
+    records: Box<dyn std::io::Read + Send + 'a>,
+    dictionary: &'a Dictionary,
+    record: Vec<u8>,
+    text: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> TextReader<'a> {
+    /// Of a stream behind its header.
+    pub fn new(records: Box<dyn std::io::Read + Send + 'a>, dictionary: &'a Dictionary) -> Self {
+        TextReader { records, dictionary, record: Vec::new(), text: Vec::new(), at: 0 }
+    }
+
+    /// The next record into `text`; false at the end.
+    fn next_record(&mut self) -> std::io::Result<bool> {
+        use std::io::{Error as IoError, Read};
+        self.record.clear();
+        (&mut self.records).take(8).read_to_end(&mut self.record)?;
+        if self.record.is_empty() {
+            return Ok(false);
+        }
+        let rest = announced_len(&self.record).unwrap_or(u64::MAX).saturating_sub(8);
+        (&mut self.records).take(rest).read_to_end(&mut self.record)?;
+        let Some(len) = record_len(&self.record) else {
+            let error = Error::bad_data("the BCF ends inside a record").hint("the file is cut off: copy it again");
+            return Err(IoError::other(error));
+        };
+        self.text.clear();
+        self.at = 0;
+        append_line(&self.record[..len], self.dictionary, &mut self.text).map_err(IoError::other)?;
+        self.text.push(b'\n');
+        Ok(true)
+    }
+}
+
+impl std::io::Read for TextReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.text.len() && !self.next_record()? {
+            return Ok(0);
+        }
+        let n = out.len().min(self.text.len() - self.at);
+        out[..n].copy_from_slice(&self.text[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
 /// Contig index and 1-based position of a record.
 pub fn locus_of_record(record: &[u8]) -> Result<(i64, i32)> {
     let mut cursor = Cursor { bytes: record.get(8..).unwrap_or_default() };

@@ -1,9 +1,10 @@
 //! Lines of a mapped text file, of BGZF blocks, or of a piece of text in memory, without copying where that can be.
 
-use super::bgzf::Inflater;
+use super::bgzf::{Inflater, stream_error};
 use crate::error::Result;
 use memchr::memchr;
 use std::collections::VecDeque;
+use std::io::Read;
 
 /// How much is inflated at a time, in bytes: one block or a few, so that thousands of files can be read side by side.
 const REFILL_BYTES: usize = 64 << 10;
@@ -14,6 +15,8 @@ enum Source<'a> {
     /// Blocks from an offset on are inflated when needed.
     /// `starts`: start in the buffer and file offset of each block that is (partly) in the buffer.
     Blocks { bytes: &'a [u8], next: usize, inflater: Inflater, starts: VecDeque<(usize, usize)> },
+    /// Text that comes in order only; offsets of lines are not known.
+    Stream(Box<dyn Read + Send + 'a>),
 }
 
 /// Gives one line after the other.
@@ -29,39 +32,38 @@ pub struct LineReader<'a> {
 }
 
 impl<'a> LineReader<'a> {
+    fn new(source: Source<'a>) -> Self {
+        LineReader { source, buffer: Vec::new(), at: 0, line_start: 0, dropped: 0, n_lines: 0, n_bytes_read: 0 }
+    }
+
     /// Lines of `text`.
     pub fn of_text(text: &'a [u8]) -> Self {
-        LineReader {
-            source: Source::Slice(text),
-            buffer: Vec::new(),
-            at: 0,
-            line_start: 0,
-            dropped: 0,
-            n_lines: 0,
-            n_bytes_read: 0,
-        }
+        Self::new(Source::Slice(text))
+    }
+
+    /// Lines of a stream to its end.
+    pub fn of_stream(stream: Box<dyn Read + Send + 'a>) -> Self {
+        Self::new(Source::Stream(stream))
     }
 
     /// Lines from the virtual offset (`block offset << 16 | offset inside the block`) of a BGZF file to its end.
     pub fn of_blocks(bytes: &'a [u8], virtual_offset: u64) -> Result<Self> {
-        let mut reader = LineReader {
-            source: Source::Blocks {
-                bytes,
-                next: (virtual_offset >> 16) as usize,
-                inflater: Inflater::default(),
-                starts: VecDeque::new(),
-            },
-            buffer: Vec::new(),
-            at: 0,
-            line_start: 0,
-            dropped: 0,
-            n_lines: 0,
-            n_bytes_read: 0,
-        };
+        let next = (virtual_offset >> 16) as usize;
+        let mut reader =
+            Self::new(Source::Blocks { bytes, next, inflater: Inflater::default(), starts: VecDeque::new() });
         let inside = (virtual_offset & 0xffff) as usize;
         while reader.buffer.len() < inside && reader.refill()? {}
         reader.at = inside.min(reader.buffer.len());
         Ok(reader)
+    }
+
+    /// Takes the line given out last back: it comes again. Once for each line.
+    pub fn put_back(&mut self) {
+        if let Source::Slice(_) = self.source {
+            self.n_bytes_read -= (self.at - self.line_start) as u64;
+        }
+        self.at = self.line_start;
+        self.n_lines -= 1;
     }
 
     /// Lines given out so far.
@@ -74,9 +76,10 @@ impl<'a> LineReader<'a> {
         self.n_bytes_read
     }
 
-    /// Where the last line given out starts: byte offset in the text, or virtual offset.
+    /// Where the last line given out starts: byte offset in the text, or virtual offset; 0 for a stream.
     pub fn line_offset(&self) -> u64 {
         match &self.source {
+            Source::Stream(_) => 0,
             Source::Slice(_) => self.line_start as u64,
             Source::Blocks { starts, .. } => {
                 let line = self.dropped + self.line_start;
@@ -99,7 +102,7 @@ impl<'a> LineReader<'a> {
                 self.n_bytes_read += (self.at - start) as u64;
                 (start, start + len)
             }
-            Source::Blocks { .. } => match self.line_in_buffer()? {
+            Source::Blocks { .. } | Source::Stream(_) => match self.line_in_buffer()? {
                 Some(range) => range,
                 None => return Ok(None),
             },
@@ -108,7 +111,7 @@ impl<'a> LineReader<'a> {
         self.line_start = start;
         let line = match &self.source {
             Source::Slice(text) => &text[start..end],
-            Source::Blocks { .. } => &self.buffer[start..end],
+            Source::Blocks { .. } | Source::Stream(_) => &self.buffer[start..end],
         };
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
@@ -145,17 +148,25 @@ impl<'a> LineReader<'a> {
         }
     }
 
-    /// Appends blocks to the buffer; false at the end of the file.
+    /// Appends to the buffer; false at the end of the file.
     fn refill(&mut self) -> Result<bool> {
-        let Source::Blocks { bytes, next, inflater, starts } = &mut self.source else { return Ok(false) };
         let wanted = self.buffer.len() + REFILL_BYTES;
-        let first = *next;
-        while *next < bytes.len() && self.buffer.len() < wanted {
-            starts.push_back((self.dropped + self.buffer.len(), *next));
-            *next = inflater.append_block(bytes, *next, &mut self.buffer)?;
-        }
-        self.n_bytes_read += (*next - first) as u64;
-        Ok(*next > first)
+        let n_bytes = match &mut self.source {
+            Source::Slice(_) => 0,
+            Source::Blocks { bytes, next, inflater, starts } => {
+                let first = *next;
+                while *next < bytes.len() && self.buffer.len() < wanted {
+                    starts.push_back((self.dropped + self.buffer.len(), *next));
+                    *next = inflater.append_block(bytes, *next, &mut self.buffer)?;
+                }
+                *next - first
+            }
+            Source::Stream(stream) => {
+                stream.take(REFILL_BYTES as u64).read_to_end(&mut self.buffer).map_err(stream_error)?
+            }
+        };
+        self.n_bytes_read += n_bytes as u64;
+        Ok(n_bytes > 0)
     }
 }
 

@@ -8,13 +8,37 @@
 //! Blocks of one sample do not overlap, neighbours that say the same are one, and none crosses a multiple of
 //! [`GRID_BP`]: whoever looks for the state of a base need not look further back than that.
 
-use crate::decode::gvcf::evidence::{Blocks, Records};
-use crate::error::Result;
+pub mod canonical;
+pub mod read;
+pub mod schema;
+pub mod write;
+
+pub use crate::decode::gvcf::evidence::{Blocks, MISSING, NO_FILTER, RecordText, Records};
+pub use read::{contig_rows, read_blocks, read_records};
+pub use schema::{BLOCKS_TABLE, RECORDS_TABLE};
+pub use write::{BlockWriter, PartWritten, RecordWriter};
+
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// No reference block crosses a multiple of this (position `1 + k * GRID_BP` starts a new one), in base pairs.
 pub const GRID_BP: i32 = 1 << 16;
+
+/// The cell of the grid that a 1-based position is in.
+#[inline]
+pub fn grid_cell(vcf_pos: i32) -> i32 {
+    (vcf_pos - 1).div_euclid(GRID_BP)
+}
+
+/// First position of a cell of the grid.
+pub fn cell_start(cell: i32) -> i32 {
+    cell * GRID_BP + 1
+}
+
+/// Last position of a cell of the grid.
+#[inline]
+pub fn cell_end(cell: i32) -> i32 {
+    (cell + 1).saturating_mul(GRID_BP)
+}
 
 /// Where the rows of one contig are in a part file; in its commit record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,19 +55,4 @@ pub struct ContigRows {
     pub last_pos: i32,
     /// Largest number of reference bases of a row.
     pub max_span: i32,
-}
-
-/// Appends the blocks of one contig that overlap `[from, to]` (1-based, inclusive) to `blocks`.
-pub fn read_blocks(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _blocks: &mut Blocks) -> Result<()> {
-    todo!()
-}
-
-/// Appends the records of one contig that overlap `[from, to]` (1-based, inclusive) to `records`.
-pub fn read_records(_path: &Path, _rows: &ContigRows, _from: i32, _to: i32, _records: &mut Records) -> Result<()> {
-    todo!()
-}
-
-/// Where the rows of each contig are in a part file, from its footer.
-pub fn contig_rows(_path: &Path) -> Result<Vec<ContigRows>> {
-    todo!()
 }

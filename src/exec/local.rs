@@ -6,9 +6,9 @@
 
 use crate::call::sample_counts::SampleCounts;
 use crate::columns::schema::TableSchemas;
-use crate::commit::DatasetFolder;
 use crate::commit::manifest::Manifest;
 use crate::commit::publish::{Publication, add_counts, add_up};
+use crate::commit::{CommitRecord, DatasetFolder};
 use crate::decode::bcf;
 use crate::decode::lines::LineReader;
 use crate::decode::stream::{Piece, Pieces};
@@ -60,25 +60,28 @@ impl LocalRun<'_> {
     /// Does all shards that are not committed, then publishes.
     pub fn run(&self) -> Result<Manifest> {
         let schemas = TableSchemas::new(&self.cohort.header, !self.cohort.samples.is_empty());
+        if let Some(settings) = &self.plan.settings.joint {
+            return self.run_joint(&schemas, settings);
+        }
         let shards: Vec<&Shard> = self.plan.shards.iter().collect();
-        self.do_shards(&schemas, "", "", &shards, 0..self.cohort.samples.len())?;
+        self.do_shards(&schemas, &shards)?;
         let commits = self.folder.committed("")?;
-        let (accounting, warnings) = add_up(commits.values());
         let mut counts = SampleCounts::new(self.cohort.samples.len());
         for commit in commits.values() {
             add_counts(self.folder, "", commit, &mut counts)?;
         }
-        self.publish(&schemas, commits, accounting, warnings, counts)
+        self.publish(&schemas, BTreeMap::new(), commits, counts)
     }
 
-    fn publish(
+    /// `evidence`: commits of the ingest stage, where there is one; `commits`: those of the rows.
+    pub(super) fn publish(
         &self,
         schemas: &TableSchemas,
-        commits: BTreeMap<u64, crate::commit::CommitRecord>,
-        accounting: crate::commit::manifest::Accounting,
-        mut warnings: BTreeMap<String, u64>,
+        evidence: BTreeMap<u64, CommitRecord>,
+        commits: BTreeMap<u64, CommitRecord>,
         counts: SampleCounts,
     ) -> Result<Manifest> {
+        let (accounting, mut warnings) = add_up(evidence.values().chain(commits.values()));
         for warning in &self.cohort.header.warnings {
             *warnings.entry(warning.clone()).or_default() += 1;
         }
@@ -89,6 +92,7 @@ impl LocalRun<'_> {
             plan: self.plan,
             schemas,
             header,
+            evidence,
             commits,
             accounting,
             warnings,
@@ -97,23 +101,19 @@ impl LocalRun<'_> {
         publication.publish()
     }
 
-    /// Does the given shards into commit stage `stage`, files below `target`. `samples`: those of their inputs.
-    fn do_shards(
-        &self,
-        schemas: &TableSchemas,
-        stage: &str,
-        target: &str,
-        shards: &[&Shard],
-        samples: std::ops::Range<usize>,
-    ) -> Result<()> {
-        let done: HashSet<u64> = self.folder.committed(stage)?.into_keys().collect();
-        let names: Vec<String> = self.cohort.samples[samples].iter().map(|sample| sample.sample.clone()).collect();
-        let context = Context {
+    /// Names of the samples in cohort order.
+    pub(super) fn sample_names(&self) -> Vec<String> {
+        self.cohort.samples.iter().map(|sample| sample.sample.clone()).collect()
+    }
+
+    /// What all shards share.
+    pub(super) fn context<'b>(&'b self, schemas: &'b TableSchemas, sample_names: &'b [String]) -> Context<'b> {
+        Context {
             contigs: &self.cohort.contigs,
             schemas,
             filters: self.cohort.header.filters.iter().map(|name| name.clone().into_bytes()).collect(),
-            n_samples: names.len(),
-            sample_names: &names,
+            n_samples: sample_names.len(),
+            sample_names,
             calls: self.plan.settings.calls,
             on_bad_record: self.plan.settings.on_bad_record,
             regions: &self.plan.settings.regions,
@@ -121,12 +121,23 @@ impl LocalRun<'_> {
             merges: crate::plan::needs_merge(self.cohort),
             stop: self.stop,
             progress: self.progress,
-        };
+        }
+    }
+
+    /// Does the given shards.
+    fn do_shards(&self, schemas: &TableSchemas, shards: &[&Shard]) -> Result<()> {
+        let done: HashSet<u64> = self.folder.committed("")?.into_keys().collect();
+        let names = self.sample_names();
+        let context = self.context(schemas, &names);
         let queue = Queue::new(self, shards, &done);
+        self.on_workers(|| self.work(&queue, &context))
+    }
+
+    /// Runs `work` on every worker; the first error that is not a consequence of another one ends all.
+    pub(super) fn on_workers(&self, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
         let first_error: Mutex<Option<Error>> = Mutex::new(None);
         let work = || {
-            let result = self.work(&queue, &context, stage, target);
-            if let Err(error) = result {
+            if let Err(error) = work() {
                 self.stop.store(true, Ordering::Relaxed);
                 let mut first = first_error.lock().expect("no worker panics with the lock");
                 // an interrupted neighbour is a consequence, not the cause
@@ -151,7 +162,7 @@ impl LocalRun<'_> {
         }
     }
 
-    fn work(&self, queue: &Queue, context: &Context, stage: &str, target: &str) -> Result<()> {
+    fn work(&self, queue: &Queue, context: &Context) -> Result<()> {
         let staging = self.folder.staging();
         while let Some(work) = queue.next()? {
             if self.stop.load(Ordering::Relaxed) {
@@ -162,10 +173,7 @@ impl LocalRun<'_> {
                     let file = &self.cohort.files[shard.input];
                     let outcome = run_shard(context, range_task(shard, file)?, &staging)
                         .map_err(|error| with_line(error, shard, file))?;
-                    if !file.mapped.unchanged() {
-                        return Err(Error::bad_data(format!("{} was changed while it was read", file.name))
-                            .hint("run the same command again when nothing writes it any more"));
-                    }
+                    check_unchanged(file)?;
                     (shard.number, false, outcome)
                 }
                 Work::Merge { number, own_start, own_end } => {
@@ -178,7 +186,7 @@ impl LocalRun<'_> {
                     (number, last, run_piece(context, number, file, &piece, &staging)?)
                 }
             };
-            self.folder.commit(stage, target, number, last, outcome)?;
+            self.folder.commit("", "", number, last, outcome)?;
             self.progress.shards.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -288,6 +296,15 @@ impl<'a> Queue<'a> {
             }
         }
     }
+}
+
+/// An input must not change while it is read.
+pub(super) fn check_unchanged(file: &InputFile) -> Result<()> {
+    if file.mapped.unchanged() {
+        return Ok(());
+    }
+    Err(Error::bad_data(format!("{} was changed while it was read", file.name))
+        .hint("run the same command again when nothing writes it any more"))
 }
 
 fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {

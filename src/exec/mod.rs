@@ -10,5 +10,6 @@ pub fn end_process_on_panic() {
     }));
 }
 
+mod joint;
 pub mod local;
 pub mod resources;

@@ -1,8 +1,10 @@
 //! The inputs as one cohort: groups of files with the same samples, merged header, samples in order.
 
 use super::file::InputFile;
+use super::gvcf;
 use super::sheet::InputSpec;
 use crate::columns::samples::SampleInfo;
+use crate::decode::gvcf::Recognised;
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
@@ -27,6 +29,20 @@ pub enum Layout {
     Concatenation,
     /// Several groups with different samples, to be merged by normalised allele.
     Merge,
+    /// gVCFs: samples are called together from their evidence.
+    Joint,
+}
+
+/// Whether samples are to be called together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Joint {
+    /// When the inputs are gVCFs.
+    #[default]
+    Auto,
+    /// Yes: every input is taken as a gVCF.
+    Yes,
+    /// No: records of gVCFs are loaded like any others.
+    No,
 }
 
 /// Opened inputs.
@@ -42,13 +58,30 @@ pub struct Cohort {
     pub contigs: Contigs,
     /// In cohort order.
     pub samples: Vec<SampleInfo>,
+    /// What the files are as gVCFs, where samples are to be called together; else empty.
+    pub gvcfs: Vec<Gvcf>,
+}
+
+/// A gVCF of a cohort.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gvcf {
+    /// Who wrote it.
+    pub recognised: Recognised,
+    /// Its samples in the order of columns, as indexes in the cohort.
+    pub samples: Vec<u32>,
 }
 
 impl Cohort {
     /// Puts opened files together. `specs[i]` is what was said of `files[i]`.
-    pub fn new(mut files: Vec<InputFile>, specs: &[InputSpec]) -> Result<Cohort> {
+    ///
+    /// Of gVCFs that are called together, files and samples are in the order of sample names: the order in which they are
+    /// given does not matter.
+    pub fn new(mut files: Vec<InputFile>, specs: &[InputSpec], joint: Joint) -> Result<Cohort> {
         for (file, spec) in files.iter_mut().zip(specs) {
             rename_samples(file, spec)?;
+        }
+        if let Some(recognised) = gvcf::recognise(&files, joint)? {
+            return Self::joint(files, specs, recognised);
         }
         let groups = group_by_samples(&files)?;
         let mut header = files[0].header.clone();
@@ -64,16 +97,36 @@ impl Cohort {
                 sample: sample.clone(),
                 source: first.name.clone(),
                 sex: None,
+                dialect: None,
             }));
         }
-        let mut cohort = Cohort { files, groups, header, contigs, samples };
+        let mut cohort = Cohort { files, groups, header, contigs, samples, gvcfs: Vec::new() };
         cohort.set_sexes(specs)?;
+        Ok(cohort)
+    }
+
+    fn joint(files: Vec<InputFile>, specs: &[InputSpec], recognised: Vec<Recognised>) -> Result<Cohort> {
+        let (files, specs, recognised) = gvcf::in_order_of_samples(files, specs, recognised);
+        let groups = group_by_samples(&files)?;
+        let mut header = files[0].header.clone();
+        for file in &files[1..] {
+            header.merge(&file.header);
+        }
+        let contigs = header.contigs.clone();
+        check_contigs(&contigs)?;
+        let (samples, gvcfs) = gvcf::samples(&files, &recognised);
+        let mut cohort = Cohort { files, groups, header, contigs, samples, gvcfs };
+        cohort.set_sexes(&specs)?;
         Ok(cohort)
     }
 
     /// How the files belong together.
     pub fn layout(&self) -> Layout {
-        if self.groups.len() == 1 { Layout::Concatenation } else { Layout::Merge }
+        match (self.gvcfs.len(), self.groups.len()) {
+            (0, 1) => Layout::Concatenation,
+            (0, _) => Layout::Merge,
+            _ => Layout::Joint,
+        }
     }
 
     fn set_sexes(&mut self, specs: &[InputSpec]) -> Result<()> {

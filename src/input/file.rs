@@ -2,7 +2,9 @@
 
 use crate::decode::bcf::{self, Dictionary};
 use crate::decode::bgzf::{BgzfReader, Inflater, block_size, stream_error};
+use crate::decode::gvcf::Survey;
 use crate::decode::header::Header;
+use crate::decode::lines::LineReader;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
 use std::io::Read;
@@ -157,6 +159,41 @@ impl InputFile {
         let skipped = std::io::copy(&mut (&mut stream).take(self.data_start), &mut std::io::sink());
         skipped.map_err(|error| stream_error(error).at(self.place()))?;
         Ok(stream)
+    }
+
+    /// The records as lines of VCF, from the first on.
+    pub fn lines(&self) -> Result<LineReader<'_>> {
+        let bytes = self.mapped.bytes();
+        Ok(match (self.format, &self.dictionary) {
+            (Format::Vcf, _) => LineReader::of_text(&bytes[self.data_start as usize..]),
+            (Format::VcfBgzf, _) => {
+                LineReader::of_blocks(bytes, self.data_start).map_err(|error| error.at(self.place()))?
+            }
+            (_, Some(dictionary)) => LineReader::of_stream(Box::new(bcf::TextReader::new(self.stream()?, dictionary))),
+            (_, None) => LineReader::of_stream(self.stream()?),
+        })
+    }
+
+    /// The same from a byte offset (plain text) or virtual offset (BGZF text) on.
+    pub fn lines_from(&self, offset: u64) -> Result<LineReader<'_>> {
+        let bytes = self.mapped.bytes();
+        match self.format {
+            Format::Vcf => Ok(LineReader::of_text(bytes.get(offset as usize..).unwrap_or_default())),
+            Format::VcfBgzf => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(self.place())),
+            _ => Err(Error::internal("a stream is read from its start only")),
+        }
+    }
+
+    /// Looks at the first records: whether the file is a gVCF, and whose.
+    pub fn survey(&self) -> Result<Survey> {
+        let mut survey = Survey::default();
+        let mut lines = self.lines()?;
+        while let Some(line) = lines.next_line().map_err(|error| error.at(self.place()))? {
+            if !line.is_empty() && !survey.add(line) {
+                break;
+            }
+        }
+        Ok(survey)
     }
 
     /// The file as a place of an error.

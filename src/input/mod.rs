@@ -3,10 +3,11 @@
 pub mod cohort;
 pub mod copy;
 pub mod file;
+mod gvcf;
 pub mod index;
 pub mod prepare;
 pub mod reference;
 pub mod sheet;
 
-pub use cohort::{Cohort, Layout};
+pub use cohort::{Cohort, Gvcf, Joint, Layout};
 pub use file::{Format, InputFile};

@@ -4,6 +4,7 @@
 //! record can have a row before them, so they leave in the order of the table whatever normalisation moved.
 
 mod emit;
+pub mod ingest;
 pub mod joint;
 mod merge;
 mod range;
@@ -13,6 +14,8 @@ mod sparse;
 mod window;
 mod writers;
 
+pub use ingest::{IngestSource, IngestTask, run_ingest_shard};
+pub use joint::{JointTask, run_joint_shard};
 pub use merge::{MERGE_HALO_BP, MergeSource, MergeTask, run_merge_shard};
 pub use shard::{Context, Outcome, Progress, Task, interrupted, is_unsorted, run_shard};
 pub use writers::{FileRecord, ShardFiles};

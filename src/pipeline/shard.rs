@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
 }
 
 /// A record that breaks the format: an error, or set aside with its reason.
-fn set_aside(
+pub fn set_aside(
     error: Error,
     context: &Context,
     accounting: &mut Accounting,

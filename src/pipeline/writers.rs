@@ -2,6 +2,7 @@
 
 use crate::columns::parquet_file::{GENOTYPES_ROW_GROUP, ParquetFile, VARIANTS_ROW_GROUP};
 use crate::error::Result;
+use crate::evidence::ContigRows;
 use crate::store::{encode_component, local};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// A finished file of a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// `variants` or `genotypes`.
+    /// `variants`, `genotypes`, `ref_blocks` or `evidence`.
     pub table: String,
-    /// Contig name.
+    /// Contig name; empty for a file over all contigs.
     pub contig: String,
     /// Path in the dataset, with `/`.
     pub path: String,
@@ -27,6 +28,9 @@ pub struct FileRecord {
     pub sha256: String,
     /// `pos` of the first and the last row, for tables with that column.
     pub pos_range: Option<(i32, i32)>,
+    /// Where the rows of each contig are, in a file over all contigs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contigs: Vec<ContigRows>,
 }
 
 type Open = (ParquetFile<BufWriter<File>>, PathBuf);
@@ -114,6 +118,7 @@ impl ShardFiles {
                 bytes: written.bytes,
                 sha256: written.sha256,
                 pos_range: pos_range.filter(|_| table == "variants"),
+                contigs: Vec::new(),
             });
         }
         Ok(())

@@ -4,9 +4,11 @@
 //! rows right and left-alignment moves them left, by [`MAX_SHIFT_BP`] at most.
 
 pub mod cuts;
+pub mod joint;
 pub mod region;
 
 use crate::alleles::MAX_SHIFT_BP;
+use crate::call::joint::settings::JointSettings;
 use crate::error::Result;
 use crate::genome::{Contig, Locus};
 use crate::input::{Cohort, Format, InputFile, Layout};
@@ -47,7 +49,7 @@ pub enum OnBadRecord {
 }
 
 /// Resolved settings that shape the rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     /// Which calls are stored.
     pub calls: Calls,
@@ -59,6 +61,9 @@ pub struct Settings {
     pub reference: Option<String>,
     /// Records are taken when their POS is inside; empty: all.
     pub regions: Regions,
+    /// How samples are called together from gVCFs, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint: Option<JointSettings>,
 }
 
 impl Settings {
@@ -113,6 +118,13 @@ pub enum ShardSource {
         /// First position behind it; `None`: to the end.
         own_end: Option<Locus>,
     },
+    /// gVCF inputs: consecutive ones whole, or a range of one. They become parts of the evidence.
+    Ingest {
+        /// Number of inputs.
+        n_inputs: usize,
+        /// Which part of the input, where it is one and cut.
+        range: Option<joint::IngestRange>,
+    },
     /// A whole file read as one stream; its pieces get the shard numbers from here on, in order.
     Stream {
         /// Bytes of inflated records in a piece.
@@ -125,7 +137,7 @@ pub enum ShardSource {
 pub struct Shard {
     /// Number; file names follow it. Numbers of one contig ascend with position.
     pub number: u64,
-    /// Index of the input.
+    /// Index of the (first) input.
     pub input: usize,
     /// What it reads and owns.
     pub source: ShardSource,
@@ -169,6 +181,10 @@ impl Plan {
             samples: cohort.samples.clone(),
             shards: Vec::new(),
         };
+        if cohort.layout() == Layout::Joint {
+            plan.shards = joint::ingest_shards(cohort, &plan.settings.regions)?;
+            return Ok(plan);
+        }
         if needs_merge(cohort) {
             plan.shards = merge_shards(cohort, wanted.max(1), total)?;
             return Ok(plan);

@@ -66,6 +66,15 @@ impl Regions {
         self.0.iter().copied()
     }
 
+    /// Whether something from `first` to `last` (inclusive) of a contig is wanted.
+    pub fn overlap(&self, contig: u32, first: i32, last: i32) -> bool {
+        if self.is_all() {
+            return true;
+        }
+        let at = self.0.partition_point(|&(of, start, _)| (of, start) <= (contig, last));
+        at > 0 && self.0[at - 1].0 == contig && first <= self.0[at - 1].2
+    }
+
     /// Whether a position is wanted.
     pub fn contains(&self, locus: Locus) -> bool {
         if self.is_all() {

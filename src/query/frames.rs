@@ -11,7 +11,7 @@ use polars::prelude::*;
 use std::collections::HashMap;
 
 /// Tables that can be asked, in the order they are listed in messages.
-pub const TABLES: [&str; 4] = ["variants", "genotypes", "samples", "ref_blocks"];
+pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
 /// The tables that the dataset has. A table without files (no variants at all) is an empty frame with its columns.
 pub fn frames(dataset: &Dataset) -> Result<Vec<(&'static str, LazyFrame)>> {

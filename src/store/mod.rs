@@ -1,7 +1,9 @@
 //! The file system: mapped inputs, files that appear whole or not at all, and names that are created once.
 
 pub mod bgzf_writer;
+pub mod hashing;
 pub mod local;
+pub mod parquet;
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 use super::likelihood::gl_to_pl;
 use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned};
 use crate::decode::gvcf::Reading;
+use crate::decode::gvcf::dialect::is_unseen;
 use crate::decode::gvcf::evidence::RecordText;
 use crate::decode::vcf::{parse_f64, parse_i32};
 use crate::error::{Error, Result};
@@ -245,12 +246,7 @@ impl RecordReader {
         record.qual = parse_f64(text.qual);
         record.filtered = is_filtered(text.filter);
         self.read_alleles(&mut record, text);
-        let cell = Cell { format: text.format, cell: text.cell };
-        read_fields(&mut record, &cell)?;
-        if reading.genotype_from_pl && !record.gt.is_called() {
-            derive_genotype(&mut record);
-        }
-        check_genotype(&record)?;
+        finish(&mut record, &Cell { format: text.format, cell: text.cell }, reading)?;
         Ok(record)
     }
 
@@ -263,7 +259,7 @@ impl RecordReader {
         for alt in text.alt.split(|&byte| byte == b',') {
             let aligned = aligned.next().filter(|aligned| !aligned.is_empty() && *aligned != b".");
             let allele = match alt {
-                b"<NON_REF>" | b"<*>" | b"<X>" => RecordAllele::Unseen,
+                _ if is_unseen(alt) => RecordAllele::Unseen,
                 b"*" | b"<*:DEL>" | b"<DEL:*>" => RecordAllele::Deleted,
                 _ => {
                     let found = aligned
@@ -277,6 +273,25 @@ impl RecordReader {
             record.alleles.push(allele);
         }
     }
+}
+
+/// Checks the fields of a sample's column as [`RecordReader::read`] does, without its alleles.
+pub fn check_fields(alt: &[u8], format: &[u8], cell: &[u8], reading: Reading) -> Result<()> {
+    let mut record = SampleRecord { alleles: vec![RecordAllele::Reference], ..SampleRecord::default() };
+    if alt != b"." {
+        let allele = |alt| if is_unseen(alt) { RecordAllele::Unseen } else { RecordAllele::Alt(0) };
+        record.alleles.extend(alt.split(|&byte| byte == b',').map(allele));
+    }
+    finish(&mut record, &Cell { format, cell }, reading)
+}
+
+/// Reads the fields of a record whose alleles are known.
+fn finish(record: &mut SampleRecord, cell: &Cell, reading: Reading) -> Result<()> {
+    read_fields(record, cell)?;
+    if reading.genotype_from_pl && !record.gt.is_called() {
+        derive_genotype(record);
+    }
+    check_genotype(record)
 }
 
 /// FILTER of a record that is not `PASS` or `.`; `RefCall` (DeepVariant) and `LowQual`-like marks included.

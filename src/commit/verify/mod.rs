@@ -22,7 +22,7 @@ use std::path::Path;
 /// Problems of one file beyond this number are counted only.
 const MAX_PROBLEMS_PER_FILE: usize = 20;
 /// Folders of tables.
-const TABLE_FOLDERS: [&str; 4] = ["variants", "genotypes", "samples", "ref_blocks"];
+const TABLE_FOLDERS: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -206,7 +206,8 @@ fn check_header(dataset: &Dataset) -> Vec<String> {
 fn check_accounting(manifest: &Manifest) -> Vec<String> {
     let Accounting { records_read, records_written, records_rejected, alleles_read, alleles_merged, .. } =
         manifest.accounting;
-    let Accounting { variant_rows, genotype_rows, ref_block_rows, ref rejections, .. } = manifest.accounting;
+    let Accounting { variant_rows, genotype_rows, ref_block_rows, evidence_rows, ref rejections, .. } =
+        manifest.accounting;
     let Accounting { spanning_rows, alleles_left_out, .. } = manifest.accounting;
     let rows =
         |table: &str| manifest.files.iter().filter(|file| file.table == table).map(|file| file.rows).sum::<u64>();
@@ -222,6 +223,7 @@ fn check_accounting(manifest: &Manifest) -> Vec<String> {
         ("variant_rows", variant_rows, "the rows of the variants files", rows("variants")),
         ("genotype_rows", genotype_rows, "the rows of the genotypes files", rows("genotypes")),
         ("ref_block_rows", ref_block_rows, "the rows of the ref_blocks files", rows("ref_blocks")),
+        ("evidence_rows", evidence_rows, "the rows of the evidence files", rows("evidence")),
         ("n_samples", manifest.n_samples, "the rows of the samples files", rows("samples")),
     ];
     let differs = sums.into_iter().filter(|(_, left, _, right)| left != right);

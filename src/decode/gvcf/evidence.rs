@@ -1,7 +1,6 @@
 //! What gVCFs say, as columns: reference blocks, and records as written.
 
-/// Stands for a missing value in the integer columns of [`Blocks`].
-pub const MISSING: i32 = -1;
+pub use super::block::{MISSING, NO_FILTER};
 
 /// Reference blocks as columns, sorted by (start, sample). All vectors have the same length.
 #[derive(Debug, Default)]
@@ -23,8 +22,24 @@ pub struct Blocks {
     /// PL of the genotype with the reference alone, with one other copy (diploid only), with other copies only; or
     /// [`MISSING`].
     pub pl: Vec<[i32; 3]>,
+    /// Index into `filters`, or [`NO_FILTER`].
+    pub filter: Vec<u16>,
     /// Genotype texts: `0/0`, `0`, `./.`, `.`, ...
     pub gts: Vec<String>,
+    /// Filters that some block did not pass, as written.
+    pub filters: Vec<String>,
+}
+
+impl Blocks {
+    /// Number of blocks.
+    pub fn len(&self) -> usize {
+        self.sample.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sample.is_empty()
+    }
 }
 
 /// Records of samples, as written, as columns; sorted by (pos, sample, order in the input).

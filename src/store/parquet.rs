@@ -1,0 +1,37 @@
+//! What the errors of Parquet readers and writers mean for the file.
+
+use crate::error::{Error, Result};
+use parquet::errors::ParquetError;
+use std::fs::File;
+use std::path::Path;
+
+/// An error of the Parquet writer; the I/O error inside decides the class.
+pub fn writing_error(path: &Path, error: ParquetError) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            let copy = match io.raw_os_error() {
+                Some(code) => std::io::Error::from_raw_os_error(code),
+                None => std::io::Error::new(io.kind(), io.to_string()),
+            };
+            return Error::writing(path, copy);
+        }
+        cause = match current.downcast_ref::<ParquetError>() {
+            Some(ParquetError::External(inner)) => Some(&**inner),
+            _ => current.source(),
+        };
+    }
+    Error::internal(format!("cannot write {}: {error}", path.display()))
+}
+
+/// An error of the Parquet reader.
+pub fn reading_error(path: &Path, error: ParquetError) -> Error {
+    Error::bad_data(format!("{}: cannot be read as Parquet: {error}", path.display()))
+        .hint("`varbatch verify` says which files differ from the manifest")
+        .with_source(error)
+}
+
+/// Opens a file to read it as Parquet.
+pub fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| Error::reading(path, error))
+}
