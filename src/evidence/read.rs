@@ -91,8 +91,10 @@ fn open_range(
         return Ok(None);
     }
     let selection = selection(metadata.metadata(), &wanted);
+    let columns = columns.iter().copied().filter(|column| !is_all_null(metadata.metadata(), &groups, column));
+    let columns: Vec<&str> = columns.collect();
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let reader = builder
         .with_projection(mask)
         .with_row_groups(groups)
@@ -100,6 +102,19 @@ fn open_range(
         .with_batch_size(BATCH_ROWS)
         .build();
     reader.map(Some).map_err(|error| reading_error(path, error))
+}
+
+/// Whether a column has no value in some row groups: decoding dictionary columns of nulls alone is slow.
+fn is_all_null(metadata: &ParquetMetaData, groups: &[usize], name: &str) -> bool {
+    let schema = metadata.file_metadata().schema_descr();
+    let Some(column) = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == name) else {
+        return true;
+    };
+    groups.iter().all(|&group| {
+        let group = metadata.row_group(group);
+        let n_null = group.column(column).statistics().and_then(|statistics| statistics.null_count_opt());
+        n_null == Some(group.num_rows() as u64)
+    })
 }
 
 /// Rows of each row group, counted from its first, in the pages that can hold a position of the range; those of
@@ -187,7 +202,11 @@ fn append_blocks(batch: &RecordBatch, from: i32, to: i32, blocks: &mut Blocks) -
     let first_in = starts.partition_point(|&start| start < from);
     let before: Vec<u32> = (0..first_in).filter(|&row| reaches(row)).map(|row| row as u32).collect();
     let first_in = first_in.min(last);
-    let take = |into: &mut Vec<i32>, array: &Int32Array| {
+    let take = |into: &mut Vec<i32>, array: Option<&Int32Array>| {
+        let Some(array) = array else {
+            into.resize(into.len() + before.len() + last - first_in, MISSING);
+            return;
+        };
         let values = array.values();
         if array.null_count() == 0 {
             into.extend(before.iter().map(|&row| values[row as usize]));
@@ -198,28 +217,29 @@ fn append_blocks(batch: &RecordBatch, from: i32, to: i32, blocks: &mut Blocks) -
             into.extend((first_in..last).map(value));
         }
     };
-    take(&mut blocks.start, ints(batch, "start")?);
-    take(&mut blocks.length, ints(batch, "length")?);
-    take(&mut blocks.gq, ints(batch, "gq")?);
-    take(&mut blocks.min_dp, ints(batch, "min_dp")?);
-    take(&mut blocks.dp, ints(batch, "dp")?);
+    take(&mut blocks.start, ints(batch, "start"));
+    take(&mut blocks.length, ints(batch, "length"));
+    take(&mut blocks.gq, ints(batch, "gq"));
+    take(&mut blocks.min_dp, ints(batch, "min_dp"));
+    take(&mut blocks.dp, ints(batch, "dp"));
     let samples = ints(batch, "sample_index")?.values();
     let rows = || before.iter().map(|&row| row as usize).chain(first_in..last);
     blocks.sample.extend(rows().map(|row| samples[row] as u32));
-    let pl = [ints(batch, "pl_ref")?, ints(batch, "pl_het")?, ints(batch, "pl_hom_alt")?];
-    let value = |array: &Int32Array, row: usize| if array.is_valid(row) { array.value(row) } else { MISSING };
+    let pl = [ints(batch, "pl_ref"), ints(batch, "pl_het"), ints(batch, "pl_hom_alt")];
+    let value = |array: Option<&Int32Array>, row: usize| {
+        array.filter(|array| array.is_valid(row)).map_or(MISSING, |array| array.value(row))
+    };
     blocks.pl.extend(rows().map(|row| pl.map(|array| value(array, row))));
     let (gt, gt_texts) = dictionary(batch, "gt")?;
     let numbers = numbered(&mut blocks.gts, gt_texts);
     blocks.gt.extend(rows().map(|row| numbers[gt.keys().value(row) as usize]));
-    let (filter, filter_texts) = dictionary(batch, "filter")?;
-    if filter.null_count() == filter.len() {
-        blocks.filter.resize(blocks.sample.len(), NO_FILTER);
-    } else {
+    if let Some((filter, filter_texts)) = dictionary(batch, "filter") {
         let numbers = numbered(&mut blocks.filters, filter_texts);
         let number =
             |row: usize| if filter.is_valid(row) { numbers[filter.keys().value(row) as usize] } else { NO_FILTER };
         blocks.filter.extend(rows().map(number));
+    } else {
+        blocks.filter.resize(blocks.sample.len(), NO_FILTER);
     }
     Some(())
 }
@@ -228,25 +248,30 @@ fn append_records(batch: &RecordBatch, from: i32, to: i32, records: &mut Records
     let samples = ints(batch, "sample_index")?.values();
     let (pos, end) = (ints(batch, "pos")?.values(), ints(batch, "end")?.values());
     let column = |name| texts(batch, name);
-    let (id, ref_allele, alt) = (column("id")?, column("ref")?, column("alt")?);
-    let (qual, info, cell, aligned) = (column("qual")?, column("info")?, column("cell")?, column("aligned")?);
+    let (ref_allele, alt, info, cell) = (column("ref")?, column("alt")?, column("info")?, column("cell")?);
+    let (id, qual, aligned) = (column("id"), column("qual"), column("aligned"));
     let ((filter, filters), (format, formats)) = (dictionary(batch, "filter")?, dictionary(batch, "format")?);
     for row in 0..batch.num_rows() {
         if pos[row] > to || end[row] < from {
             continue;
         }
         let text = RecordText {
-            id: if id.is_valid(row) { id.value(row).as_bytes() } else { b"." },
+            id: text(id, row, b"."),
             ref_allele: ref_allele.value(row).as_bytes(),
             alt: alt.value(row).as_bytes(),
-            qual: if qual.is_valid(row) { qual.value(row).as_bytes() } else { b"." },
+            qual: text(qual, row, b"."),
             filter: filters.value(filter.keys().value(row) as usize).as_bytes(),
             info: info.value(row).as_bytes(),
             format: formats.value(format.keys().value(row) as usize).as_bytes(),
             cell: cell.value(row).as_bytes(),
-            aligned: if aligned.is_valid(row) { aligned.value(row).as_bytes() } else { b"" },
+            aligned: text(aligned, row, b""),
         };
         records.push(samples[row] as u32, pos[row], end[row], text);
     }
     Some(())
+}
+
+/// The text of a row; `missing` where it is null or the column was not read.
+fn text<'b>(column: Option<&'b StringArray>, row: usize, missing: &'static [u8]) -> &'b [u8] {
+    column.filter(|column| column.is_valid(row)).map_or(missing, |column| column.value(row).as_bytes())
 }
