@@ -161,10 +161,13 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         if !alts().any(|old| qual(old) >= min_qual) || evaluated.site_qual < min_qual {
             return Vec::new();
         }
+        // a `*` that no deletion of the cohort explains is as good as none, to GATK
+        let explained =
+            |old: u16| old < site.deleted() || self.table.alleles().iter().any(|allele| allele.deletes(site.vcf_pos));
         let stays = |old: u16| {
             let called = evaluated.alleles[usize::from(old)].ac > 0;
             if self.settings.drop_unlikely_alleles {
-                qual(old) >= min_qual
+                qual(old) >= min_qual && explained(old)
             } else {
                 called || (qual(old) >= min_qual && old < site.deleted())
             }
