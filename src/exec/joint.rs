@@ -11,7 +11,7 @@ use crate::evidence::{BLOCKS_TABLE, ContigRows, RECORDS_TABLE};
 use crate::pipeline::{
     Context, EvidencePart, IngestSource, IngestTask, JointTask, interrupted, run_ingest_shard, run_joint_shard,
 };
-use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards};
+use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards, n_inputs};
 use crate::plan::{Shard, ShardSource};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -122,13 +122,6 @@ impl LocalRun<'_> {
             Some((self.folder.root().join(&file.path), file.contigs.clone()))
         };
         EvidencePart { blocks: file(BLOCKS_TABLE), records: file(RECORDS_TABLE) }
-    }
-}
-
-fn n_inputs(shard: &Shard) -> usize {
-    match shard.source {
-        ShardSource::Ingest { n_inputs, .. } => n_inputs,
-        _ => 0,
     }
 }
 

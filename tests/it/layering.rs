@@ -19,7 +19,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["genome", "alleles", "store", "decode", "evidence", "columns", "input"]),
     ("pipeline", &["genome", "alleles", "store", "manifest", "decode", "evidence", "call", "columns", "input", "plan"]),
     ("dataset", &["genome", "alleles", "store", "manifest", "decode", "columns"]),
-    ("commit", &["genome", "store", "manifest", "decode", "call", "columns", "plan", "pipeline", "dataset"]),
+    (
+        "commit",
+        &["genome", "store", "manifest", "decode", "evidence", "call", "columns", "plan", "pipeline", "dataset"],
+    ),
     (
         "exec",
         &[

@@ -9,8 +9,9 @@ use crate::decode::lines::LineReader;
 use crate::decode::vcf::{RecordIndex, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::evidence::canonical::Canonical;
-use crate::evidence::{GRID_BP, cell_end, grid_cell};
+use crate::evidence::{cell_end, grid_cell};
 use crate::genome::Locus;
+use crate::plan::joint::LOOK_BACK_BP;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
@@ -34,10 +35,6 @@ pub struct IngestSource<'a> {
     /// Lines of the input before the first one here, where that is known; for messages.
     pub lines_before: Option<u64>,
 }
-
-/// How far before its own positions a range sees blocks, in base pairs. A block that begins before that is the matter
-/// of the range that it begins in, up to its end.
-pub const LOOK_BACK_BP: i32 = GRID_BP;
 
 /// An input that is read.
 pub struct Source<'a> {
