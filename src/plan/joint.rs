@@ -53,11 +53,15 @@ pub fn ingest_shards(cohort: &Cohort) -> Result<Vec<Shard>> {
             shards.close();
             let n_ranges = bytes.div_ceil(wanted);
             let spacing = (file.mapped.bytes().len() as u64).div_ceil(n_ranges);
-            for (range, bytes) in cuts::ingest_ranges(file, &cohort.contigs, spacing)? {
+            let ranges = cuts::ingest_ranges(file, &cohort.contigs, spacing)?;
+            for &(range, bytes) in &ranges {
                 shards.add(input, bytes, Some(range));
                 shards.close();
             }
-            continue;
+            // a file without records is one like others
+            if !ranges.is_empty() {
+                continue;
+            }
         }
         shards.add(input, bytes, None);
         if shards.open.as_ref().is_some_and(|open| open.bytes >= wanted || n_inputs(open) == MAX_INGEST_INPUTS) {

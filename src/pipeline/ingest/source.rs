@@ -2,6 +2,7 @@
 
 use super::super::range::OwnRange;
 use super::super::shard::{reject, set_aside, unsorted};
+use super::super::writers::InputSpan;
 use super::Shared;
 use crate::decode::gvcf::record::{expected_pos, index};
 use crate::decode::gvcf::{Block, CellContent, Recognised, RecordParser};
@@ -25,6 +26,8 @@ pub struct IngestSource<'a> {
     pub recognised: Recognised,
     /// Its samples in the order of columns, as indexes in the cohort.
     pub samples: &'a [u32],
+    /// Its index, where its samples are in other inputs, too: then it is noted where it has records.
+    pub noted_as: Option<usize>,
     /// First owned position, at a border of the grid; `None`: from the start.
     pub own_start: Option<Locus>,
     /// First position behind, at a border of the grid; `None`: to the end.
@@ -62,6 +65,9 @@ struct State {
     contigs_seen: HashSet<u32>,
     last_pos: i32,
     cells: Vec<CellContent>,
+    noted_as: Option<usize>,
+    first_sample: u32,
+    spans: Vec<InputSpan>,
 }
 
 /// Whether a line was taken in.
@@ -94,6 +100,9 @@ impl<'a> Source<'a> {
             contigs_seen: HashSet::new(),
             last_pos: -1,
             cells: Vec::new(),
+            noted_as: input.noted_as,
+            first_sample: input.samples.iter().min().copied().unwrap_or_default(),
+            spans: Vec::new(),
         };
         Ok(Source {
             name: input.name,
@@ -105,6 +114,11 @@ impl<'a> Source<'a> {
             n_bytes: 0,
             n_records: 0,
         })
+    }
+
+    /// Where the input has records, if that was to be noted.
+    pub fn spans(&self) -> &[InputSpan] {
+        &self.state.spans
     }
 
     /// Contig of the next line.
@@ -325,6 +339,7 @@ impl State {
         }
         let owned = self.range.owns(locus);
         if owned {
+            self.note(contig, locus.vcf_pos, last);
             shared.accounting.records_read += 1;
             shared.accounting.records_written += 1;
             let ends = cells.iter().enumerate().filter_map(|(column, cell)| match cell {
@@ -351,6 +366,7 @@ impl State {
         if owned {
             shared.accounting.blocks_read += 1;
             if counts {
+                self.note(contig, block.start, block.end);
                 shared.accounting.records_read += 1;
                 shared.accounting.records_written += 1;
             }
@@ -360,6 +376,16 @@ impl State {
         let (sample, blocks) = &mut self.samples[column];
         let cell_end = window.map_or(i32::MAX, |window| window.cell_end);
         blocks.push(block, cell_end, filters, &mut |block| rows.blocks.push((*sample, block)));
+    }
+
+    /// Takes note of a record where that is asked for.
+    #[inline]
+    fn note(&mut self, contig: u32, first: i32, last: i32) {
+        let Some(input) = self.noted_as else { return };
+        match self.spans.last_mut() {
+            Some(span) if span.contig == contig => span.last = span.last.max(last),
+            _ => self.spans.push(InputSpan { sample: self.first_sample, contig, first, last, input }),
+        }
     }
 
     /// The part of a block that is the matter of this range: see [`LOOK_BACK_BP`].
