@@ -145,6 +145,7 @@ pub struct Survey {
     n_lengths: usize,
     n_lengths_without_alt: usize,
     has_uncalled_likelihoods: bool,
+    has_genotypes: bool,
 }
 
 const ALTS: [&[u8]; 4] = [NON_REF, STAR, X, NONE];
@@ -167,6 +168,7 @@ impl Survey {
             || record.info_value(b"END").flatten().and_then(parse_i32).is_some();
         if let Some(kind) = ALTS.iter().position(|&known| known == alt) {
             self.blocks[kind] += 1;
+            self.has_genotypes |= format.starts_with(b"GT");
             self.n_lengths += usize::from(says_length);
             self.n_lengths_without_alt += usize::from(says_length && alt == NONE);
         } else if let Some(kind) = ALTS.iter().position(|&known| alt.split(|&byte| byte == b',').any(|a| a == known)) {
@@ -203,12 +205,13 @@ impl Survey {
     }
 
     /// `<NON_REF>` stands in gVCFs only. `<*>` and `<X>` stand in the pileups of bcftools, too: there the header must
-    /// know blocks. Without ALT there must be blocks of some length.
+    /// know blocks, and there must be some, or genotypes. Without ALT there must be blocks of some length.
     fn is_gvcf(&self, header: &Header) -> bool {
         let knows_blocks =
             header.infos.iter().any(|def| def.id == "END") || header.formats.iter().any(|def| def.id == "LEN");
         let [non_ref, star, x, _] = [0, 1, 2, 3].map(|kind| self.n_of(kind));
-        non_ref > 0 || ((star > 0 || x > 0) && knows_blocks) || self.n_lengths_without_alt > 0
+        let blocks = knows_blocks && (self.n_lengths > 0 || self.has_genotypes);
+        non_ref > 0 || ((star > 0 || x > 0) && blocks) || self.n_lengths_without_alt > 0
     }
 
     fn fits(&self, dialect: &Dialect, header: &Header) -> bool {
@@ -272,6 +275,7 @@ mod tests {
     fn other_files_are_not() {
         let pileup = "1\t5\t.\tA\t<*>\t0\t.\tDP=3\tPL\t0,9,99";
         assert_eq!(recognised("##ALT=<ID=*,Description=\"\">", ONE, &[pileup]), None);
+        assert_eq!(recognised(END, ONE, &[pileup]), None);
         let cohort = "1\t5\t.\tA\tG\t9\tPASS\tAC=1\tGT\t0/1";
         assert_eq!(recognised(END, ONE, &[cohort]), None);
         let non_variant = "1\t5\t.\tA\t.\t9\tPASS\tDP=1\tGT\t0/0";
