@@ -5,6 +5,7 @@ use crate::columns;
 use crate::commit::folder::{COPIES, STDIN_SPOOL};
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::{DatasetFolder, Replace, Start};
+use crate::decode::header::HeaderPool;
 use crate::decode::vcf::UNDEFINED_CONTIG;
 use crate::error::{Error, Location, Result};
 use crate::exec::local::LocalRun;
@@ -317,6 +318,7 @@ fn input_specs(args: &Args) -> Result<Vec<InputSpec>> {
 
 fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
     let mut files = Vec::new();
+    let mut pool = HeaderPool::default();
     for (index, spec) in specs.iter().enumerate() {
         let path = Path::new(&spec.path);
         let file = if local::is_stream(path) {
@@ -329,9 +331,9 @@ fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
             };
             local::spool(source, &spec.path, &spool)?;
             let name = if spec.path == "-" { "standard input" } else { &spec.path };
-            InputFile::open(&spool, name)
+            InputFile::open_with(&spool, name, &mut pool)
         } else {
-            InputFile::open(path, &spec.path)
+            InputFile::open_with(path, &spec.path, &mut pool)
         };
         files.push(file?);
     }

@@ -4,7 +4,8 @@
 
 use crate::error::{Error, Result};
 use crate::genome::{Contig, Contigs};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// How many values a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -51,7 +52,7 @@ pub struct Header {
     /// `VCFv4.x`, empty where the line is missing.
     pub version: String,
     /// Every `##` line but `##fileformat`, without line end, in order.
-    pub meta: Vec<String>,
+    pub meta: Vec<Arc<str>>,
     /// INFO definitions in order, IDs unique.
     pub infos: Vec<FieldDef>,
     /// FORMAT definitions in order, IDs unique.
@@ -59,17 +60,51 @@ pub struct Header {
     /// IDs of FILTER lines in order.
     pub filters: Vec<String>,
     /// Contigs in order.
-    pub contigs: Contigs,
+    pub contigs: Arc<Contigs>,
     /// Sample names in column order.
     pub samples: Vec<String>,
     /// What was tolerated.
     pub warnings: Vec<String>,
 }
 
-impl Header {
+/// Lines and contigs that the headers of many files have in common, kept once.
+#[derive(Debug, Default)]
+pub struct HeaderPool {
+    lines: HashSet<Arc<str>>,
+    contigs: Option<(Vec<Arc<str>>, Arc<Contigs>)>,
+}
+
+impl HeaderPool {
+    fn line(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.lines.get(text) {
+            return known.clone();
+        }
+        let line: Arc<str> = text.into();
+        self.lines.insert(line.clone());
+        line
+    }
+
+    /// The contigs of these lines; those of the header before, when they are the same.
+    fn contigs(&mut self, lines: Vec<Arc<str>>) -> Arc<Contigs> {
+        if let Some((before, contigs)) = &self.contigs
+            && *before == lines
+        {
+            return contigs.clone();
+        }
+        let contig = |line: &Arc<str>| {
+            let (_, fields) = structured_line(line)?;
+            let length = fields.get("length").and_then(|text| text.parse().ok());
+            Some(Contig { name: fields.get("ID")?.clone(), length })
+        };
+        let contigs = Arc::new(Contigs::from_list(lines.iter().filter_map(contig)));
+        self.contigs = Some((lines, contigs.clone()));
+        contigs
+    }
+
     /// Parses a header from its first byte to the end of the `#CHROM` line.
-    pub fn parse(text: &[u8]) -> Result<Header> {
+    pub fn parse(&mut self, text: &[u8]) -> Result<Header> {
         let mut header = Header::default();
+        let mut contig_lines = Vec::new();
         let mut seen_columns = false;
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -77,7 +112,13 @@ impl Header {
             if let Some(version) = line.strip_prefix("##fileformat=") {
                 header.version = version.trim().to_string();
             } else if line.starts_with("##") {
-                header.meta_line(&line);
+                let line = self.line(line.trim_end());
+                if line.starts_with("##contig=") {
+                    contig_lines.push(line.clone());
+                } else {
+                    header.meta_line(&line);
+                }
+                header.meta.push(line);
             } else if line.starts_with('#') {
                 header.columns_line(&line, number + 1)?;
                 seen_columns = true;
@@ -92,12 +133,18 @@ impl Header {
         if header.version.is_empty() {
             header.warnings.push("the header has no ##fileformat line".into());
         }
+        header.contigs = self.contigs(contig_lines);
         Ok(header)
+    }
+}
+
+impl Header {
+    /// Parses a header from its first byte to the end of the `#CHROM` line.
+    pub fn parse(text: &[u8]) -> Result<Header> {
+        HeaderPool::default().parse(text)
     }
 
     fn meta_line(&mut self, line: &str) {
-        let line = line.trim_end();
-        self.meta.push(line.to_string());
         let Some((key, fields)) = structured_line(line) else { return };
         let Some(id) = fields.get("ID").cloned() else { return };
         match key {
@@ -112,10 +159,6 @@ impl Header {
                 }
             }
             "FILTER" if !self.filters.contains(&id) => self.filters.push(id),
-            "contig" => {
-                let length = fields.get("length").and_then(|text| text.parse().ok());
-                self.contigs.add(Contig { name: id, length });
-            }
             _ => {}
         }
     }
@@ -153,46 +196,6 @@ impl Header {
         Ok(())
     }
 
-    /// Takes the definitions of another input in; where two definitions of one ID differ, the wider one holds.
-    pub fn merge(&mut self, other: &Header) {
-        for (key, own, theirs) in
-            [("INFO", &mut self.infos, &other.infos), ("FORMAT", &mut self.formats, &other.formats)]
-        {
-            for def in theirs {
-                match own.iter_mut().find(|known| known.id == def.id) {
-                    None => own.push(def.clone()),
-                    Some(known) if known == def => {}
-                    Some(known) => {
-                        let wider = wider(known, def);
-                        if wider != *known {
-                            redefine(&mut self.meta, key, &wider);
-                            *known = wider;
-                        }
-                        self.warnings
-                            .push(format!("the inputs define {key}/{} in different ways; the wider holds", def.id));
-                    }
-                }
-            }
-        }
-        for filter in &other.filters {
-            if !self.filters.contains(filter) {
-                self.filters.push(filter.clone());
-            }
-        }
-        for contig in other.contigs.iter() {
-            self.contigs.add(contig.clone());
-        }
-        for line in &other.meta {
-            let defined = line_id(line).is_some_and(|id| self.meta.iter().any(|known| line_id(known) == Some(id)));
-            if !defined && !self.meta.contains(line) {
-                self.meta.push(line.clone());
-            }
-        }
-        self.warnings.extend(other.warnings.iter().cloned());
-        self.warnings.sort();
-        self.warnings.dedup();
-    }
-
     /// The header as text with `samples` as columns, ending with the `#CHROM` line. Contigs that no line defines get one.
     pub fn to_text(&self, contigs: &Contigs, samples: &[String]) -> String {
         let version = if self.version.is_empty() { "VCFv4.2" } else { &self.version };
@@ -214,6 +217,91 @@ impl Header {
         }
         text.push('\n');
         text
+    }
+}
+
+/// Puts the headers of a cohort together. Costs one look-up for each line that is known already.
+#[derive(Debug)]
+pub struct HeaderMerger {
+    header: Header,
+    lines: HashSet<Arc<str>>,
+    ids: HashSet<(String, String)>,
+    contigs: Arc<Contigs>,
+}
+
+impl HeaderMerger {
+    /// Begins with the header of the first input.
+    pub fn new(first: &Header) -> Self {
+        let mut merger = HeaderMerger {
+            header: first.clone(),
+            lines: HashSet::new(),
+            ids: HashSet::new(),
+            contigs: first.contigs.clone(),
+        };
+        for line in &first.meta {
+            merger.lines.insert(line.clone());
+            merger.ids.extend(line_id(line).map(|(key, id)| (key.to_string(), id.to_string())));
+        }
+        merger
+    }
+
+    /// Takes the definitions of another input in; where two definitions of one ID differ, the wider one holds.
+    pub fn add(&mut self, other: &Header) {
+        self.add_definitions(other);
+        let header = &mut self.header;
+        for filter in &other.filters {
+            if !header.filters.contains(filter) {
+                header.filters.push(filter.clone());
+            }
+        }
+        let same_contigs = Arc::ptr_eq(&self.contigs, &other.contigs);
+        if !same_contigs {
+            let contigs = Arc::make_mut(&mut header.contigs);
+            other.contigs.iter().for_each(|contig| {
+                contigs.add(contig.clone());
+            });
+            self.contigs = other.contigs.clone();
+        }
+        for line in other.meta.iter().filter(|line| !(same_contigs && line.starts_with("##contig="))) {
+            if self.lines.insert(line.clone()) {
+                let id = line_id(line).map(|(key, id)| (key.to_string(), id.to_string()));
+                if id.is_none_or(|id| self.ids.insert(id)) {
+                    header.meta.push(line.clone());
+                }
+            }
+        }
+        header.warnings.extend(other.warnings.iter().cloned());
+    }
+
+    fn add_definitions(&mut self, other: &Header) {
+        let header = &mut self.header;
+        for (key, own, theirs) in
+            [("INFO", &mut header.infos, &other.infos), ("FORMAT", &mut header.formats, &other.formats)]
+        {
+            for def in theirs {
+                match own.iter_mut().find(|known| known.id == def.id) {
+                    None => own.push(def.clone()),
+                    Some(known) if known == def => {}
+                    Some(known) => {
+                        let wider = wider(known, def);
+                        if wider != *known {
+                            redefine(&mut header.meta, key, &wider);
+                            *known = wider;
+                        }
+                        header
+                            .warnings
+                            .push(format!("the inputs define {key}/{} in different ways; the wider holds", def.id));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The header of the cohort.
+    pub fn finish(mut self) -> Header {
+        self.header.warnings.sort();
+        self.header.warnings.dedup();
+        self.header
     }
 }
 
@@ -308,7 +396,7 @@ fn field_def(key: &str, id: &str, fields: &HashMap<String, String>) -> (FieldDef
 }
 
 /// Writes the line of a definition anew, its description kept.
-fn redefine(meta: &mut [String], key: &str, def: &FieldDef) {
+fn redefine(meta: &mut [Arc<str>], key: &str, def: &FieldDef) {
     let Some(line) = meta.iter_mut().find(|line| line_id(line) == Some((key, &def.id))) else { return };
     let number = match def.number {
         Number::Count(count) => count.to_string(),
@@ -326,7 +414,7 @@ fn redefine(meta: &mut [String], key: &str, def: &FieldDef) {
     let description =
         structured_line(line).and_then(|(_, fields)| fields.get("Description").cloned()).unwrap_or_default();
     let description = description.replace('\\', "\\\\").replace('"', "\\\"");
-    *line = format!("##{key}=<ID={},Number={number},Type={kind},Description=\"{description}\">", def.id);
+    *line = format!("##{key}=<ID={},Number={number},Type={kind},Description=\"{description}\">", def.id).into();
 }
 
 fn wider(a: &FieldDef, b: &FieldDef) -> FieldDef {
@@ -362,13 +450,28 @@ mod tests {
 
     #[test]
     fn the_wider_definition_holds() {
-        let mut a = Header::parse(SMALL).expect("a header");
+        let mut merger = HeaderMerger::new(&Header::parse(SMALL).expect("a header"));
         let other = String::from_utf8_lossy(SMALL).replace("ID=DP,Number=1,Type=Integer", "ID=DP,Number=.,Type=Float");
-        a.merge(&Header::parse(other.as_bytes()).expect("a header"));
+        merger.add(&Header::parse(other.as_bytes()).expect("a header"));
+        let a = merger.finish();
         assert_eq!(a.infos[0], FieldDef { id: "DP".into(), number: Number::Any, kind: Kind::Float });
         assert_eq!(a.warnings.len(), 1);
         let text = a.to_text(&a.contigs, &a.samples);
         assert!(text.contains("##INFO=<ID=DP,Number=.,Type=Float,Description=\"a, \\\"b\\\" > c\">"), "{text}");
+    }
+
+    #[test]
+    fn what_headers_have_in_common_is_kept_once() {
+        let mut pool = HeaderPool::default();
+        let first = pool.parse(SMALL).expect("a header");
+        let other = String::from_utf8_lossy(SMALL).replace("ID=q10", "ID=q20");
+        let second = pool.parse(other.as_bytes()).expect("a header");
+        assert!(Arc::ptr_eq(&first.contigs, &second.contigs) && Arc::ptr_eq(&first.meta[0], &second.meta[0]));
+        let mut merger = HeaderMerger::new(&first);
+        merger.add(&second);
+        merger.add(&second);
+        let merged = merger.finish();
+        assert_eq!((merged.filters.len(), merged.meta.len(), merged.contigs.len()), (2, first.meta.len() + 1, 1));
     }
 
     #[test]

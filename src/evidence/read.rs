@@ -1,5 +1,9 @@
 //! Reads ranges of parts: the pages that can hold a row of the range, found by the page index, and no others.
+//!
+//! Blocks are read by the million, so their pages are decoded here ([`encoding`](super::encoding)); records, which are few
+//! and long, by the Arrow reader.
 
+use super::encoding;
 use super::schema::PAGE_ROWS;
 use super::write::CONTIG_ROWS_KEY;
 use super::{Blocks, ContigRows, MISSING, NO_FILTER, RecordText, Records, cell_start, grid_cell};
@@ -7,19 +11,19 @@ use crate::error::{Error, Result};
 use crate::store::parquet::{open, reading_error};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{Array, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageReader};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::reader::{FileReader, RowGroupReader};
+use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use std::ops::Range;
 use std::path::Path;
-
-/// Rows of a batch.
-const BATCH_ROWS: usize = PAGE_ROWS;
 
 /// Where the rows of each contig are in a part, from its footer.
 pub fn contig_rows(path: &Path) -> Result<Vec<ContigRows>> {
@@ -37,14 +41,16 @@ pub fn read_blocks(path: &Path, rows: &ContigRows, from: i32, to: i32, blocks: &
     if from > rows.last_pos || to < rows.first_pos || rows.rows == 0 {
         return Ok(());
     }
-    const COLUMNS: [&str; 11] =
-        ["sample_index", "start", "length", "gt", "gq", "min_dp", "dp", "pl_ref", "pl_het", "pl_hom_alt", "filter"];
+    let options = ReadOptionsBuilder::new().with_page_index().build();
+    let error = |error| reading_error(path, error);
+    let reader = SerializedFileReader::new_with_options(open(path)?, options).map_err(error)?;
     let look_from = cell_start(grid_cell(from.max(1)));
-    let Some(reader) = open_range(path, rows, "start", &COLUMNS, look_from, to)? else { return Ok(()) };
-    for batch in reader {
-        let batch = batch.map_err(|error| damaged(path, &error.to_string()))?;
-        append_blocks(&batch, from, to, blocks)
-            .ok_or_else(|| damaged(path, "its columns are not those of ref_blocks"))?;
+    let wanted = rows_between(reader.metadata(), "start", rows, look_from, to).ok_or_else(|| no_index(path))?;
+    let mut columns = BlockColumns::default();
+    for (group, of_group) in wanted {
+        let group = reader.get_row_group(group).map_err(error)?;
+        columns.read(&*group, reader.metadata(), of_group, path)?;
+        columns.append(from, to, blocks).ok_or_else(|| damaged(path, "its columns differ in length"))?;
     }
     Ok(())
 }
@@ -57,7 +63,25 @@ pub fn read_records(path: &Path, rows: &ContigRows, from: i32, to: i32, records:
     const COLUMNS: [&str; 12] =
         ["sample_index", "pos", "end", "id", "ref", "alt", "qual", "filter", "info", "format", "cell", "aligned"];
     let look_from = from.saturating_sub(rows.max_span - 1);
-    let Some(reader) = open_range(path, rows, "pos", &COLUMNS, look_from, to)? else { return Ok(()) };
+    // without the Arrow schema in the file, dictionaries come as plain texts
+    let options =
+        ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required).with_skip_arrow_metadata(true);
+    let file = open(path)?;
+    let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| reading_error(path, error))?;
+    let wanted = rows_between(metadata.metadata(), "pos", rows, look_from, to).ok_or_else(|| no_index(path))?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let selection = selection(metadata.metadata(), &wanted);
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let reader = builder
+        .with_projection(mask)
+        .with_row_groups(wanted.iter().map(|(group, _)| *group).collect())
+        .with_row_selection(selection)
+        .with_batch_size(PAGE_ROWS)
+        .build()
+        .map_err(|error| reading_error(path, error))?;
     for batch in reader {
         let batch = batch.map_err(|error| damaged(path, &error.to_string()))?;
         append_records(&batch, from, to, records)
@@ -70,36 +94,8 @@ fn damaged(path: &Path, what: &str) -> Error {
     Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
-/// A reader over the pages that can hold a row of the contig with `from <= position <= to`; `None`: there is none.
-fn open_range(
-    path: &Path,
-    rows: &ContigRows,
-    position: &str,
-    columns: &[&str],
-    from: i32,
-    to: i32,
-) -> Result<Option<ParquetRecordBatchReader>> {
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
-    let file = open(path)?;
-    let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| reading_error(path, error))?;
-    let of_contig = rows.first_row..rows.first_row + rows.rows;
-    let Some(wanted) = rows_between(metadata.metadata(), position, of_contig, from, to) else {
-        return Err(damaged(path, "it has no page index"));
-    };
-    let groups: Vec<usize> = wanted.iter().map(|(group, _)| *group).collect();
-    if groups.is_empty() {
-        return Ok(None);
-    }
-    let selection = selection(metadata.metadata(), &wanted);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let reader = builder
-        .with_projection(mask)
-        .with_row_groups(groups)
-        .with_row_selection(selection)
-        .with_batch_size(BATCH_ROWS)
-        .build();
-    reader.map(Some).map_err(|error| reading_error(path, error))
+fn no_index(path: &Path) -> Error {
+    damaged(path, "it has no page index")
 }
 
 /// Rows of each row group, counted from its first, in the pages that can hold a position of the range; those of
@@ -107,12 +103,12 @@ fn open_range(
 fn rows_between(
     metadata: &ParquetMetaData,
     position: &str,
-    of_contig: Range<u64>,
+    of: &ContigRows,
     from: i32,
     to: i32,
 ) -> Option<Vec<(usize, Range<u64>)>> {
-    let schema = metadata.file_metadata().schema_descr();
-    let column = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == position)?;
+    let of_contig = of.first_row..of.first_row + of.rows;
+    let column = column_of(metadata, position)?;
     let page_index = metadata.page_index()?;
     let mut found = Vec::new();
     let mut group_start = 0u64;
@@ -143,6 +139,11 @@ fn rows_between(
     Some(found)
 }
 
+fn column_of(metadata: &ParquetMetaData, name: &str) -> Option<usize> {
+    let schema = metadata.file_metadata().schema_descr();
+    (0..schema.num_columns()).find(|&at| schema.column(at).name() == name)
+}
+
 fn selection(metadata: &ParquetMetaData, wanted: &[(usize, Range<u64>)]) -> RowSelection {
     let mut selectors = Vec::new();
     for (group, rows) in wanted {
@@ -154,99 +155,403 @@ fn selection(metadata: &ParquetMetaData, wanted: &[(usize, Range<u64>)]) -> RowS
     RowSelection::from(selectors)
 }
 
-fn ints<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b Int32Array> {
-    batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()
+/// The columns of `ref_blocks` over some rows of a row group; [`MISSING`] where they are null.
+#[derive(Default)]
+struct BlockColumns {
+    sample: Vec<i32>,
+    start: Vec<i32>,
+    length: Vec<i32>,
+    gq: Vec<i32>,
+    min_dp: Vec<i32>,
+    dp: Vec<i32>,
+    pl: [Vec<i32>; 3],
+    gt: Vec<i32>,
+    gt_texts: Vec<String>,
+    filter: Vec<i32>,
+    filter_texts: Vec<String>,
+    spare: Vec<u32>,
 }
 
-fn texts<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b StringArray> {
-    batch.column_by_name(name)?.as_string_opt::<i32>()
-}
+impl BlockColumns {
+    fn read(
+        &mut self,
+        group: &dyn RowGroupReader,
+        metadata: &ParquetMetaData,
+        rows: Range<u64>,
+        path: &Path,
+    ) -> Result<()> {
+        let [pl_ref, pl_het, pl_hom_alt] = &mut self.pl;
+        let numbers = [
+            ("sample_index", &mut self.sample),
+            ("start", &mut self.start),
+            ("length", &mut self.length),
+            ("gq", &mut self.gq),
+            ("min_dp", &mut self.min_dp),
+            ("dp", &mut self.dp),
+            ("pl_ref", pl_ref),
+            ("pl_het", pl_het),
+            ("pl_hom_alt", pl_hom_alt),
+        ];
+        for (name, values) in numbers {
+            read_column(group, metadata, (name, &rows), (values, None), &mut self.spare, path)?;
+        }
+        let texts = [("gt", &mut self.gt, &mut self.gt_texts), ("filter", &mut self.filter, &mut self.filter_texts)];
+        for (name, keys, texts) in texts {
+            read_column(group, metadata, (name, &rows), (keys, Some(texts)), &mut self.spare, path)?;
+        }
+        Ok(())
+    }
 
-fn dictionary<'b>(batch: &'b RecordBatch, name: &str) -> Option<(&'b DictionaryArray<Int32Type>, &'b StringArray)> {
-    let array = batch.column_by_name(name)?.as_dictionary_opt::<Int32Type>()?;
-    Some((array, array.values().as_string_opt::<i32>()?))
+    /// Appends the rows that overlap `[from, to]`.
+    fn append(&self, from: i32, to: i32, blocks: &mut Blocks) -> Option<()> {
+        let n_rows = self.start.len();
+        let others = [&self.sample, &self.length, &self.gq, &self.min_dp, &self.dp, &self.gt, &self.filter];
+        if others.iter().any(|column| column.len() != n_rows) || self.pl.iter().any(|pl| pl.len() != n_rows) {
+            return None;
+        }
+        // sorted by start: a range of rows, and before it those that reach into `[from, to]`
+        let first = self.start.partition_point(|&start| start < from);
+        let last = self.start.partition_point(|&start| start <= to).max(first);
+        let reaches = |&row: &usize| self.start[row] + self.length[row] > from;
+        let before: Vec<usize> = (0..first).filter(reaches).collect();
+        let take = |into: &mut Vec<i32>, column: &[i32]| {
+            into.extend(before.iter().map(|&row| column[row]));
+            into.extend_from_slice(&column[first..last]);
+        };
+        take(&mut blocks.start, &self.start);
+        take(&mut blocks.length, &self.length);
+        take(&mut blocks.gq, &self.gq);
+        take(&mut blocks.min_dp, &self.min_dp);
+        take(&mut blocks.dp, &self.dp);
+        let rows = || before.iter().copied().chain(first..last);
+        blocks.sample.extend(rows().map(|row| self.sample[row] as u32));
+        let [pl_ref, pl_het, pl_hom_alt] = &self.pl;
+        blocks.pl.extend(rows().map(|row| [pl_ref[row], pl_het[row], pl_hom_alt[row]]));
+        let gts = numbered(&mut blocks.gts, &self.gt_texts);
+        let filters = numbered(&mut blocks.filters, &self.filter_texts);
+        let number = |numbers: &[u16], key: i32| numbers.get(key as usize).copied();
+        for row in rows() {
+            blocks.gt.push(number(&gts, self.gt[row])?);
+            let filter = self.filter[row];
+            blocks.filter.push(if filter == MISSING { NO_FILTER } else { number(&filters, filter)? });
+        }
+        Some(())
+    }
 }
 
 /// Numbers of texts in a list that grows.
-fn numbered(list: &mut Vec<String>, values: &StringArray) -> Vec<u16> {
-    let number = |text: &str| match list.iter().position(|known| known == text) {
+fn numbered(list: &mut Vec<String>, texts: &[String]) -> Vec<u16> {
+    let number = |text: &String| match list.iter().position(|known| known == text) {
         Some(number) => number as u16,
         None => {
-            list.push(text.to_string());
+            list.push(text.clone());
             (list.len() - 1) as u16
         }
     };
-    values.iter().map(|text| text.unwrap_or_default()).map(number).collect()
+    texts.iter().map(number).collect()
 }
 
-fn append_blocks(batch: &RecordBatch, from: i32, to: i32, blocks: &mut Blocks) -> Option<()> {
-    let (starts, lengths) = (ints(batch, "start")?.values(), ints(batch, "length")?.values());
-    // sorted by start: the range of rows is found, then the few that end before it are left out
-    let last = starts.partition_point(|&start| start <= to);
-    let reaches = |row: usize| starts[row] >= from || starts[row] + lengths[row] > from;
-    let first_in = starts.partition_point(|&start| start < from);
-    let before: Vec<u32> = (0..first_in).filter(|&row| reaches(row)).map(|row| row as u32).collect();
-    let first_in = first_in.min(last);
-    let take = |into: &mut Vec<i32>, array: &Int32Array| {
-        let values = array.values();
-        if array.null_count() == 0 {
-            into.extend(before.iter().map(|&row| values[row as usize]));
-            into.extend_from_slice(&values[first_in..last]);
-        } else {
-            let value = |row: usize| if array.is_valid(row) { values[row] } else { MISSING };
-            into.extend(before.iter().map(|&row| value(row as usize)));
-            into.extend((first_in..last).map(value));
+/// Reads some rows of a column: numbers, or the dictionary and the places in it (`texts`).
+fn read_column(
+    group: &dyn RowGroupReader,
+    metadata: &ParquetMetaData,
+    (name, rows): (&str, &Range<u64>),
+    (values, texts): (&mut Vec<i32>, Option<&mut Vec<String>>),
+    spare: &mut Vec<u32>,
+    path: &Path,
+) -> Result<()> {
+    values.clear();
+    let column = column_of(metadata, name).ok_or_else(|| damaged(path, &format!("it has no column {name}")))?;
+    let nullable = metadata.file_metadata().schema_descr().column(column).max_def_level() > 0;
+    let mut pages = group.get_column_page_reader(column).map_err(|error| reading_error(path, error))?;
+    let broken = || damaged(path, &format!("a page of the column {name} is not understood"));
+    let mut dictionary = Dictionary { numbers: Vec::new(), texts, nullable };
+    let mut page_start = 0u64;
+    while page_start < rows.end {
+        let peeked = pages.peek_next_page().map_err(|error| reading_error(path, error))?.ok_or_else(broken)?;
+        let page_end = page_start + peeked.num_rows.or(peeked.num_levels).unwrap_or_default() as u64;
+        if !peeked.is_dict && page_end <= rows.start && page_end > page_start {
+            pages.skip_next_page().map_err(|error| reading_error(path, error))?;
+            page_start = page_end;
+            continue;
         }
-    };
-    take(&mut blocks.start, ints(batch, "start")?);
-    take(&mut blocks.length, ints(batch, "length")?);
-    take(&mut blocks.gq, ints(batch, "gq")?);
-    take(&mut blocks.min_dp, ints(batch, "min_dp")?);
-    take(&mut blocks.dp, ints(batch, "dp")?);
-    let samples = ints(batch, "sample_index")?.values();
-    let rows = || before.iter().map(|&row| row as usize).chain(first_in..last);
-    blocks.sample.extend(rows().map(|row| samples[row] as u32));
-    let pl = [ints(batch, "pl_ref")?, ints(batch, "pl_het")?, ints(batch, "pl_hom_alt")?];
-    let value = |array: &Int32Array, row: usize| if array.is_valid(row) { array.value(row) } else { MISSING };
-    blocks.pl.extend(rows().map(|row| pl.map(|array| value(array, row))));
-    let (gt, gt_texts) = dictionary(batch, "gt")?;
-    let numbers = numbered(&mut blocks.gts, gt_texts);
-    blocks.gt.extend(rows().map(|row| numbers[gt.keys().value(row) as usize]));
-    let (filter, filter_texts) = dictionary(batch, "filter")?;
-    if filter.null_count() == filter.len() {
-        blocks.filter.resize(blocks.sample.len(), NO_FILTER);
-    } else {
-        let numbers = numbered(&mut blocks.filters, filter_texts);
-        let number =
-            |row: usize| if filter.is_valid(row) { numbers[filter.keys().value(row) as usize] } else { NO_FILTER };
-        blocks.filter.extend(rows().map(number));
+        let before = values.len();
+        let page = next_page(&mut *pages, path)?.ok_or_else(broken)?;
+        let n_values = dictionary.read(&page, values, spare).ok_or_else(broken)? as u64;
+        if matches!(page, Page::DictionaryPage { .. }) {
+            continue;
+        }
+        if values.len() as u64 != before as u64 + n_values {
+            return Err(broken());
+        }
+        // what is before or behind the wanted rows
+        let (skip, end) = (rows.start.saturating_sub(page_start).min(n_values), rows.end.saturating_sub(page_start));
+        values.truncate(before + end.min(n_values) as usize);
+        values.drain(before..before + skip as usize);
+        page_start += n_values;
+        if n_values == 0 {
+            return Err(broken());
+        }
     }
-    Some(())
+    Ok(())
+}
+
+fn next_page(pages: &mut dyn PageReader, path: &Path) -> Result<Option<Page>> {
+    pages.get_next_page().map_err(|error| reading_error(path, error))
+}
+
+/// What the values of a column chunk stand for.
+struct Dictionary<'t> {
+    numbers: Vec<i32>,
+    texts: Option<&'t mut Vec<String>>,
+    nullable: bool,
+}
+
+impl Dictionary<'_> {
+    /// Takes a dictionary in, or appends the values of a page; says how many. `None`: it is not what a part has.
+    fn read(&mut self, page: &Page, values: &mut Vec<i32>, spare: &mut Vec<u32>) -> Option<usize> {
+        match page {
+            Page::DictionaryPage { buf, .. } => {
+                match &mut self.texts {
+                    Some(texts) => **texts = encoding::plain_texts(buf)?.into_iter().map(str::to_string).collect(),
+                    None => encoding::plain(buf, &mut self.numbers),
+                }
+                Some(0)
+            }
+            Page::DataPage { buf, num_values, encoding, .. } => {
+                let n_values = *num_values as usize;
+                self.read_values(buf, n_values, *encoding, values, spare)?;
+                Some(n_values)
+            }
+            Page::DataPageV2 { .. } => None,
+        }
+    }
+
+    fn read_values(
+        &self,
+        buf: &[u8],
+        n_values: usize,
+        encoding: Encoding,
+        values: &mut Vec<i32>,
+        spare: &mut Vec<u32>,
+    ) -> Option<()> {
+        let mut bytes = buf;
+        spare.clear();
+        if self.nullable {
+            let (len, rest) = bytes.split_at_checked(4)?;
+            let (levels, rest) = rest.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
+            encoding::hybrid(levels, 1, n_values, spare)?;
+            bytes = rest;
+        }
+        let n_present = if self.nullable { spare.iter().map(|&level| level as usize).sum() } else { n_values };
+        let before = values.len();
+        match encoding {
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
+                self.read_indexes(bytes, n_present, values)?;
+            }
+            Encoding::DELTA_BINARY_PACKED if n_present > 0 => encoding::delta(bytes, values)?,
+            Encoding::PLAIN if self.texts.is_none() => encoding::plain(bytes, values),
+            _ if n_present == 0 => {}
+            _ => return None,
+        }
+        if values.len() != before + n_present {
+            return None;
+        }
+        if n_present < n_values {
+            spread(values, before, spare);
+        }
+        Some(())
+    }
+
+    fn read_indexes(&self, bytes: &[u8], n_present: usize, values: &mut Vec<i32>) -> Option<()> {
+        if n_present == 0 {
+            return Some(());
+        }
+        let (&bit_width, bytes) = bytes.split_first()?;
+        let mut indexes = Vec::with_capacity(n_present);
+        encoding::hybrid(bytes, u32::from(bit_width), n_present, &mut indexes)?;
+        match &self.texts {
+            Some(_) => values.extend(indexes.iter().map(|&index| index as i32)),
+            None => {
+                for &index in &indexes {
+                    values.push(*self.numbers.get(index as usize)?);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Moves the values from `start` on to the places whose level is 1; the others become [`MISSING`].
+fn spread(values: &mut Vec<i32>, start: usize, levels: &[u32]) {
+    let mut from = values.len();
+    values.resize(start + levels.len(), MISSING);
+    for (place, &level) in levels.iter().enumerate().rev() {
+        values[start + place] = if level == 1 {
+            from -= 1;
+            values[from]
+        } else {
+            MISSING
+        };
+    }
 }
 
 fn append_records(batch: &RecordBatch, from: i32, to: i32, records: &mut Records) -> Option<()> {
-    let samples = ints(batch, "sample_index")?.values();
-    let (pos, end) = (ints(batch, "pos")?.values(), ints(batch, "end")?.values());
-    let column = |name| texts(batch, name);
-    let (id, ref_allele, alt) = (column("id")?, column("ref")?, column("alt")?);
-    let (qual, info, cell, aligned) = (column("qual")?, column("info")?, column("cell")?, column("aligned")?);
-    let ((filter, filters), (format, formats)) = (dictionary(batch, "filter")?, dictionary(batch, "format")?);
+    let ints = |name: &str| Some(batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?.values());
+    let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let (samples, pos, end): (_, _, _) = (ints("sample_index")?, ints("pos")?, ints("end")?);
+    let (id, ref_allele, alt, qual) = (texts("id")?, texts("ref")?, texts("alt")?, texts("qual")?);
+    let aligned = texts("aligned")?;
+    let (filter, info, format, cell) = (texts("filter")?, texts("info")?, texts("format")?, texts("cell")?);
     for row in 0..batch.num_rows() {
         if pos[row] > to || end[row] < from {
             continue;
         }
         let text = RecordText {
-            id: if id.is_valid(row) { id.value(row).as_bytes() } else { b"." },
+            id: or_dot(id, row),
             ref_allele: ref_allele.value(row).as_bytes(),
             alt: alt.value(row).as_bytes(),
-            qual: if qual.is_valid(row) { qual.value(row).as_bytes() } else { b"." },
-            filter: filters.value(filter.keys().value(row) as usize).as_bytes(),
+            qual: or_dot(qual, row),
+            filter: filter.value(row).as_bytes(),
             info: info.value(row).as_bytes(),
-            format: formats.value(format.keys().value(row) as usize).as_bytes(),
+            format: format.value(row).as_bytes(),
             cell: cell.value(row).as_bytes(),
             aligned: if aligned.is_valid(row) { aligned.value(row).as_bytes() } else { b"" },
         };
         records.push(samples[row] as u32, pos[row], end[row], text);
     }
     Some(())
+}
+
+fn or_dot(texts: &StringArray, row: usize) -> &[u8] {
+    if texts.is_valid(row) { texts.value(row).as_bytes() } else { b"." }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BlockWriter, GRID_BP, RecordWriter};
+    use super::*;
+    use crate::decode::gvcf::{Block, BlockGt, FilterNames};
+
+    /// Numbers that look random.
+    struct Noise(u64);
+
+    impl Noise {
+        fn below(&mut self, n: i32) -> i32 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((self.0 >> 33) % n as u64) as i32
+        }
+    }
+
+    /// Sorted rows of two contigs, with gaps, over several pages and cells of the grid.
+    fn some_blocks() -> Vec<(u32, u32, Block)> {
+        let mut noise = Noise(5);
+        let mut rows = Vec::new();
+        for contig in [1, 4] {
+            let mut start = 1;
+            for _ in 0..45_000 {
+                start += noise.below(9);
+                let end = (start + noise.below(400)).min(super::super::cell_end(grid_cell(start)));
+                let or_missing = |value: i32| if value % 5 == 0 { MISSING } else { value };
+                let gt = [BlockGt::HomRef, BlockGt::NoCall, BlockGt::HemiRef][noise.below(3) as usize];
+                let filter = if noise.below(3) == 0 { noise.below(2) as u16 } else { NO_FILTER };
+                let [gq, dp, het] = [100, 60, 3000].map(|n| or_missing(noise.below(n)));
+                let pl = [0, het, if het == MISSING { MISSING } else { 10 * het }];
+                rows.push((contig, noise.below(64) as u32, Block { start, end, gq, min_dp: 7, dp, pl, gt, filter }));
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_blocks_of_a_range_and_no_others() {
+        let rows = some_blocks();
+        let mut filters = FilterNames::default();
+        filters.number(b"LowQual");
+        filters.number(b"a;b");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("part.parquet");
+        let mut writer = BlockWriter::new(std::fs::File::create(&path).expect("a file"), &path).expect("a writer");
+        for (i, (contig, sample, block)) in rows.iter().enumerate() {
+            if i == 0 || rows[i - 1].0 != *contig {
+                writer.start_contig(*contig, &format!("chr{contig}"), &filters).expect("begins");
+            }
+            writer.push(*sample, block, &filters).expect("writes");
+        }
+        let (written, _) = writer.finish(&filters).expect("ends");
+        assert_eq!(written.contigs.iter().map(|rows| rows.rows).collect::<Vec<_>>(), [45_000, 45_000]);
+        let last = rows[rows.len() - 1].2.start;
+        for (from, to) in
+            [(1, i32::MAX), (GRID_BP, GRID_BP), (GRID_BP + 1, GRID_BP + 50), (70_000, 90_000), (last, last)]
+        {
+            for of in &written.contigs {
+                let mut found = Blocks::default();
+                read_blocks(&path, of, from, to, &mut found).expect("reads");
+                let expected: Vec<(u32, Block)> = rows
+                    .iter()
+                    .filter(|(contig, _, block)| *contig == of.contig && block.start <= to && block.end >= from)
+                    .map(|(_, sample, block)| (*sample, *block))
+                    .collect();
+                let found: Vec<(u32, Block)> = (0..found.len())
+                    .map(|i| {
+                        let filter = match found.filter[i] {
+                            NO_FILTER => NO_FILTER,
+                            number => filters.number(found.filters[number as usize].as_bytes()),
+                        };
+                        let gt = BlockGt::of(found.gts[found.gt[i] as usize].as_bytes()).expect("a genotype");
+                        let (start, end) = (found.start[i], found.start[i] + found.length[i] - 1);
+                        let (gq, min_dp, dp, pl) = (found.gq[i], found.min_dp[i], found.dp[i], found.pl[i]);
+                        (found.sample[i], Block { start, end, gq, min_dp, dp, pl, gt, filter })
+                    })
+                    .collect();
+                assert!(found == expected, "{from}-{to}: {} rows, expected {}", found.len(), expected.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_records_of_a_range_and_no_others() {
+        let mut noise = Noise(9);
+        let mut rows: Vec<(u32, i32, i32)> = Vec::new();
+        let mut pos = 1;
+        for _ in 0..50_000 {
+            pos += noise.below(5);
+            let longest = if noise.below(99) == 0 { 500 } else { 3 };
+            rows.push((noise.below(9) as u32, pos, pos + noise.below(longest)));
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("part.parquet");
+        let mut writer = RecordWriter::new(std::fs::File::create(&path).expect("a file"), &path).expect("a writer");
+        writer.start_contig(3, "chr3").expect("begins");
+        let text_of = |pos: i32| format!("{}", pos % 77);
+        for &(sample, pos, end) in &rows {
+            let (id, cell) = (if pos % 3 == 0 { "rs1" } else { "." }, text_of(pos));
+            let text = RecordText {
+                id: id.as_bytes(),
+                ref_allele: b"A",
+                alt: b"C,<NON_REF>",
+                qual: b".",
+                filter: b"PASS",
+                info: b"X",
+                format: b"GT",
+                cell: cell.as_bytes(),
+                aligned: b"7:A:AC,.",
+            };
+            writer.push(sample, pos, end, text).expect("writes");
+        }
+        let (written, _) = writer.finish().expect("ends");
+        for (from, to) in [(i32::MIN, i32::MAX), (500, 500), (60_000, 61_000), (pos, pos + 5)] {
+            let mut found = Records::default();
+            read_records(&path, &written.contigs[0], from, to, &mut found).expect("reads");
+            let expected: Vec<_> = rows.iter().copied().filter(|row| row.1 <= to && row.2 >= from).collect();
+            let got: Vec<_> = (0..found.len()).map(|i| (found.sample[i], found.pos[i], found.end[i])).collect();
+            assert!(got == expected, "{from}-{to}: {} rows, expected {}", got.len(), expected.len());
+            for i in 0..found.len() {
+                let text = found.text(i);
+                let id: &[u8] = if found.pos[i] % 3 == 0 { b"rs1" } else { b"." };
+                assert_eq!((text.id, text.qual, text.alt), (id, &b"."[..], &b"C,<NON_REF>"[..]));
+                assert_eq!(text.cell, text_of(found.pos[i]).as_bytes());
+            }
+        }
+    }
 }

@@ -90,7 +90,8 @@ pub fn properties(row_group: usize) -> WriterProperties {
     for name in ["info", "cell"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
     }
-    for name in ["start", "length", "pos", "end", "pl_hom_alt"] {
+    // ascending or nearly so; the other numbers are few different ones, which a dictionary holds in less
+    for name in ["start", "pos", "end"] {
         let column = ColumnPath::from(name);
         properties = properties
             .set_column_dictionary_enabled(column.clone(), false)

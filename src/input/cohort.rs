@@ -5,7 +5,7 @@ use super::gvcf;
 use super::sheet::InputSpec;
 use crate::columns::samples::SampleInfo;
 use crate::decode::gvcf::Recognised;
-use crate::decode::header::Header;
+use crate::decode::header::{Header, HeaderMerger};
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::genome::contigs::MAX_CONTIGS;
@@ -84,11 +84,8 @@ impl Cohort {
             return Self::joint(files, specs, recognised);
         }
         let groups = group_by_samples(&files)?;
-        let mut header = files[0].header.clone();
-        for file in &files[1..] {
-            header.merge(&file.header);
-        }
-        let contigs = header.contigs.clone();
+        let header = merged_header(&mut files);
+        let contigs = (*header.contigs).clone();
         check_contigs(&contigs)?;
         let mut samples = Vec::new();
         for group in &groups {
@@ -106,13 +103,10 @@ impl Cohort {
     }
 
     fn joint(files: Vec<InputFile>, specs: &[InputSpec], recognised: Vec<Recognised>) -> Result<Cohort> {
-        let (files, specs, recognised) = gvcf::in_order_of_samples(files, specs, recognised);
+        let (mut files, specs, recognised) = gvcf::in_order_of_samples(files, specs, recognised);
         let groups = group_by_samples(&files)?;
-        let mut header = files[0].header.clone();
-        for file in &files[1..] {
-            header.merge(&file.header);
-        }
-        let contigs = header.contigs.clone();
+        let header = merged_header(&mut files);
+        let contigs = (*header.contigs).clone();
         check_contigs(&contigs)?;
         let (samples, gvcfs) = gvcf::samples(&files, &recognised);
         let mut cohort = Cohort { files, groups, header, contigs, samples, gvcfs };
@@ -152,6 +146,16 @@ impl Cohort {
         }
         Ok(())
     }
+}
+
+/// The header of the cohort. Files let go of their own lines: there may be thousands of files with thousands of lines.
+fn merged_header(files: &mut [InputFile]) -> Header {
+    let mut merger = HeaderMerger::new(&files[0].header);
+    for file in &files[1..] {
+        merger.add(&file.header);
+    }
+    files.iter_mut().for_each(|file| file.header.meta = Vec::new());
+    merger.finish()
 }
 
 /// A sheet may name the only sample of a file; in other files it must name samples that are there.

@@ -3,7 +3,7 @@
 use crate::decode::bcf::{self, Dictionary};
 use crate::decode::bgzf::{BgzfReader, Inflater, block_size, stream_error};
 use crate::decode::gvcf::Survey;
-use crate::decode::header::Header;
+use crate::decode::header::{Header, HeaderPool};
 use crate::decode::lines::LineReader;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
@@ -95,15 +95,20 @@ pub struct Origin {
 impl InputFile {
     /// Opens a regular file. `name` is what messages call it.
     pub fn open(path: &Path, name: &str) -> Result<InputFile> {
+        Self::open_with(path, name, &mut HeaderPool::default())
+    }
+
+    /// The same for one of many files: what their headers have in common is kept once.
+    pub fn open_with(path: &Path, name: &str, pool: &mut HeaderPool) -> Result<InputFile> {
         let mapped = Mapped::open(path)?;
-        Self::of_mapped(mapped, name)
+        Self::of_mapped(mapped, name, pool)
             .map_err(|error| error.at(Location { path: Some(name.into()), ..Default::default() }))
     }
 
-    fn of_mapped(mapped: Mapped, name: &str) -> Result<InputFile> {
+    fn of_mapped(mapped: Mapped, name: &str, pool: &mut HeaderPool) -> Result<InputFile> {
         let format = recognise(mapped.bytes())?;
         let (text, data_start) = header_of(mapped.bytes(), format)?;
-        let header = Header::parse(&text)?;
+        let header = pool.parse(&text)?;
         let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
         let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
         Ok(InputFile {

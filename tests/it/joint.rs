@@ -85,7 +85,7 @@ fn no_data_is_no_call_with_its_reason() {
             ("s3", records([block("c", 50, 99, GOOD), block("c", 101, 150, GOOD)])),
             ("s4", records([block("c", 50, 150, "0/0:0:60:0:0,60,600")])),
             ("s5", records([block("c", 50, 150, "0/0:9:0:9:0,0,0")])),
-            ("s6", records([block("c", 50, 150, "./.:9:30:9:0,30,300")])),
+            ("s6", records(["c 50 A <NON_REF> GT:DP:GQ ./.:9:30 150".into()])),
             ("s7", records(["c 100 A G,<NON_REF> GT:AD:DP:GQ:PL 0/1:0,0,0:0:9:9,0,9,9,9,9".into()])),
             ("s8", records(["c 100 A T,<NON_REF> GT:AD:DP:GQ:PL 0/0:20,1,0:21:40:0,40,400,60,400,400".into()])),
         ],
@@ -186,16 +186,7 @@ fn copies_follow_the_sex_of_the_sheet() {
             .collect();
     let sheet = write(temp.path(), "sheet.tsv", sheet);
     let dataset = temp.path().join("ds");
-    varbatch(&[
-        "call",
-        "--inputs",
-        sheet.to_str().expect("a path"),
-        "-o",
-        dataset.to_str().expect("a path"),
-        "--min-qual",
-        "0",
-    ])
-    .expect(0);
+    varbatch(&["call", "--inputs", sheet.to_str().expect("a path"), "-o", dataset.to_str().expect("a path")]).expect(0);
     let found = exported(&dataset);
     assert_eq!(found["1500000:G"], ["0/1", "0/1", "0/0", "./. M"], "pseudoautosomal");
     assert_eq!(found["5500000:G"], [". S", "0/1", "0", "0/1"]);
@@ -264,8 +255,8 @@ fn no_number_of_alleles_is_too_many() {
     let out = temp.path().join("joint.vcf.gz");
     export(&dataset, &out, &["--fill-pl"]);
     if tool("bcftools") {
-        let view = finish(Command::new("bcftools").args(["query", "-f", "%N_ALT\n"]).arg(&out)).expect(0);
-        assert_eq!(view.stdout, "90\n");
+        let view = finish(Command::new("bcftools").args(["query", "-f", "%ALT\n"]).arg(&out)).expect(0);
+        assert_eq!(view.stdout.trim().split(',').count(), 90);
     } else {
         super::common::skip("bcftools is not installed");
     }

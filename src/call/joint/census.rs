@@ -294,13 +294,13 @@ impl<'a> Census<'a> {
 }
 
 /// Likelihoods of a block: as given, else from GQ (a het GQ below the reference, a hom ten times as far: what GATK
-/// takes for blocks without PL).
+/// takes for blocks without PL). GQ 0 alone says nothing.
 fn block_pl(pl: [i32; 3], ploidy: u8, gq: Option<u32>) -> Option<[u32; 3]> {
     match pl.map(known) {
         [Some(none), Some(one), Some(two)] => Some([none, one, two]),
         [Some(none), None, Some(one)] if ploidy == 1 => Some([none, one, one]),
         _ => {
-            let gq = gq?;
+            let gq = gq.filter(|&gq| gq > 0)?;
             Some(if ploidy == 1 { [0, gq, gq] } else { [0, gq, gq.saturating_mul(10)] })
         }
     }

@@ -382,6 +382,13 @@ fn check_lengths(record: &mut SampleRecord) -> Result<()> {
     if record.pl.is_empty() {
         return Ok(());
     }
+    let copies = record.gt.alleles.len();
+    let fits = |n_alleles| super::genotypes::n_genotypes(n_alleles, copies) == Some(record.pl.len());
+    if n_alleles == 1 && copies > 0 && !fits(1) && fits(2) {
+        // a record without ALT whose likelihoods know of another allele
+        record.alleles.push(RecordAllele::Unseen);
+    }
+    let n_alleles = record.alleles.len();
     let of_ploidy = |ploidy| super::genotypes::n_genotypes(n_alleles, ploidy);
     if record.gt.is_called() || record.gt.alleles.len() > 1 {
         let ploidy = record.gt.alleles.len();

@@ -299,7 +299,8 @@ fn likelihoods(seen: &Seen) -> Option<Likelihoods> {
     if !record.pl.is_empty() {
         return Some(project(&record.pl, ploidy, &seen.letters).likelihoods);
     }
-    let gq = record.gq?;
+    // GQ 0 alone says nothing at all
+    let gq = record.gq.filter(|&gq| gq > 0)?;
     if !record.gt.is_called() {
         return None;
     }

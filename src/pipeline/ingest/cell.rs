@@ -34,6 +34,16 @@ struct RecordRow {
     column: u32,
 }
 
+/// A line that was read and checked.
+pub struct RecordLine<'a> {
+    /// Without line end.
+    pub text: &'a [u8],
+    /// Its fields.
+    pub index: RecordIndex,
+    /// What left-alignment makes of its alleles; see [`RecordText::aligned`].
+    pub aligned: Vec<u8>,
+}
+
 /// A line that some samples have a record of.
 #[derive(Debug)]
 struct Line {
@@ -45,24 +55,16 @@ struct Line {
 }
 
 impl CellRows {
-    /// Adds the record of a line for the samples listed: sample in the shard, column, last base. `aligned`: see
-    /// [`RecordText::aligned`].
-    pub fn add_record(
-        &mut self,
-        line: &[u8],
-        index: &RecordIndex,
-        aligned: &[u8],
-        pos: i32,
-        of: impl Iterator<Item = (u32, u32, i32)>,
-    ) {
+    /// Adds the record of a line for the samples listed: sample in the shard, column, last base.
+    pub fn add_record(&mut self, line: &RecordLine, pos: i32, of: impl Iterator<Item = (u32, u32, i32)>) {
         let number = self.lines.len() as u32;
         let before = self.records.len();
         self.records.extend(of.map(|(sample, column, end)| RecordRow { sample, pos, end, line: number, column }));
         if self.records.len() > before {
-            let (start, index) = (self.text.len(), index.clone());
-            self.lines.push(Line { start, len: line.len(), index, aligned_len: aligned.len() });
-            self.text.extend_from_slice(line);
-            self.text.extend_from_slice(aligned);
+            let (start, index) = (self.text.len(), line.index.clone());
+            self.lines.push(Line { start, len: line.text.len(), index, aligned_len: line.aligned.len() });
+            self.text.extend_from_slice(line.text);
+            self.text.extend_from_slice(&line.aligned);
         }
     }
 

@@ -4,12 +4,13 @@ use super::super::range::OwnRange;
 use super::super::record::check_alleles;
 use super::super::shard::{reject, set_aside, unsorted};
 use super::Shared;
+use super::cell::RecordLine;
 use crate::alleles::{ReferenceBases, aligned_text};
 use crate::call::joint::record::check_fields;
 use crate::decode::gvcf::record::{expected_pos, index};
 use crate::decode::gvcf::{Block, CellContent, Reading, Recognised, RecordParser};
 use crate::decode::lines::LineReader;
-use crate::decode::vcf::{RecordIndex, RecordView, locus_of_line, undefined_contig};
+use crate::decode::vcf::{RecordView, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::evidence::canonical::Canonical;
 use crate::evidence::{GRID_BP, cell_end, grid_cell};
@@ -304,10 +305,10 @@ impl State {
                 true => self.check(view, vcf_pos, &cells, shared.reference.as_deref())?,
                 false => Vec::new(),
             };
-            Ok((index, aligned))
+            Ok(RecordLine { text: line, index, aligned })
         });
         match read {
-            Ok((index, aligned)) => self.keep(line, &index, &aligned, &cells, window, shared),
+            Ok(line) => self.keep(&line, &cells, window, shared),
             Err(error) if self.range.owns(locus) => {
                 reject(error, shared.context, &mut shared.accounting, name, locus)?;
             }
@@ -338,18 +339,10 @@ impl State {
         })
     }
 
-    fn keep(
-        &mut self,
-        line: &[u8],
-        index: &RecordIndex,
-        aligned: &[u8],
-        cells: &[CellContent],
-        window: Option<Window>,
-        shared: &mut Shared,
-    ) {
+    fn keep(&mut self, line: &RecordLine, cells: &[CellContent], window: Option<Window>, shared: &mut Shared) {
         let contig = self.contig.unwrap_or_default();
         let locus = Locus { contig, vcf_pos: self.last_pos };
-        let by_ref = index.view(line).ref_allele().len().max(1) as i32 - 1;
+        let by_ref = line.index.view(line.text).ref_allele().len().max(1) as i32 - 1;
         let last = cells.iter().map(|cell| match cell {
             CellContent::Empty => locus.vcf_pos,
             CellContent::Block(block) => block.end,
@@ -367,7 +360,7 @@ impl State {
                 CellContent::Record(end) => Some((self.samples[column].0, column as u32, *end)),
                 _ => None,
             });
-            shared.rows.add_record(line, index, aligned, locus.vcf_pos, ends);
+            shared.rows.add_record(line, locus.vcf_pos, ends);
         }
         for (column, cell) in cells.iter().enumerate() {
             if let CellContent::Block(block) = cell {

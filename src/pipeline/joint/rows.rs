@@ -58,6 +58,17 @@ struct Listed<'c> {
     code: GtCode,
 }
 
+/// A site as it is written.
+struct SiteRows<'s, 'c> {
+    site: &'s SiteAlleles,
+    evaluated: Evaluated,
+    kept: Vec<Kept>,
+    /// Plain reference genotypes of samples that are not listed, with how many have each.
+    reference: Vec<(GtCode, u32)>,
+    listed: Vec<Listed<'c>>,
+    site_wide: SiteAnnotations,
+}
+
 /// Writes the sites of a range.
 pub struct SiteWriter<'a, 'c> {
     context: &'a Context<'c>,
@@ -139,7 +150,7 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let listed = listed(sweep.samples(calls, self.context.calls == Calls::All), &kept, emitter)?;
         let site_wide = annotate(&listed, &classes, calls, sweep);
         self.n_sites += 1;
-        self.emit(site, &evaluated, &kept, &reference, &listed, &site_wide, emitter)
+        self.emit(&SiteRows { site, evaluated, kept, reference, listed, site_wide }, emitter)
     }
 
     /// The alleles that are written, in the order of rows.
@@ -150,10 +161,13 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         if !alts().any(|old| qual(old) >= min_qual) || evaluated.site_qual < min_qual {
             return Vec::new();
         }
+        // a `*` that no deletion of the cohort explains is as good as none, to GATK
+        let explained =
+            |old: u16| old < site.deleted() || self.table.alleles().iter().any(|allele| allele.deletes(site.vcf_pos));
         let stays = |old: u16| {
             let called = evaluated.alleles[usize::from(old)].ac > 0;
             if self.settings.drop_unlikely_alleles {
-                qual(old) >= min_qual
+                qual(old) >= min_qual && explained(old)
             } else {
                 called || (qual(old) >= min_qual && old < site.deleted())
             }
@@ -199,18 +213,9 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a site is made of")]
-    fn emit(
-        &mut self,
-        site: &SiteAlleles,
-        evaluated: &Evaluated,
-        kept: &[Kept],
-        reference: &[(GtCode, u32)],
-        listed: &[Listed],
-        site_wide: &SiteAnnotations,
-        emitter: &mut Emitter,
-    ) -> Result<()> {
-        let filters = self.filters(evaluated, kept, listed, reference, site_wide, emitter);
+    fn emit(&mut self, rows: &SiteRows, emitter: &mut Emitter) -> Result<()> {
+        let SiteRows { site, evaluated, kept, reference, listed, site_wide } = rows;
+        let filters = self.filters(rows, emitter);
         let layout = emitter.layout(self.format.as_bytes());
         let longest = kept.iter().map(|row| &row.ref_allele[..]).max_by_key(|reference| reference.len());
         let site_ref = longest.unwrap_or_default();
@@ -270,15 +275,8 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         ids.into_iter().find(|id| *id != b"." && !id.is_empty()).unwrap_or(b".")
     }
 
-    fn filters(
-        &self,
-        evaluated: &Evaluated,
-        kept: &[Kept],
-        listed: &[Listed],
-        reference: &[(GtCode, u32)],
-        site_wide: &SiteAnnotations,
-        emitter: &mut Emitter,
-    ) -> String {
+    fn filters(&self, rows: &SiteRows, emitter: &mut Emitter) -> String {
+        let SiteRows { evaluated, kept, reference, listed, site_wide, .. } = rows;
         let mut filters = Vec::new();
         if evaluated.site_qual < LOW_QUAL {
             filters.push("LowQual");
