@@ -35,7 +35,7 @@ pub struct Dialect {
     pub block_alts: &'static [&'static [u8]],
     /// The header has one of these somewhere; none: any header.
     pub header_marks: &'static [&'static str],
-    /// Some record has likelihoods without a genotype. One of the two, where either is asked for.
+    /// Or: some record has likelihoods without a genotype, and none has a genotype.
     pub uncalled_mark: bool,
     /// A genotype `./.` (or none) with likelihoods is to be read as the most likely one.
     pub derive_gt_from_pl: bool,
@@ -145,6 +145,7 @@ pub struct Survey {
     n_lengths: usize,
     n_lengths_without_alt: usize,
     has_uncalled_likelihoods: bool,
+    has_calls: bool,
 }
 
 const ALTS: [&[u8]; 4] = [NON_REF, STAR, X, NONE];
@@ -174,6 +175,7 @@ impl Survey {
         }
         if alt.ends_with(NON_REF) {
             self.has_uncalled_likelihoods |= has_uncalled_likelihoods(format, record.samples());
+            self.has_calls |= has_calls(format, record.samples());
         }
     }
 
@@ -214,8 +216,16 @@ impl Survey {
     fn fits(&self, dialect: &Dialect, header: &Header) -> bool {
         let marked = header.meta.iter().any(|line| dialect.header_marks.iter().any(|mark| line.contains(mark)));
         let asked = !dialect.header_marks.is_empty() || dialect.uncalled_mark;
-        self.uses(dialect.block_alts) && (!asked || marked || (dialect.uncalled_mark && self.has_uncalled_likelihoods))
+        let uncalled = self.has_uncalled_likelihoods && !self.has_calls;
+        self.uses(dialect.block_alts) && (!asked || marked || (dialect.uncalled_mark && uncalled))
     }
+}
+
+/// Whether some sample has a genotype.
+fn has_calls(format: &[u8], samples: &[u8]) -> bool {
+    let gt_first = format == b"GT" || format.starts_with(b"GT:");
+    let called = |cell: &[u8]| cell.iter().take_while(|&&byte| byte != b':').any(u8::is_ascii_digit);
+    gt_first && samples.split(|&byte| byte == b'\t').any(called)
 }
 
 /// Whether some sample has likelihoods that differ and no genotype.
