@@ -12,6 +12,7 @@ mod golden;
 mod inputs;
 mod invariance;
 mod joint;
+mod joint_invariance;
 mod joint_math;
 mod kill;
 mod layering;
