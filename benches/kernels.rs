@@ -4,6 +4,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::io::Write;
 use varbatch::call::hwe::hwe_exact;
+use varbatch::call::joint::frequency::{Class, Model, estimate, qualities};
+use varbatch::call::joint::likelihood::{Letter, Likelihoods, project};
 use varbatch::decode::bgzf::Inflater;
 use varbatch::decode::lines::LineReader;
 use varbatch::decode::samples::SampleColumns;
@@ -86,5 +88,54 @@ fn hardy_weinberg(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(kernels, genotypes, bgzf, hardy_weinberg);
+/// `n` samples that each differ, with `n_alts` alternate alleles at the site, and 40 classes of reference calls.
+fn site(n: u32, n_alts: u16) -> Vec<Class> {
+    let reference = (1..=40).map(|gq| Class {
+        likelihoods: Likelihoods { ploidy: 2, alleles: vec![0], pl: vec![0, 2 * gq, 30 * gq] },
+        n: 60,
+    });
+    let carrier = |i: u32| {
+        let (alt, far) = (1 + (i % u32::from(n_alts)) as u16, 300 + i % 911);
+        let pl = if i.is_multiple_of(3) { [far, 60 + i % 31, 0] } else { [far, 0, far + 17] };
+        Class {
+            likelihoods: Likelihoods { ploidy: 2, alleles: vec![0, alt], pl: [pl, [900, 900, 1_800]].concat() },
+            n: 1,
+        }
+    };
+    let mut classes: Vec<Class> = reference.chain((0..n).map(carrier)).collect();
+    classes.sort_by(|a, b| a.likelihoods.cmp(&b.likelihoods));
+    classes
+}
+
+fn joint(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("joint");
+    for (name, n, n_alts) in [
+        ("frequencies and QUAL, 3 carriers", 3, 1),
+        ("frequencies and QUAL, 2,500 carriers", 2_500, 1),
+        ("frequencies and QUAL, 2,500 carriers of 20 alleles", 2_500, 20),
+    ] {
+        let classes = site(n, n_alts);
+        let pseudo_counts: Vec<f64> = std::iter::once(10.0).chain(vec![0.01; usize::from(n_alts)]).collect();
+        let model =
+            Model { pseudo_counts: &pseudo_counts, spanning_deletion: None, tolerance: 1e-6, max_iterations: 200 };
+        group.throughput(Throughput::Elements(classes.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let found = estimate(black_box(&classes), &model);
+                qualities(&classes, &found, &model)
+            });
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    let pl = [120, 0, 300, 155, 330, 480];
+    for (name, letters) in [
+        ("projection, own alleles", [Letter::Site(0), Letter::Site(1), Letter::Unseen]),
+        ("projection, folded into REF", [Letter::Site(0), Letter::Site(0), Letter::Unseen]),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| project(black_box(&pl), 2, black_box(&letters))));
+    }
+    group.finish();
+}
+
+criterion_group!(kernels, genotypes, bgzf, hardy_weinberg, joint);
 criterion_main!(kernels);

@@ -3,6 +3,8 @@
 //! Tan, Abecasis, Kang 2015, Bioinformatics 31:2202, doi:10.1093/bioinformatics/btv112, with bounded shifts so that the
 //! result of a record never depends on more than [`MAX_SHIFT_BP`] of its surroundings.
 
+use std::io::Write;
+
 /// The furthest an allele moves from its record's POS, left or right, in base pairs. Beyond it the allele is kept as written.
 pub const MAX_SHIFT_BP: i32 = 1000;
 
@@ -151,6 +153,41 @@ fn trim_left(found: &mut Normalised) {
     found.ref_allele.drain(..equal);
     found.alt_allele.drain(..equal);
     found.vcf_pos += equal as i32;
+}
+
+/// What left-alignment makes of the alternate alleles of a record where it is not what trimming alone gives: per ALT
+/// `POS:REF:ALT`, `.` where it is the same; `POS:REF:ALT:capped` where the shift reached its bound. Empty when all are `.`.
+pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn ReferenceBases) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut differs = false;
+    for (i, alt) in alt.split(|&byte| byte == b',').enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        let trimmed = normalise(vcf_pos, ref_allele, alt, None);
+        let found = normalise(vcf_pos, ref_allele, alt, Some(reference));
+        if found == trimmed {
+            text.push(b'.');
+            continue;
+        }
+        differs = true;
+        let _ = write!(text, "{}:", found.vcf_pos);
+        text.extend_from_slice(&found.ref_allele);
+        text.push(b':');
+        text.extend_from_slice(&found.alt_allele);
+        if found.capped {
+            text.extend_from_slice(b":capped");
+        }
+    }
+    if differs { text } else { Vec::new() }
+}
+
+/// One entry of [`aligned_text`].
+pub fn parse_aligned(text: &[u8]) -> Option<Normalised> {
+    let mut fields = text.split(|&byte| byte == b':');
+    let vcf_pos = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let (ref_allele, alt_allele) = (fields.next()?.to_vec(), fields.next()?.to_vec());
+    Some(Normalised { vcf_pos, ref_allele, alt_allele, capped: fields.next().is_some() })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `varbatch call`: plan, work and finalize in one process.
 
+use crate::call::joint::settings::{DEFAULT_PRESET, JointSettings, Prior};
+use crate::columns;
 use crate::commit::folder::{COPIES, STDIN_SPOOL};
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::{DatasetFolder, Replace, Start};
@@ -62,6 +64,16 @@ pub struct Args {
     /// Whether samples are called together from their gVCFs
     #[arg(long, value_enum, default_value_t = JointArg::Auto)]
     joint: JointArg,
+    /// Joint calling: settings that belong together, by name or as a JSON file; `gatk` calls as GenotypeGVCFs does
+    /// [default: default]
+    #[arg(long, value_name = "NAME|FILE")]
+    preset: Option<String>,
+    /// Joint calling: least QUAL of a site [default: that of the preset, 30]
+    #[arg(long, value_name = "QUAL")]
+    min_qual: Option<f64>,
+    /// Joint calling: also write posterior genotypes, given the allele frequencies of the cohort; GT stays as it is
+    #[arg(long, value_enum)]
+    prior: Option<PriorArg>,
     /// Wanted size of a shard in bytes of compressed input, e.g. 64M [default: by the size of the inputs]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     shard_size: Option<u64>,
@@ -88,6 +100,15 @@ enum JointArg {
     Yes,
     /// Load the records of gVCFs like any others
     No,
+}
+
+/// What is known about genotypes before a sample's likelihoods.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum PriorArg {
+    /// Nothing
+    None,
+    /// The allele frequencies of the cohort: adds the columns fmt_cgt, fmt_cgq and fmt_gp
+    Cohort,
 }
 
 impl From<JointArg> for Joint {
@@ -133,6 +154,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut cohort = open_cohort(&args, &specs)?;
     let copies = args.output.join(COPIES);
     prepare(&mut cohort, &copies)?;
+    set_joint_header(&args, &mut cohort)?;
     let reference = args.reference.as_deref().map(Reference::open).transpose()?;
     let mut sorted = take_up_unfinished(&args, &mut cohort)?;
     let mut n_sorted = 0;
@@ -242,8 +264,44 @@ fn settings(args: &Args, cohort: &Cohort, reference: Option<&Reference>) -> Resu
         shard_bytes: args.shard_size,
         reference: reference.map(|reference| reference.fingerprint().to_string()),
         regions,
-        joint: cohort.layout() == Layout::Joint,
+        joint: joint_settings(args, cohort)?,
     })
+}
+
+/// Preset and flags of joint calling. Flags that mean nothing for these inputs are an error.
+fn joint_settings(args: &Args, cohort: &Cohort) -> Result<Option<JointSettings>> {
+    if cohort.layout() != Layout::Joint {
+        let given = [
+            ("--preset", args.preset.is_some()),
+            ("--min-qual", args.min_qual.is_some()),
+            ("--prior", args.prior.is_some()),
+        ];
+        let given = given.iter().find(|(_, given)| *given);
+        return match given {
+            None => Ok(None),
+            Some((flag, _)) => Err(Error::usage(format!("{flag} is for joint calling, and the inputs are no gVCFs"))
+                .hint("`--joint yes` takes them as gVCFs")),
+        };
+    }
+    let preset = args.preset.as_deref().unwrap_or(DEFAULT_PRESET);
+    let mut settings = JointSettings::named(preset, |name| std::fs::read(name).ok())?;
+    if let Some(min_qual) = args.min_qual {
+        settings.min_qual = min_qual;
+    }
+    if let Some(PriorArg::Cohort) = args.prior {
+        settings.prior = Prior::Cohort;
+    }
+    Ok(Some(settings))
+}
+
+/// The fields of a joint call set are its own, not those of the inputs.
+fn set_joint_header(args: &Args, cohort: &mut Cohort) -> Result<()> {
+    let Some(settings) = joint_settings(args, cohort)? else { return Ok(()) };
+    let names: Vec<String> = cohort.samples.iter().map(|sample| sample.sample.clone()).collect();
+    let header = columns::joint::header(&cohort.contigs, &names, settings.prior == Prior::Cohort)?;
+    let warnings = std::mem::replace(&mut cohort.header, header).warnings;
+    cohort.header.warnings = warnings;
+    Ok(())
 }
 
 fn input_specs(args: &Args) -> Result<Vec<InputSpec>> {

@@ -39,6 +39,9 @@ pub struct Args {
     /// Replace INFO/AC, AN and AF by counts of the calls that are written
     #[arg(long)]
     recount: bool,
+    /// Of a joint call set: PL also for the samples that a reference block speaks for
+    #[arg(long)]
+    fill_pl: bool,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -72,7 +75,8 @@ pub fn run(args: Args) -> Result<()> {
         MultiOverlaps::Reference => OtherAllele::Reference,
         MultiOverlaps::Missing => OtherAllele::Missing,
     };
-    let settings = Settings { regions, samples, split: args.split, other, recount: args.recount };
+    let settings =
+        Settings { regions, samples, split: args.split, other, recount: args.recount, fill_pl: args.fill_pl };
     let summary = export(&dataset, &args.output, &settings)?;
     if args.output.as_os_str() != "-" {
         let index = summary.index.map(|path| format!(", index {}", path.display())).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
 pub mod call;
+pub mod explain;
 pub mod export;
 mod progress;
 pub mod query;
@@ -36,6 +37,8 @@ enum Command {
     Verify(verify::Args),
     /// Ask a dataset in SQL
     Query(query::Args),
+    /// Say which records, and which rule, made a sample's call at a position
+    Explain(explain::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -55,6 +58,7 @@ pub fn main() -> u8 {
         Command::Call(args) => call::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
         Command::Simulate(args) => simulate::run(args),
     };

@@ -4,6 +4,7 @@
 
 pub mod field;
 pub mod genotypes;
+pub mod joint;
 pub mod parquet_file;
 pub mod samples;
 pub mod schema;

@@ -112,6 +112,7 @@ impl FieldColumns {
             })
         };
         match (def.id.as_str(), def.number) {
+            ("RNC", Number::Count(1)) if def.kind == Kind::Text => named(Projection::Scalar, &["nocall"], None),
             ("PS", Number::Count(1)) if integer => named(Projection::Scalar, &["phase_set"], None),
             ("GQ", Number::Count(1)) if integer => named(Projection::Scalar, &["gq"], None),
             ("DP", Number::Count(1)) if integer => named(Projection::Scalar, &["dp"], None),

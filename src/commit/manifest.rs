@@ -62,7 +62,8 @@ pub struct ManifestContig {
 }
 
 /// Where every input record went. Identities (checked by finalize and verify):
-/// `records_read = records_written + records_rejected` and `alleles_read = variant_rows + alleles_merged`.
+/// `records_read = records_written + records_rejected` and
+/// `alleles_read + spanning_rows = variant_rows + alleles_merged + alleles_left_out`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Accounting {
     /// Records read from the inputs (inside the regions asked for).
@@ -75,6 +76,12 @@ pub struct Accounting {
     pub alleles_read: u64,
     /// Alleles that were the same as an allele of another input and share its row.
     pub alleles_merged: u64,
+    /// Joint calling: alleles that no site was worth a row for (their QUAL is below the least, or nobody carries them).
+    #[serde(default)]
+    pub alleles_left_out: u64,
+    /// Joint calling: rows of `*`, for samples with a deletion that began before the site.
+    #[serde(default)]
+    pub spanning_rows: u64,
     /// Rows of `variants`.
     pub variant_rows: u64,
     /// Rows of `genotypes`.
@@ -103,6 +110,8 @@ impl Accounting {
         self.records_rejected += other.records_rejected;
         self.alleles_read += other.alleles_read;
         self.alleles_merged += other.alleles_merged;
+        self.alleles_left_out += other.alleles_left_out;
+        self.spanning_rows += other.spanning_rows;
         self.variant_rows += other.variant_rows;
         self.genotype_rows += other.genotype_rows;
         self.ref_block_rows += other.ref_block_rows;

@@ -143,7 +143,7 @@ impl Publication<'_> {
     fn check_identities(&self) -> Result<()> {
         let a = &self.accounting;
         let records = a.records_read == a.records_written + a.records_rejected;
-        let alleles = a.alleles_read == a.variant_rows + a.alleles_merged;
+        let alleles = a.alleles_read + a.spanning_rows == a.variant_rows + a.alleles_merged + a.alleles_left_out;
         if records && alleles {
             return Ok(());
         }

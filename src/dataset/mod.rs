@@ -3,6 +3,7 @@
 //! Enters a dataset folder; leaves its manifest, header, samples and bounded streams of rows. Nothing is written.
 
 pub mod batch;
+pub mod joint;
 pub mod region;
 pub mod sites;
 pub mod stream;

@@ -5,6 +5,7 @@
 
 use super::encoding;
 use super::schema::PAGE_ROWS;
+use super::write::CONTIG_ROWS_KEY;
 use super::{Blocks, ContigRows, MISSING, NO_FILTER, RecordText, Records, cell_start, grid_cell};
 use crate::error::{Error, Result};
 use crate::store::parquet::{open, reading_error};
@@ -23,6 +24,17 @@ use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use std::ops::Range;
 use std::path::Path;
+
+/// Where the rows of each contig are in a part, from its footer.
+pub fn contig_rows(path: &Path) -> Result<Vec<ContigRows>> {
+    let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
+        .map_err(|error| reading_error(path, error))?;
+    let notes = metadata.metadata().file_metadata().key_value_metadata();
+    let note = notes.and_then(|notes| notes.iter().find(|note| note.key == CONTIG_ROWS_KEY));
+    let text = note.and_then(|note| note.value.as_deref());
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(|| damaged(path, "it does not say where the rows of each contig are"))
+}
 
 /// Appends the blocks of one contig that overlap `[from, to]` (1-based, inclusive) to `blocks`.
 pub fn read_blocks(path: &Path, rows: &ContigRows, from: i32, to: i32, blocks: &mut Blocks) -> Result<()> {
@@ -48,8 +60,8 @@ pub fn read_records(path: &Path, rows: &ContigRows, from: i32, to: i32, records:
     if from > rows.last_pos || to < rows.first_pos || rows.rows == 0 {
         return Ok(());
     }
-    const COLUMNS: [&str; 11] =
-        ["sample_index", "pos", "end", "id", "ref", "alt", "qual", "filter", "info", "format", "cell"];
+    const COLUMNS: [&str; 12] =
+        ["sample_index", "pos", "end", "id", "ref", "alt", "qual", "filter", "info", "format", "cell", "aligned"];
     let look_from = from.saturating_sub(rows.max_span - 1);
     // without the Arrow schema in the file, dictionaries come as plain texts
     let options =
@@ -389,6 +401,7 @@ fn append_records(batch: &RecordBatch, from: i32, to: i32, records: &mut Records
     let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
     let (samples, pos, end): (_, _, _) = (ints("sample_index")?, ints("pos")?, ints("end")?);
     let (id, ref_allele, alt, qual) = (texts("id")?, texts("ref")?, texts("alt")?, texts("qual")?);
+    let aligned = texts("aligned")?;
     let (filter, info, format, cell) = (texts("filter")?, texts("info")?, texts("format")?, texts("cell")?);
     for row in 0..batch.num_rows() {
         if pos[row] > to || end[row] < from {
@@ -403,6 +416,7 @@ fn append_records(batch: &RecordBatch, from: i32, to: i32, records: &mut Records
             info: info.value(row).as_bytes(),
             format: format.value(row).as_bytes(),
             cell: cell.value(row).as_bytes(),
+            aligned: if aligned.is_valid(row) { aligned.value(row).as_bytes() } else { b"" },
         };
         records.push(samples[row] as u32, pos[row], end[row], text);
     }
@@ -521,6 +535,7 @@ mod tests {
                 info: b"X",
                 format: b"GT",
                 cell: cell.as_bytes(),
+                aligned: b"7:A:AC,.",
             };
             writer.push(sample, pos, end, text).expect("writes");
         }

@@ -66,6 +66,7 @@ pub fn records_schema() -> SchemaRef {
         ("info", Utf8, false),
         ("format", dictionary_text(), false),
         ("cell", Utf8, false),
+        ("aligned", Utf8, true),
     ])
 }
 
@@ -83,7 +84,7 @@ pub fn properties(row_group: usize) -> WriterProperties {
         properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
     }
     // texts that differ from row to row: their least and largest tell nothing
-    for name in ["id", "ref", "alt", "qual", "info", "cell"] {
+    for name in ["id", "ref", "alt", "qual", "info", "cell", "aligned"] {
         properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
     }
     for name in ["info", "cell"] {

@@ -12,10 +12,13 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArra
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Key in the footer of a part under which its [`ContigRows`] stand, as JSON.
+pub const CONTIG_ROWS_KEY: &str = "varbatch.contig_rows";
 /// Rows that are gathered before they are encoded.
 const BATCH_ROWS: usize = PAGE_ROWS;
 
@@ -71,7 +74,9 @@ impl<W: Write + Send> Part<W> {
         self.writer.write(&batch).map_err(|error| writing_error(&self.path, error))
     }
 
-    fn finish(self) -> Result<(PartWritten, W)> {
+    fn finish(mut self) -> Result<(PartWritten, W)> {
+        let contigs = serde_json::to_string(&self.contigs).expect("rows are plain data");
+        self.writer.append_key_value_metadata(KeyValue::new(CONTIG_ROWS_KEY.into(), contigs));
         let hashing = self.writer.into_inner().map_err(|error| writing_error(&self.path, error))?;
         let (file, sink) = hashing.finish();
         Ok((PartWritten { rows: self.rows, file, contigs: self.contigs }, sink))
@@ -188,8 +193,8 @@ struct RecordColumns {
     sample: Vec<i32>,
     pos: Vec<i32>,
     end: Vec<i32>,
-    /// `id`, `ref`, `alt`, `qual`, `info`, `cell`.
-    texts: [StringBuilder; 6],
+    /// `id`, `ref`, `alt`, `qual`, `info`, `cell`, `aligned`.
+    texts: [StringBuilder; 7],
     filter: StringDictionaryBuilder<Int32Type>,
     format: StringDictionaryBuilder<Int32Type>,
 }
@@ -226,13 +231,14 @@ impl<W: Write + Send> RecordWriter<W> {
             *n_not_utf8 += u64::from(matches!(text, std::borrow::Cow::Owned(_)));
             text
         };
-        let [id, ref_allele, alt, qual, info, cell] = &mut columns.texts;
+        let [id, ref_allele, alt, qual, info, cell, aligned] = &mut columns.texts;
         id.append_option((text.id != b".").then(|| utf8(text.id)));
         ref_allele.append_value(utf8(text.ref_allele));
         alt.append_value(utf8(text.alt));
         qual.append_option((text.qual != b".").then(|| utf8(text.qual)));
         info.append_value(utf8(text.info));
         cell.append_value(utf8(text.cell));
+        aligned.append_option((!text.aligned.is_empty()).then(|| utf8(text.aligned)));
         columns.filter.append_value(utf8(text.filter));
         columns.format.append_value(utf8(text.format));
         if columns.sample.len() == RECORD_BATCH_ROWS { self.flush() } else { Ok(()) }
@@ -245,7 +251,8 @@ impl<W: Write + Send> RecordWriter<W> {
             return Ok(());
         }
         let ints = |values: &mut Vec<i32>| -> ArrayRef { Arc::new(Int32Array::from(std::mem::take(values))) };
-        let [id, ref_allele, alt, qual, info, cell] = columns.texts.each_mut().map(|text| Arc::new(text.finish()));
+        let [id, ref_allele, alt, qual, info, cell, aligned] =
+            columns.texts.each_mut().map(|text| Arc::new(text.finish()));
         let arrays: Vec<ArrayRef> = vec![
             ints(&mut columns.sample),
             repeated(&self.contig_name, n_rows),
@@ -259,6 +266,7 @@ impl<W: Write + Send> RecordWriter<W> {
             info,
             Arc::new(columns.format.finish()),
             cell,
+            aligned,
         ];
         self.part.write(&self.schema, arrays)
     }

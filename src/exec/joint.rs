@@ -1,16 +1,20 @@
 //! The two stages of a gVCF cohort in one process: inputs to parts of evidence, evidence to rows.
 
 use super::local::{LocalRun, check_unchanged};
+use crate::call::joint::settings::JointSettings;
+use crate::call::joint::sweep::JointCohort;
 use crate::call::sample_counts::SampleCounts;
 use crate::columns::schema::TableSchemas;
 use crate::commit::CommitRecord;
 use crate::commit::manifest::Manifest;
 use crate::commit::publish::{add_counts, add_counts_of};
+use crate::decode::gvcf::reading;
 use crate::error::{Error, Result};
 use crate::evidence::{BLOCKS_TABLE, ContigRows, RECORDS_TABLE};
+use crate::genome::sex::Sex;
+use crate::joint::EvidencePart;
 use crate::pipeline::{
-    Context, EvidencePart, IngestSource, IngestTask, InputSpan, JointTask, interrupted, run_ingest_shard,
-    run_joint_shard,
+    Context, IngestSource, IngestTask, InputSpan, JointTask, interrupted, run_ingest_shard, run_joint_shard,
 };
 use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards, n_inputs};
 use crate::plan::{Shard, ShardSource};
@@ -22,12 +26,12 @@ const INGEST: &str = "ingest";
 
 impl LocalRun<'_> {
     /// Does what is left of both stages, then publishes.
-    pub(super) fn run_joint(&self, schemas: &TableSchemas) -> Result<Manifest> {
+    pub(super) fn run_joint(&self, schemas: &TableSchemas, settings: &JointSettings) -> Result<Manifest> {
         let names = self.sample_names();
         let context = self.context(schemas, &names);
         let evidence = self.ingest(&context)?;
         self.check_spans(&evidence)?;
-        let commits = self.call(&context, &evidence)?;
+        let commits = self.call(&context, settings, &evidence)?;
         let mut counts = SampleCounts::new(names.len());
         for (shard, commit) in self.plan.shards.iter().zip(evidence.values()) {
             add_counts_of(self.folder, INGEST, commit, &self.samples_of(shard), &mut counts)?;
@@ -53,7 +57,18 @@ impl LocalRun<'_> {
     }
 
     /// The second stage: commit records of all rows.
-    fn call(&self, context: &Context, evidence: &BTreeMap<u64, CommitRecord>) -> Result<BTreeMap<u64, CommitRecord>> {
+    fn call(
+        &self,
+        context: &Context,
+        settings: &JointSettings,
+        evidence: &BTreeMap<u64, CommitRecord>,
+    ) -> Result<BTreeMap<u64, CommitRecord>> {
+        let samples = &self.plan.samples;
+        let cohort = JointCohort {
+            settings: settings.clone(),
+            readings: samples.iter().map(|sample| reading(sample.dialect.as_deref().unwrap_or_default())).collect(),
+            sexes: samples.iter().map(|sample| sample.sex.as_deref().and_then(Sex::parse)).collect(),
+        };
         let parts: Vec<EvidencePart> = evidence.values().map(|commit| self.part(commit)).collect();
         let rows_wanted = self.plan.settings.shard_bytes.map_or(CALL_SHARD_ROWS, |bytes| bytes / BYTES_PER_ROW);
         let done = self.folder.committed("")?;
@@ -61,7 +76,7 @@ impl LocalRun<'_> {
         let left: Vec<&CallShard> = shards.iter().filter(|shard| !done.contains_key(&shard.number)).collect();
         self.each(&left, |shard| {
             let CallShard { number, own_start, own_end } = **shard;
-            let task = JointTask { number, own_start, own_end, parts: &parts };
+            let task = JointTask { number, own_start, own_end, parts: &parts, cohort: &cohort };
             let outcome = run_joint_shard(context, &task, &self.folder.staging())?;
             self.folder.commit("", "", number, false, outcome)
         })?;

@@ -15,7 +15,7 @@ use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
 use crate::input::reference::Reference;
-use crate::input::{Cohort, Format, InputFile, Layout};
+use crate::input::{Cohort, Format, InputFile};
 use crate::pipeline::{Context, MERGE_HALO_BP, MergeSource, MergeTask, Progress, Task, run_merge_shard, run_shard};
 use crate::plan::cuts::seek;
 use crate::plan::{Plan, Shard, ShardSource};
@@ -60,8 +60,8 @@ impl LocalRun<'_> {
     /// Does all shards that are not committed, then publishes.
     pub fn run(&self) -> Result<Manifest> {
         let schemas = TableSchemas::new(&self.cohort.header, !self.cohort.samples.is_empty());
-        if self.cohort.layout() == Layout::Joint {
-            return self.run_joint(&schemas);
+        if let Some(settings) = &self.plan.settings.joint {
+            return self.run_joint(&schemas, settings);
         }
         let shards: Vec<&Shard> = self.plan.shards.iter().collect();
         self.do_shards(&schemas, &shards)?;

@@ -7,12 +7,14 @@ pub mod bcf;
 pub mod cell;
 pub mod genotype;
 pub mod header;
+pub mod joint;
 pub mod number;
 pub mod record;
 pub mod sink;
 
 use crate::columns::schema::TableSchemas;
 use crate::dataset::Dataset;
+use crate::dataset::joint::JointDataset;
 use crate::dataset::region::Region;
 use crate::dataset::sites::{Columns, Site, SiteReader};
 use crate::dataset::stream::{FileStream, Select};
@@ -20,6 +22,7 @@ use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use genotype::{OtherAllele, PhaseCounts};
 use header::HeaderChanges;
+use joint::JointExport;
 use rayon::prelude::*;
 use record::{RecordFormat, Scratch};
 use sink::{Lines, Sink};
@@ -38,6 +41,8 @@ pub struct Settings {
     pub other: OtherAllele,
     /// Replace AC, AN and AF.
     pub recount: bool,
+    /// Of a joint call set: PL for samples that a reference block speaks for, too.
+    pub fill_pl: bool,
 }
 
 /// What was written.
@@ -80,7 +85,10 @@ pub fn export(dataset: &Dataset, output: &Path, settings: &Settings) -> Result<S
     changes.samples = format.samples.iter().map(|&sample| names[sample].clone()).collect();
     changes.provenance = provenance(dataset, settings);
     let sink = Sink::create(output, &changes.apply(&text), rayon::current_num_threads())?;
-    write_records(dataset, settings, &format, sink)
+    // the calls of split records are those of the tables
+    let joint = if settings.split { None } else { JointDataset::open(dataset)? };
+    let joint = joint.map(|dataset| JointExport { dataset, fill_pl: settings.fill_pl });
+    write_records(dataset, settings, &format, joint.as_ref(), sink)
 }
 
 fn sample_columns(names: &[String], wanted: &[String]) -> Result<Vec<usize>> {
@@ -137,9 +145,19 @@ fn provenance(dataset: &Dataset, settings: &Settings) -> String {
     text
 }
 
-fn write_records(dataset: &Dataset, settings: &Settings, format: &RecordFormat, mut sink: Sink) -> Result<Summary> {
+fn write_records(
+    dataset: &Dataset,
+    settings: &Settings,
+    format: &RecordFormat,
+    joint: Option<&JointExport>,
+    mut sink: Sink,
+) -> Result<Summary> {
     let mut summary = Summary { n_samples: format.samples.len(), ..Summary::default() };
-    let columns = Columns { without_calls: format.samples.is_empty(), split: settings.split, ..Columns::default() };
+    let columns = Columns {
+        without_calls: format.samples.is_empty() || joint.is_some(),
+        split: settings.split,
+        ..Columns::default()
+    };
     let chunk_sites = (CHUNK_CELLS / format.samples.len().max(1)).clamp(1, 1024);
     for contig in &dataset.manifest().contigs {
         let regions = settings
@@ -152,8 +170,10 @@ fn write_records(dataset: &Dataset, settings: &Settings, format: &RecordFormat, 
         let mut reader = SiteReader::open(dataset, &contig.name, &columns, regions.as_deref())?;
         let mut window = read_window(&mut reader, chunk_sites)?;
         while !window.is_empty() {
-            let (next, lines) =
-                rayon::join(|| read_window(&mut reader, chunk_sites), || format_window(format, &contig.name, &window));
+            let (next, lines) = rayon::join(
+                || read_window(&mut reader, chunk_sites),
+                || format_window(format, &contig.name, joint, &window),
+            );
             for lines in lines? {
                 summary.n_records += lines.records.len() as u64;
                 sink.write(&contig.name, &lines)?;
@@ -183,12 +203,19 @@ fn read_window(reader: &mut SiteReader, chunk_sites: usize) -> Result<Vec<Chunk>
     Ok(window)
 }
 
-fn format_window(format: &RecordFormat, contig: &str, window: &[Chunk]) -> Result<Vec<Lines>> {
+fn format_window(
+    format: &RecordFormat,
+    contig: &str,
+    joint: Option<&JointExport>,
+    window: &[Chunk],
+) -> Result<Vec<Lines>> {
     let format_chunk = |scratch: &mut Scratch, chunk: &Chunk| {
         let mut lines = Lines::default();
+        let evidence = joint.map(|joint| joint.chunk(contig, chunk)).transpose()?;
+        let mut columns = evidence.as_ref().map(|evidence| evidence.writer(chunk));
         for site in chunk {
             let start = lines.text.len();
-            let extent = format.write(contig, site, scratch, &mut lines.text)?;
+            let extent = format.write(contig, site, columns.as_mut(), scratch, &mut lines.text)?;
             let bytes = u32::try_from(lines.text.len() - start)
                 .map_err(|_| Error::bad_data(format!("the record at {contig}:{} is over 4 GiB", site.vcf_pos)))?;
             lines.records.push((bytes, extent));

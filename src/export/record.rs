@@ -2,6 +2,7 @@
 
 use super::cell::{Cell, FieldRefs, Shape, write_field, write_value};
 use super::genotype::{OtherAllele, PlainReference, RowCounts, count_copies, join};
+use super::joint::JointColumns;
 use super::number::{write_float, write_int};
 use crate::columns::schema::{FieldColumns, Projection, TableSchemas};
 use crate::dataset::batch::{Batch, Value};
@@ -90,8 +91,15 @@ impl RecordFormat {
         }
     }
 
-    /// Appends the line of `site`, with its newline.
-    pub fn write(&self, contig: &str, site: &Site, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<Extent> {
+    /// Appends the line of `site`, with its newline. `joint`: where the sample columns of a joint call set come from.
+    pub fn write(
+        &self,
+        contig: &str,
+        site: &Site,
+        joint: Option<&mut JointColumns>,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<Extent> {
         let first = &site.rows[0];
         let extent = self.extent(site)?;
         let shape = Shape {
@@ -117,7 +125,10 @@ impl RecordFormat {
         scratch.copies.resize(site.rows.len() + 1, 0);
         scratch.sample_columns.clear();
         if !self.samples.is_empty() {
-            self.write_samples(site, shape, scratch)?;
+            match joint {
+                Some(joint) => self.write_joint_samples(site, joint, scratch)?,
+                None => self.write_samples(site, shape, scratch)?,
+            }
         }
         self.write_info(site, shape, &scratch.copies, out)?;
         out.extend_from_slice(&scratch.sample_columns);
@@ -210,6 +221,17 @@ impl RecordFormat {
         if !counts.is_empty() && an > 0 {
             next_info(out, start, "AF=");
             write_joined(out, &counts, |out, &count| write_float(out, count as f64 / an as f64));
+        }
+        Ok(())
+    }
+
+    fn write_joint_samples(&self, site: &Site, joint: &mut JointColumns, scratch: &mut Scratch) -> Result<()> {
+        let Scratch { sample_columns: out, copies, .. } = scratch;
+        joint.write(site, &self.samples, out)?;
+        if self.recount && !self.all_samples {
+            for column in out.split(|&byte| byte == b'\t').skip(2) {
+                count_copies(column.split(|&byte| byte == b':').next().unwrap_or(b"."), copies);
+            }
         }
         Ok(())
     }

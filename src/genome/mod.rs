@@ -2,6 +2,7 @@
 
 pub mod contigs;
 pub mod genotype;
+pub mod sex;
 
 pub use contigs::{Contig, Contigs};
 

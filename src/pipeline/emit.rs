@@ -2,6 +2,7 @@
 
 use super::record::{Held, locus};
 use super::shard::{Context, Outcome};
+use super::sparse::SparseCalls;
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, SampleCounts};
@@ -76,24 +77,26 @@ pub struct Row<'r> {
     pub infos: &'r [(&'r [u8], AlleleOfSite)],
     /// Calls, in the order of samples; all samples once.
     pub parts: &'r [Part<'r>],
+    /// Calls that are given one by one, instead of parts.
+    pub sparse: Option<&'r SparseCalls<'r>>,
 }
 
 /// Builders of one shard.
 pub struct Emitter<'a> {
-    context: &'a Context<'a>,
+    pub(super) context: &'a Context<'a>,
     files: ShardFiles,
     variants: VariantsBuilder,
-    genotypes: Option<GenotypesBuilder>,
+    pub(super) genotypes: Option<GenotypesBuilder>,
     layouts: HashMap<Vec<u8>, Rc<FormatLayout>>,
     no_fields: FormatLayout,
     /// Genotype codes of this shard.
     pub gt: GtTable,
     /// Per-sample counts of this shard.
-    counts: SampleCounts,
+    pub(super) counts: SampleCounts,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
-    n_genotype_rows: u64,
+    pub(super) n_genotype_rows: u64,
     /// Tolerated things, with how often.
     warnings: BTreeMap<String, u64>,
     contig: Option<u32>,
@@ -156,12 +159,18 @@ impl<'a> Emitter<'a> {
         for part in row.parts {
             self.emit_calls(part, row.vcf_pos, variant_id, &mut statistics, &mut last_carrier)?;
         }
+        if let Some(sparse) = row.sparse {
+            self.emit_sparse(sparse, row, variant_id, &mut statistics, &mut last_carrier)?;
+        }
         if statistics.ac > 0 {
             if let Some(sample) = last_carrier.filter(|_| statistics.ac == 1) {
                 self.counts.get_mut(Counter::NSingleton)[sample as usize] += 1;
             }
             for part in row.parts {
                 self.count_carriers(part, row);
+            }
+            if let Some(sparse) = row.sparse {
+                self.count_sparse_carriers(sparse, row);
             }
         }
         let variant = VariantRow {
@@ -304,15 +313,20 @@ impl<'a> Emitter<'a> {
             return;
         };
         for &sample in &record.samples.not_reference {
-            let genotype = self.gt.genotype(record.samples.codes[sample as usize]);
-            let counter = match &genotype.alleles[..] {
-                alleles if alleles.iter().all(|&allele| allele < 0) => Counter::NMissing,
-                alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => continue,
-                alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Counter::NHet,
-                alleles if alleles[0] > 0 => Counter::NHomAlt,
-                _ => continue,
-            };
-            self.counts.get_mut(counter)[samples.start + sample as usize] += 1;
+            if let Some(counter) = self.site_counter(record.samples.codes[sample as usize]) {
+                self.counts.get_mut(counter)[samples.start + sample as usize] += 1;
+            }
+        }
+    }
+
+    /// What a genotype counts as in the table `samples`.
+    pub(super) fn site_counter(&self, code: GtCode) -> Option<Counter> {
+        match &self.gt.genotype(code).alleles[..] {
+            alleles if alleles.iter().all(|&allele| allele < 0) => Some(Counter::NMissing),
+            alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => None,
+            alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Some(Counter::NHet),
+            alleles if alleles[0] > 0 => Some(Counter::NHomAlt),
+            _ => None,
         }
     }
 
@@ -522,7 +536,7 @@ fn overrides(row: &Row, statistics: &RowStatistics, context: &Context) -> Vec<(&
     values
 }
 
-fn sample_error(problem: CellProblem, context: &Context, sample: u32) -> Error {
+pub(super) fn sample_error(problem: CellProblem, context: &Context, sample: u32) -> Error {
     let name = &context.sample_names[sample as usize];
     let text = match problem {
         CellProblem::Field { id, problem } => format!("FORMAT/{id} of sample {name} {problem}"),
@@ -542,7 +556,7 @@ fn undefined_keys(text: &[u8]) -> impl Iterator<Item = String> + '_ {
 }
 
 /// A purine for a purine, or a pyrimidine for a pyrimidine.
-fn is_transition(a: u8, b: u8) -> bool {
+pub(super) fn is_transition(a: u8, b: u8) -> bool {
     matches!(
         (a.to_ascii_uppercase(), b.to_ascii_uppercase()),
         (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C')

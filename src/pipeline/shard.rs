@@ -422,5 +422,6 @@ fn emit_own(record: &Held, row: &PendingRow, context: &Context, emitter: &mut Em
         format: view.format(),
         infos: &[(view.info(), allele)],
         parts: if context.n_samples > 0 { &parts } else { &[] },
+        sparse: None,
     })
 }

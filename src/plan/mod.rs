@@ -8,6 +8,7 @@ pub mod joint;
 pub mod region;
 
 use crate::alleles::MAX_SHIFT_BP;
+use crate::call::joint::settings::JointSettings;
 use crate::error::Result;
 use crate::genome::{Contig, Locus};
 use crate::input::{Cohort, Format, InputFile, Layout};
@@ -48,7 +49,7 @@ pub enum OnBadRecord {
 }
 
 /// Resolved settings that shape the rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     /// Which calls are stored.
     pub calls: Calls,
@@ -60,9 +61,9 @@ pub struct Settings {
     pub reference: Option<String>,
     /// Records are taken when their POS is inside; empty: all.
     pub regions: Regions,
-    /// Samples are called together from gVCFs.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub joint: bool,
+    /// How samples are called together from gVCFs, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint: Option<JointSettings>,
 }
 
 impl Settings {

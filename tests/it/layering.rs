@@ -13,12 +13,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &[]),
     ("decode", &["genome", "alleles", "store"]),
     ("evidence", &["genome", "store", "decode"]),
-    ("call", &["genome", "alleles", "decode", "evidence"]),
+    ("call", &["genome", "alleles", "decode"]),
+    ("joint", &["genome", "alleles", "decode", "evidence", "call"]),
     ("columns", &["genome", "alleles", "store", "decode", "call"]),
     ("input", &["genome", "store", "decode", "columns"]),
-    ("plan", &["genome", "alleles", "store", "decode", "evidence", "columns", "input"]),
-    ("pipeline", &["genome", "alleles", "store", "manifest", "decode", "evidence", "call", "columns", "input", "plan"]),
-    ("dataset", &["genome", "alleles", "store", "manifest", "decode", "columns"]),
+    ("plan", &["genome", "alleles", "store", "decode", "evidence", "call", "columns", "input"]),
+    (
+        "pipeline",
+        &["genome", "alleles", "store", "manifest", "decode", "evidence", "call", "joint", "columns", "input", "plan"],
+    ),
+    ("dataset", &["genome", "alleles", "store", "manifest", "decode", "evidence", "call", "joint", "columns"]),
     (
         "commit",
         &["genome", "store", "manifest", "decode", "evidence", "call", "columns", "plan", "pipeline", "dataset"],
@@ -26,12 +30,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "exec",
         &[
-            "genome", "alleles", "store", "manifest", "decode", "evidence", "call", "columns", "input", "plan",
-            "pipeline", "commit",
+            "genome", "alleles", "store", "manifest", "decode", "evidence", "call", "joint", "columns", "input",
+            "plan", "pipeline", "commit",
         ],
     ),
     ("query", &["manifest", "decode", "call", "columns", "dataset"]),
-    ("export", &["genome", "alleles", "store", "manifest", "decode", "columns", "dataset"]),
+    ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),
+    ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
     ("simulate", &["genome", "store"]),
 ];
 

@@ -7,9 +7,12 @@
 mod cli;
 mod common;
 mod conformance;
+mod gatk;
 mod golden;
 mod inputs;
 mod invariance;
+mod joint;
+mod joint_math;
 mod kill;
 mod layering;
 mod layout;

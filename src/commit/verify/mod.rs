@@ -210,11 +210,17 @@ fn check_accounting(manifest: &Manifest) -> Vec<String> {
         manifest.accounting;
     let Accounting { variant_rows, genotype_rows, ref_block_rows, evidence_rows, ref rejections, .. } =
         manifest.accounting;
+    let Accounting { spanning_rows, alleles_left_out, .. } = manifest.accounting;
     let rows =
         |table: &str| manifest.files.iter().filter(|file| file.table == table).map(|file| file.rows).sum::<u64>();
     let sums = [
         ("records_read", records_read, "records_written + records_rejected", records_written + records_rejected),
-        ("alleles_read", alleles_read, "variant_rows + alleles_merged", variant_rows + alleles_merged),
+        (
+            "alleles_read",
+            alleles_read,
+            "variant_rows - spanning_rows + alleles_merged + alleles_left_out",
+            (variant_rows + alleles_merged + alleles_left_out).saturating_sub(spanning_rows),
+        ),
         ("records_rejected", records_rejected, "the rejections listed", rejections.len() as u64),
         ("variant_rows", variant_rows, "the rows of the variants files", rows("variants")),
         ("genotype_rows", genotype_rows, "the rows of the genotypes files", rows("genotypes")),

@@ -16,7 +16,7 @@ pub struct CellRows {
     /// Blocks of the cell.
     pub blocks: Vec<(u32, Block)>,
     records: Vec<RecordRow>,
-    lines: Vec<(usize, usize, RecordIndex)>,
+    lines: Vec<Line>,
     text: Vec<u8>,
     /// Buffers of the sort.
     keys: Vec<u64>,
@@ -34,21 +34,37 @@ struct RecordRow {
     column: u32,
 }
 
+/// A line that was read and checked.
+pub struct RecordLine<'a> {
+    /// Without line end.
+    pub text: &'a [u8],
+    /// Its fields.
+    pub index: RecordIndex,
+    /// What left-alignment makes of its alleles; see [`RecordText::aligned`].
+    pub aligned: Vec<u8>,
+}
+
+/// A line that some samples have a record of.
+#[derive(Debug)]
+struct Line {
+    start: usize,
+    len: usize,
+    index: RecordIndex,
+    /// What left-alignment makes of its alleles, behind the line.
+    aligned_len: usize,
+}
+
 impl CellRows {
     /// Adds the record of a line for the samples listed: sample in the shard, column, last base.
-    pub fn add_record(
-        &mut self,
-        line: &[u8],
-        index: &RecordIndex,
-        pos: i32,
-        of: impl Iterator<Item = (u32, u32, i32)>,
-    ) {
+    pub fn add_record(&mut self, line: &RecordLine, pos: i32, of: impl Iterator<Item = (u32, u32, i32)>) {
         let number = self.lines.len() as u32;
         let before = self.records.len();
         self.records.extend(of.map(|(sample, column, end)| RecordRow { sample, pos, end, line: number, column }));
         if self.records.len() > before {
-            self.lines.push((self.text.len(), line.len(), index.clone()));
-            self.text.extend_from_slice(line);
+            let (start, index) = (self.text.len(), line.index.clone());
+            self.lines.push(Line { start, len: line.text.len(), index, aligned_len: line.aligned.len() });
+            self.text.extend_from_slice(line.text);
+            self.text.extend_from_slice(&line.aligned);
         }
     }
 
@@ -153,8 +169,9 @@ impl<'a> Parts<'a> {
     pub fn write_records(&mut self, rows: &mut CellRows) -> Result<()> {
         rows.records.sort_by_key(|record| (record.pos, record.sample));
         for record in &rows.records {
-            let (start, len, index) = &rows.lines[record.line as usize];
-            let view = index.view(&rows.text[*start..start + len]);
+            let Line { start, len, index, aligned_len } = &rows.lines[record.line as usize];
+            let (line, behind) = rows.text[*start..].split_at(*len);
+            let view = index.view(line);
             let cell = view.samples().split(|&byte| byte == b'\t').nth(record.column as usize).unwrap_or_default();
             let text = RecordText {
                 id: view.id(),
@@ -165,6 +182,7 @@ impl<'a> Parts<'a> {
                 info: view.info(),
                 format: view.format().unwrap_or_default(),
                 cell,
+                aligned: &behind[..*aligned_len],
             };
             self.records.push(self.samples[record.sample as usize], record.pos, record.end, text)?;
         }

@@ -9,8 +9,9 @@ mod source;
 
 pub use source::IngestSource;
 
-use super::shard::{Context, Outcome, interrupted};
+use super::shard::{Context, Outcome, interrupted, reference_of};
 use super::writers::{FileRecord, InputSpan};
+use crate::alleles::ReferenceBases;
 use crate::call::sample_counts::SampleCounts;
 use crate::commit::manifest::Accounting;
 use crate::decode::gvcf::FilterNames;
@@ -41,6 +42,8 @@ pub struct IngestTask<'a> {
 /// What the inputs of a shard share while they are read.
 pub(super) struct Shared<'a, 'c> {
     context: &'a Context<'c>,
+    /// Bases of the contig that is read, where a reference is given.
+    reference: Option<Box<dyn ReferenceBases + 'c>>,
     filters: FilterNames,
     accounting: Accounting,
     rows: CellRows,
@@ -59,7 +62,7 @@ pub fn run_ingest_shard(context: &Context, task: IngestTask, staging: &Path) -> 
     let paths = [BLOCKS_TABLE, RECORDS_TABLE].map(|table| part_path(table, number));
     let mut parts = Parts::new(staging, &paths, &samples, counts)?;
     let (filters, accounting) = (FilterNames::default(), Accounting::default());
-    let mut shared = Shared { context, filters, accounting, rows: CellRows::default() };
+    let mut shared = Shared { context, reference: None, filters, accounting, rows: CellRows::default() };
     let mut open = Vec::with_capacity(sources.len());
     for input in sources {
         let mut source = Source::new(input, &samples)?;
@@ -117,6 +120,7 @@ fn finished(
 fn read_all(sources: &mut [Source], shared: &mut Shared, parts: &mut Parts) -> Result<()> {
     while let Some(contig) = sources.iter().filter_map(Source::next_contig).min() {
         parts.start_contig(contig, shared.context.contigs.name(contig), &shared.filters)?;
+        shared.reference = reference_of(shared.context, contig)?;
         let mut cell = i32::MIN;
         while let Some(next) = sources.iter().filter_map(|source| source.next_cell(contig, cell)).min() {
             cell = next;

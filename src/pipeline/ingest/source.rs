@@ -1,13 +1,17 @@
 //! One input of an ingest shard: its lines in order, and the state of each of its samples.
 
 use super::super::range::OwnRange;
+use super::super::record::check_alleles;
 use super::super::shard::{reject, set_aside, unsorted};
 use super::super::writers::InputSpan;
 use super::Shared;
+use super::cell::RecordLine;
+use crate::alleles::{ReferenceBases, aligned_text};
+use crate::call::joint::record::check_fields;
 use crate::decode::gvcf::record::{expected_pos, index};
-use crate::decode::gvcf::{Block, CellContent, Recognised, RecordParser};
+use crate::decode::gvcf::{Block, CellContent, Reading, Recognised, RecordParser};
 use crate::decode::lines::LineReader;
-use crate::decode::vcf::{RecordIndex, locus_of_line, undefined_contig};
+use crate::decode::vcf::{RecordView, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::evidence::canonical::Canonical;
 use crate::evidence::{cell_end, grid_cell};
@@ -54,6 +58,7 @@ pub struct Source<'a> {
 
 struct State {
     parser: RecordParser,
+    reading: Reading,
     range: OwnRange,
     own_start: Option<Locus>,
     own_end: Option<Locus>,
@@ -91,6 +96,7 @@ impl<'a> Source<'a> {
         }
         let state = State {
             parser: RecordParser::new(input.recognised.dialect, samples.len()),
+            reading: Reading { genotype_from_pl: input.recognised.dialect.derive_gt_from_pl },
             range: OwnRange::new(input.own_start, input.own_end, 0),
             own_start: input.own_start,
             own_end: input.own_end,
@@ -303,11 +309,17 @@ impl State {
         let locus = Locus { contig, vcf_pos: self.last_pos };
         let mut cells = std::mem::take(&mut self.cells);
         let read = index(line).and_then(|(index, vcf_pos)| {
-            self.parser.read(index.view(line), vcf_pos, &mut shared.filters, &mut cells)?;
-            Ok(index)
+            let view = index.view(line);
+            self.parser.read(view, vcf_pos, &mut shared.filters, &mut cells)?;
+            let is_record = |cell: &CellContent| matches!(cell, CellContent::Record(_));
+            let aligned = match cells.iter().any(is_record) {
+                true => self.check(view, vcf_pos, &cells, shared.reference.as_deref())?,
+                false => Vec::new(),
+            };
+            Ok(RecordLine { text: line, index, aligned })
         });
         match read {
-            Ok(index) => self.keep(line, &index, &cells, window, shared),
+            Ok(line) => self.keep(&line, &cells, window, shared),
             Err(error) if self.range.owns(locus) => {
                 reject(error, shared.context, &mut shared.accounting, name, locus)?;
             }
@@ -317,17 +329,31 @@ impl State {
         Ok(())
     }
 
-    fn keep(
-        &mut self,
-        line: &[u8],
-        index: &RecordIndex,
+    /// Checks a record that is kept as written: what calls it later will not find fault with it. Returns what
+    /// left-alignment makes of its alleles.
+    fn check(
+        &self,
+        record: RecordView,
+        vcf_pos: i32,
         cells: &[CellContent],
-        window: Option<Window>,
-        shared: &mut Shared,
-    ) {
+        reference: Option<&dyn ReferenceBases>,
+    ) -> Result<Vec<u8>> {
+        check_alleles(record, vcf_pos, reference)?;
+        let format = record.format().unwrap_or_default();
+        let columns = record.samples().split(|&byte| byte == b'\t').zip(cells);
+        for (cell, _) in columns.filter(|(_, content)| matches!(content, CellContent::Record(_))) {
+            check_fields(record.alt(), format, cell, self.reading)?;
+        }
+        Ok(match reference {
+            Some(reference) => aligned_text(vcf_pos, record.ref_allele(), record.alt(), reference),
+            None => Vec::new(),
+        })
+    }
+
+    fn keep(&mut self, line: &RecordLine, cells: &[CellContent], window: Option<Window>, shared: &mut Shared) {
         let contig = self.contig.unwrap_or_default();
         let locus = Locus { contig, vcf_pos: self.last_pos };
-        let by_ref = index.view(line).ref_allele().len().max(1) as i32 - 1;
+        let by_ref = line.index.view(line.text).ref_allele().len().max(1) as i32 - 1;
         let last = cells.iter().map(|cell| match cell {
             CellContent::Empty => locus.vcf_pos,
             CellContent::Block(block) => block.end,
@@ -346,7 +372,7 @@ impl State {
                 CellContent::Record(end) => Some((self.samples[column].0, column as u32, *end)),
                 _ => None,
             });
-            shared.rows.add_record(line, index, locus.vcf_pos, ends);
+            shared.rows.add_record(line, locus.vcf_pos, ends);
         }
         for (column, cell) in cells.iter().enumerate() {
             if let CellContent::Block(block) = cell {

@@ -1,22 +1,24 @@
 //! One call shard of a gVCF cohort, on one thread: evidence of a range -> sites -> rows.
+//!
+//! The shard owns the sites whose normalised position lies in its range. It reads every record that covers the range or
+//! has an allele that could lie in it, and every block over its sites, so what is said of a site does not depend on where
+//! shards end. Memory: the evidence of one range.
+
+mod annotate;
+mod rows;
 
 use super::emit::Emitter;
-use super::shard::{Context, Outcome};
+use super::shard::{Context, Outcome, interrupted};
 use super::writers::ShardFiles;
+use crate::call::joint::site::SiteAlleles;
+use crate::call::joint::sweep::{JointCohort, Sweep};
 use crate::commit::manifest::Accounting;
 use crate::error::Result;
-use crate::evidence::{Blocks, ContigRows, Records, read_blocks, read_records};
 use crate::genome::Locus;
-use std::path::{Path, PathBuf};
-
-/// Evidence files of some samples.
-#[derive(Clone, Debug, Default)]
-pub struct EvidencePart {
-    /// `ref_blocks` and where the rows of each contig are.
-    pub blocks: Option<(PathBuf, Vec<ContigRows>)>,
-    /// `evidence` and where the rows of each contig are.
-    pub records: Option<(PathBuf, Vec<ContigRows>)>,
-}
+use crate::joint::{EvidencePart, EvidenceRange};
+use rows::SiteWriter;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// One call shard.
 pub struct JointTask<'a> {
@@ -28,31 +30,70 @@ pub struct JointTask<'a> {
     pub own_end: Locus,
     /// All evidence of the cohort, in the order of samples.
     pub parts: &'a [EvidencePart],
+    /// Settings and samples.
+    pub cohort: &'a JointCohort,
 }
+
+/// Sites between two looks at the flag that ends the run early.
+const STOP_EVERY: usize = 256;
 
 /// Runs one call shard; its files are below `staging` after.
 pub fn run_joint_shard(context: &Context, task: &JointTask, staging: &Path) -> Result<Outcome> {
     let schemas = context.schemas;
     let files = ShardFiles::new(staging, task.number, schemas.variants.clone(), schemas.genotypes.clone());
+    let mut emitter = Emitter::new(context, files);
+    let mut accounting = Accounting::default();
+    let mut n_sites = 0;
     for contig in task.own_start.contig..=task.own_end.contig {
         let from = if contig == task.own_start.contig { task.own_start.vcf_pos } else { i32::MIN };
         let to = if contig == task.own_end.contig { task.own_end.vcf_pos } else { i32::MAX };
-        if from >= to {
-            continue;
-        }
-        let (mut blocks, mut records) = (Blocks::default(), Records::default());
-        for part in task.parts {
-            if let Some((path, rows)) = &part.blocks {
-                for rows in rows.iter().filter(|rows| rows.contig == contig) {
-                    read_blocks(path, rows, from, to - 1, &mut blocks)?;
-                }
-            }
-            if let Some((path, rows)) = &part.records {
-                for rows in rows.iter().filter(|rows| rows.contig == contig) {
-                    read_records(path, rows, from, to - 1, &mut records)?;
-                }
-            }
+        if from < to {
+            n_sites += run_range(context, task, (contig, from, to), &mut emitter, &mut accounting)?;
         }
     }
-    Emitter::new(context, files).finish(Accounting::default(), 0)
+    emitter.finish(accounting, n_sites)
+}
+
+/// The part of a shard on one contig: positions `[from, to)`. Returns the number of sites written.
+fn run_range(
+    context: &Context,
+    task: &JointTask,
+    (contig, from, to): (u32, i32, i32),
+    emitter: &mut Emitter,
+    accounting: &mut Accounting,
+) -> Result<i64> {
+    let mut range = EvidenceRange::read(task.cohort, task.parts, context.contigs, contig, from, to)?;
+    let owned = |vcf_pos: i32| (from..to).contains(&vcf_pos) && context.regions.contains(Locus { contig, vcf_pos });
+    let sites = range.sites(owned);
+    let (Some(first), Some(last)) = (sites.first(), sites.last()) else { return Ok(0) };
+    range.read_blocks(first.vcf_pos, last.vcf_pos)?;
+    count_alleles(&range, &sites, owned, accounting);
+    let positions: Vec<i32> = sites.iter().map(|site| site.vcf_pos).collect();
+    let mut sweep = Sweep::new(&range.sweep_input(), &positions);
+    emitter.start_contig(contig)?;
+    let mut writer = SiteWriter::new(context, &task.cohort.settings, &range.texts, &range.records, &range.table);
+    for (n, site) in sites.iter().enumerate() {
+        if n % STOP_EVERY == 0 && context.stop.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
+        let calls = sweep.calls(site);
+        writer.write(site, &calls, &sweep, emitter, accounting)?;
+    }
+    Ok(writer.n_sites)
+}
+
+/// Alleles as the records name them, and how many are the same.
+fn count_alleles(
+    range: &EvidenceRange,
+    sites: &[SiteAlleles],
+    owned: impl Fn(i32) -> bool,
+    accounting: &mut Accounting,
+) {
+    let named = range.records.iter().flat_map(|record| record.alts());
+    let named = named.filter(|&alt| owned(range.table.get(alt).vcf_pos)).count() as u64;
+    let distinct: u64 = sites.iter().map(|site| site.alts.len() as u64).sum();
+    accounting.alleles_read += named;
+    accounting.alleles_merged += named - distinct;
+    let capped = sites.iter().flat_map(|site| &site.alts).filter(|&&alt| range.table.get(alt).shift_capped);
+    accounting.shift_capped += capped.count() as u64;
 }

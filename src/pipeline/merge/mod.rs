@@ -608,6 +608,7 @@ impl<'a> Merge<'a> {
             format: texts.format.as_deref(),
             infos: &infos,
             parts: &parts,
+            sparse: None,
         };
         if let Err(error) = emitter.emit(&row) {
             let slots = sorted.iter().map(|member| member.record).chain(linked.values().copied());
