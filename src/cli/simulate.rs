@@ -1,8 +1,9 @@
 //! `varbatch simulate`: flags to [`Settings`], and the closing line.
 
 use crate::error::{Error, Result};
+use crate::simulate::gvcf::Dialect;
 use crate::simulate::tree::Demography;
-use crate::simulate::{self, FormatFields, MIN_LENGTH_BP, Settings, Summary};
+use crate::simulate::{self, FormatFields, GvcfSettings, MIN_LENGTH_BP, Settings, Summary};
 use clap::ValueEnum;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -19,10 +20,11 @@ Files in DIR:
   truth.vcf.gz       the true genotypes, phased and complete
   reference.fa       random bases with repeats, and its index reference.fa.fai
   samples.tsv        sample, sex, population
-  gvcf/*.g.vcf.gz    with --gvcf: one file per sample in the style of GATK HaplotypeCaller
+  gvcf/*.g.vcf.gz    with --gvcf: one file per sample in the style of a caller
+  inputs.tsv         with --gvcf: path, sample and sex of each, for `varbatch call --inputs`
 
-Records are sorted, trimmed and (without --shift-indels) left-aligned. All samples are diploid. The same flags and seed give the same bytes
-with any number of threads.
+Records are sorted, trimmed and (without --shift-indels) left-aligned. Samples have two copies of each contig but those of
+--haploid-contigs. The same flags and seed give the same bytes with any number of threads.
 
 Examples:
   A demo:
@@ -30,7 +32,10 @@ Examples:
   A benchmark cohort of which about 17 % of the genotypes are not reference:
     varbatch simulate -o bench --samples 2500 --sites 30000 --common
   Per-sample gVCFs for joint calling:
-    varbatch simulate -o trio --samples 3 --gvcf --format-fields full";
+    varbatch simulate -o trio --samples 3 --gvcf --format-fields full
+  The same with what real callers leave behind:
+    varbatch simulate -o hard --samples 100 --gvcf --contig-name chr1,chrX,chrM --haploid-contigs chrX,chrM \\
+      --low-depth 2 --false-alleles 0.002 --dropout 0.002 --repeat-indels 0.5 --overlaps 0.05 --shift-indels";
 
 /// Flags of `simulate`.
 #[derive(Debug, clap::Args)]
@@ -63,16 +68,43 @@ pub struct Args {
     /// Also write gvcf/<sample>.g.vcf.gz, from the same reads as the fields of `--format-fields full`
     #[arg(long)]
     gvcf: bool,
+    /// Style of the gVCFs
+    #[arg(long, value_name = "CALLER", value_enum, default_value_t = Caller::Gatk, requires = "gvcf")]
+    dialect: Caller,
+    /// gVCFs with one record per base instead of blocks
+    #[arg(long, requires = "gvcf")]
+    base_pair: bool,
+    /// Share of the bases where reads of some samples show an allele that nobody has: bases of one strand, lengths of
+    /// homopolymers. The likelihoods in the gVCFs know the error rate of each place
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share, requires = "gvcf")]
+    false_alleles: f64,
+    /// Share of heterozygous genotypes of which only one haplotype is read
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share)]
+    dropout: f64,
+    /// So many samples, the last ones, have a mean read depth of 8
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    low_depth: u32,
+    /// Contigs of which not everybody has two copies: X (women two, men one) and Y (men one) by their names, others one
+    /// in everybody
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = contig_name)]
+    haploid_contigs: Vec<String>,
     /// Share of the genotypes in cohort.vcf.gz that are made missing
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = share)]
     missing: f64,
     /// Share of the sites that are insertions or deletions
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     indels: f64,
-    /// Write the indels of cohort.vcf.gz as far right as they can be (the truth stays left-aligned), to test
-    /// normalisation
+    /// Write the indels of cohort.vcf.gz, and of about half of the gVCFs, as far right as they can be (the truth stays
+    /// left-aligned), to test normalisation
     #[arg(long)]
     shift_indels: bool,
+    /// Share of the indels that are put into a homopolymer or short tandem repeat nearby
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    repeat_indels: f64,
+    /// Share of the sites that become deletions over the next one to three sites, where every allele of those keeps a
+    /// carrier; haplotypes with the deletion have the allele * there
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    overlaps: f64,
     /// Share of the sites that have two or three alternate alleles
     #[arg(long, value_name = "SHARE", default_value_t = 0.03, value_parser = share)]
     multiallelic: f64,
@@ -107,6 +139,19 @@ enum Fields {
     Gt,
     /// GT:AD:DP:GQ:PL; GT is the genotype with the lowest PL, missing with fewer than 3 reads
     Full,
+}
+
+/// Styles of gVCFs by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Caller {
+    /// GATK HaplotypeCaller: <NON_REF>, narrow bands, candidates that are not called
+    Gatk,
+    /// GATK ReblockGVCF: three bands, no PL in blocks, called variants only
+    Reblocked,
+    /// DeepVariant: <*>, uncertain reference calls are ./. with the filter RefCall
+    Deepvariant,
+    /// Strelka2: blocks without ALT, GQX, haploid calls under deletions
+    Strelka,
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
@@ -152,14 +197,28 @@ impl Args {
                 Fields::Gt => FormatFields::Gt,
                 Fields::Full => FormatFields::Full,
             },
-            gvcf: self.gvcf,
+            gvcf: self.gvcf.then_some(GvcfSettings {
+                dialect: match self.dialect {
+                    Caller::Gatk => Dialect::Gatk,
+                    Caller::Reblocked => Dialect::Reblocked,
+                    Caller::Deepvariant => Dialect::DeepVariant,
+                    Caller::Strelka => Dialect::Strelka,
+                },
+                base_pair: self.base_pair,
+                false_alleles: self.false_alleles,
+            }),
+            haploid_contigs: self.haploid_contigs,
             missing: self.missing,
             indel_share: self.indels,
             shift_indels: self.shift_indels,
+            repeat_share: self.repeat_indels,
+            overlap_share: self.overlaps,
             multiallelic_share: self.multiallelic,
             demography: if self.common { Demography::constant(n_populations) } else { Demography::growth() },
             n_populations,
             mean_depth: f64::from(self.depth),
+            n_low_depth: n_samples.min(self.low_depth as usize),
+            dropout: self.dropout,
             plain: self.plain,
             truth: !self.no_truth,
             force: self.force,

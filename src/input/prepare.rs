@@ -80,9 +80,8 @@ pub fn sort_input(cohort: &mut Cohort, copies: &Path, error: Error) -> Result<()
     let ordered = copies.join(format!("ordered-{index}.vcf.gz"));
     let is_ordered =
         cohort.layout() == Layout::Joint && copy::reorder(&mut cohort.files[index], &cohort.contigs, &ordered)?;
-    if !(is_ordered && cohort.files[index].is_copy())
-        && !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)?
-    {
+    let done = is_ordered && cohort.files[index].is_copy();
+    if !done && !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)? {
         return Err(error);
     }
     let name = &cohort.files[index].name;

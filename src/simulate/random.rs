@@ -29,6 +29,14 @@ pub enum Purpose {
     SegmentDepth = 8,
     /// Reads of one sample at one site.
     Reads = 9,
+    /// Haplotypes that are not read.
+    Dropout = 10,
+    /// Places of a contig where reads show what is not there.
+    Artefacts = 11,
+    /// Which sample writes its indels how.
+    Spelling = 12,
+    /// Which deletions reach over other sites.
+    Overlaps = 13,
 }
 
 /// 64 well-mixed bits of the seed, the purpose and two numbers (contig and position, say).

@@ -1,7 +1,8 @@
 //! REF and ALT of a site: SNVs, MNVs, insertions, deletions, several alleles at a time; normalised by construction.
 //!
-//! Sites never overlap: each one gets the bases from the end of the site before it to the start of the one after it.
-//! What finds no room there becomes an SNV, so that as many sites are written as were planned.
+//! Sites do not overlap: each one gets the bases from the end of the site before it to the start of the one after it.
+//! What finds no room there becomes an SNV, so that as many sites are written as were planned. On request some deletions
+//! reach over the sites behind them: those lie inside, and there the haplotypes with the deletion carry `*`.
 
 use super::haplotypes::RawSite;
 use super::random::{Stream, geometric};
@@ -20,12 +21,24 @@ const TRANSITION_SHARE: f64 = 0.68;
 /// Share of indels that copy or remove bases of the neighbourhood; the others insert random bases.
 const COPY_SHARE: f64 = 0.7;
 
+/// How far right of its position an indel looks for a repeat, in bp.
+const REPEAT_SEARCH_BP: u64 = 300;
+
+/// Least bases of a repeat that indels are placed in.
+const MIN_REPEAT_BASES: usize = 6;
+
+/// Longest deletion that reaches over other sites.
+const MAX_SPANNING_BASES: u64 = 400;
+
+/// The allele of a haplotype that a deletion has taken the site from (VCF 4.3 § 1.6.1.5).
+pub const SPANNED: &[u8] = b"*";
+
 /// A site with letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// 0-based position of the first base of REF.
     pub start: u64,
-    /// REF, then the alternate alleles.
+    /// REF, then the alternate alleles; last of them [`SPANNED`] where a deletion of others reaches over the site.
     pub alleles: Vec<Vec<u8>>,
     /// Haplotypes that are not reference, with their allele.
     pub carriers: Vec<(u32, u8)>,
@@ -44,7 +57,7 @@ pub struct Shifted {
 
 impl Shifted {
     /// 0-based position behind the last base of REF.
-    fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.start + self.alleles[0].len() as u64
     }
 }
@@ -55,31 +68,63 @@ impl Site {
         self.start + self.alleles[0].len() as u64
     }
 
-    /// Every alternate allele has as many bases as REF.
+    /// Every alternate allele but `*` has as many bases as REF.
     pub fn is_substitution(&self) -> bool {
-        self.alleles.iter().all(|allele| allele.len() == self.alleles[0].len())
+        let n_bases = self.alleles[0].len();
+        self.alleles.iter().all(|allele| allele.len() == n_bases || allele == SPANNED)
     }
+
+    /// The allele [`SPANNED`], where there is one.
+    pub fn spanned(&self) -> Option<usize> {
+        self.alleles.last().filter(|allele| *allele == SPANNED).map(|_| self.alleles.len() - 1)
+    }
+
+    /// Adds [`SPANNED`], carried by `haplotypes`, which carry nothing else.
+    pub fn span(&mut self, haplotypes: &[u32]) {
+        let allele = self.alleles.len() as u8;
+        self.alleles.push(SPANNED.to_vec());
+        if let Some(shifted) = &mut self.shifted {
+            shifted.alleles.push(SPANNED.to_vec());
+        }
+        self.carriers.extend(haplotypes.iter().map(|haplotype| (*haplotype, allele)));
+    }
+}
+
+/// What kinds of sites there are to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Design {
+    /// Share of insertions and deletions.
+    pub indel_share: f64,
+    /// Fill [`Site::shifted`].
+    pub shift_indels: bool,
+    /// Share of the indels that are put into a repeat nearby, if there is one.
+    pub repeat_share: f64,
 }
 
 /// Gives letters to sites that come in order of position.
 pub struct AlleleDesigner {
     random: Stream,
-    indel_share: f64,
-    shift_indels: bool,
+    design: Design,
     /// End of the site before.
     free_from: u64,
 }
 
 impl AlleleDesigner {
-    /// A share of `indel_share` of the sites are to be insertions and deletions; `shift_indels` fills [`Site::shifted`].
-    pub fn new(random: Stream, indel_share: f64, shift_indels: bool) -> Self {
-        AlleleDesigner { random, indel_share, shift_indels, free_from: 1 }
+    /// For one contig.
+    pub fn new(random: Stream, design: Design) -> Self {
+        AlleleDesigner { random, design, free_from: 1 }
+    }
+
+    /// No site may begin before `position` any more.
+    pub fn reserve(&mut self, position: u64) {
+        self.free_from = self.free_from.max(position);
     }
 
     /// Letters for `raw`; `next` is the position of the site after it.
     pub fn design(&mut self, reference: &[u8], raw: RawSite, next: u64) -> Site {
-        let indel = if self.random.random_bool(self.indel_share) {
-            self.indel(reference, raw.position, next, raw.n_alts)
+        let indel = if self.random.random_bool(self.design.indel_share) {
+            let position = self.place_of_indel(reference, raw.position, next);
+            self.indel(reference, position, next, raw.n_alts)
         } else {
             None
         };
@@ -89,12 +134,43 @@ impl AlleleDesigner {
         };
         let mut site = Site { start, alleles, carriers: raw.carriers, shifted: None };
         self.free_from = site.end();
-        if self.shift_indels && !site.is_substitution() {
+        if self.design.shift_indels && !site.is_substitution() {
             site.shifted = shifted_right(reference, &site, next);
             // The site after it must stay behind it.
             self.free_from = self.free_from.max(site.shifted.as_ref().map_or(0, Shifted::end));
         }
         site
+    }
+
+    /// A deletion of about `n_bases` bases behind `position`, left-aligned, that the sites behind it may lie in.
+    pub fn spanning_deletion(&mut self, reference: &[u8], raw: &RawSite, n_bases: usize) -> Option<Site> {
+        let last = raw.position as usize + 1 + n_bases;
+        if raw.n_alts != 1 || n_bases as u64 > MAX_SPANNING_BASES || last > reference.len() {
+            return None;
+        }
+        let (start, _) = Change::Deletion(n_bases).left_aligned(reference, raw.position)?;
+        if start < self.free_from {
+            return None;
+        }
+        self.free_from = start + 1;
+        let span = reference[start as usize..][..n_bases + 1].to_vec();
+        let alleles = vec![span.clone(), span[..1].to_vec()];
+        Some(Site { start, alleles, carriers: raw.carriers.clone(), shifted: None })
+    }
+
+    /// Where an indel of a site goes: with [`Design::repeat_share`] in front of the next repeat.
+    fn place_of_indel(&mut self, reference: &[u8], position: u64, next: u64) -> u64 {
+        if self.design.repeat_share <= 0.0 || !self.random.random_bool(self.design.repeat_share) {
+            return position;
+        }
+        let last = next.min(position + REPEAT_SEARCH_BP).min(reference.len() as u64);
+        let in_repeat = |anchor: &u64| {
+            let behind = &reference[*anchor as usize + 1..];
+            repeat_unit(behind).is_some_and(|unit| {
+                behind.iter().zip(&behind[unit..]).take_while(|(a, b)| a == b).count() + unit >= MIN_REPEAT_BASES
+            })
+        };
+        (position..last).find(in_repeat).unwrap_or(position)
     }
 
     /// An SNV with `n_alts` alleles, sometimes an MNV.
@@ -244,8 +320,15 @@ mod tests {
     use crate::simulate::reference;
 
     fn designed(n_alts: usize) -> (Vec<u8>, Vec<Site>) {
+        designed_in_repeats(n_alts, 0.0)
+    }
+
+    fn designed_in_repeats(n_alts: usize, repeat_share: f64) -> (Vec<u8>, Vec<Site>) {
         let reference = reference::bases(2, 0, 100_000);
-        let mut designer = AlleleDesigner::new(stream(2, Purpose::Alleles, 0, 0), 0.5, true);
+        let mut designer = AlleleDesigner::new(
+            stream(2, Purpose::Alleles, 0, 0),
+            Design { indel_share: 0.5, shift_indels: true, repeat_share },
+        );
         let raw = |position| RawSite { position, n_alts, carriers: Vec::new() };
         let sites =
             (1..1_999).map(|site| designer.design(&reference, raw(site * 50), site * 50 + 50)).collect::<Vec<_>>();
@@ -304,13 +387,21 @@ mod tests {
     }
 
     #[test]
-    fn some_indels_lie_in_repeats() {
-        let (reference, sites) = designed(1);
+    fn some_indels_lie_in_repeats_and_more_on_request() {
+        let n_moved = |repeat_share| {
+            let (reference, sites) = designed_in_repeats(1, repeat_share);
+            n_in_repeats(&reference, &sites)
+        };
+        let (few, many) = (n_moved(0.0), n_moved(1.0));
+        assert!(few > 100 && many > few + 50, "{few}, {many}");
+    }
+
+    fn n_in_repeats(reference: &[u8], sites: &[Site]) -> usize {
         let moved = |site: &&Site| {
             let [found, changed] = &site.alleles[..] else { return false };
             let longer = if found.len() > changed.len() { found } else { changed };
             reference.get(site.end() as usize) == longer.get(1) && longer.len() > 1
         };
-        assert!(sites.iter().filter(moved).count() > 100);
+        sites.iter().filter(moved).count()
     }
 }

@@ -1,7 +1,7 @@
 //! VCF text of the cohort (with missing genotypes, and reads if asked for) and of the truth.
 
 use super::random::{Purpose, Stream, hash, stream};
-use super::reads::{Call, ReadModel};
+use super::reads::{Call, Costs, ReadModel};
 use super::sites::Site;
 use super::{Cohort, FormatFields};
 use rand::Rng;
@@ -83,12 +83,18 @@ pub struct Renderer<'a> {
     haplotypes: Vec<[u8; 2]>,
     /// Samples in `haplotypes` that are not 0/0.
     touched: Vec<u32>,
+    /// Haplotypes of each sample, where not all have two.
+    ploidies: Option<Vec<u8>>,
+    /// Where the text of each sample begins in `reference_row`; empty where all have two haplotypes.
+    cells: Vec<u32>,
     /// All samples reference, as text.
     reference_row: Vec<u8>,
     row: Vec<u8>,
+    costs: Costs,
     /// Copies of each allele in the current site.
     copies: Vec<u32>,
     depth: u64,
+    n_called: u64,
     n_not_reference: u64,
 }
 
@@ -96,10 +102,8 @@ impl<'a> Renderer<'a> {
     /// For sites of contig `contig_id`; `model` gives the reads of [`FormatFields::Full`].
     pub fn new(cohort: &'a Cohort, model: Option<&'a ReadModel>, contig_id: usize, view: View) -> Self {
         let n_samples = cohort.samples.len();
-        let reference_row = match view {
-            View::Observed => b"\t0/0".repeat(n_samples),
-            View::Truth => b"\t0|0".repeat(n_samples),
-        };
+        let ploidies = cohort.ploidies(contig_id);
+        let (reference_row, cells) = reference_row(ploidies.as_deref(), n_samples, view);
         Renderer {
             cohort,
             model: model.filter(|_| view == View::Observed && cohort.format == FormatFields::Full),
@@ -107,10 +111,14 @@ impl<'a> Renderer<'a> {
             view,
             haplotypes: vec![[0; 2]; n_samples],
             touched: Vec::new(),
+            ploidies,
+            cells,
             reference_row,
             row: Vec::new(),
+            costs: Costs::default(),
             copies: Vec::new(),
             depth: 0,
+            n_called: 0,
             n_not_reference: 0,
         }
     }
@@ -130,7 +138,7 @@ impl<'a> Renderer<'a> {
         }
         self.copies.clear();
         self.copies.resize(site.alleles.len(), 0);
-        (self.depth, self.n_not_reference) = (0, 0);
+        (self.depth, self.n_called, self.n_not_reference) = (0, 0, 0);
         match self.model {
             Some(model) => self.rows_with_reads(site, model),
             None => self.rows_of_genotypes(),
@@ -141,8 +149,11 @@ impl<'a> Renderer<'a> {
         for sample in self.touched.drain(..) {
             self.haplotypes[sample as usize] = [0; 2];
         }
-        let n_called = u64::from(self.copies.iter().sum::<u32>() / 2);
-        Counts { n_called, n_not_reference: self.n_not_reference }
+        Counts { n_called: self.n_called, n_not_reference: self.n_not_reference }
+    }
+
+    fn ploidy(&self, sample: usize) -> u8 {
+        self.ploidies.as_ref().map_or(2, |ploidies| ploidies[sample])
     }
 
     /// Makes a random share of the genotypes missing.
@@ -173,21 +184,29 @@ impl<'a> Renderer<'a> {
         self.row.extend_from_slice(b"\tGT");
         let start = self.row.len();
         self.row.extend_from_slice(&self.reference_row);
-        self.copies[0] = 2 * self.haplotypes.len() as u32;
+        (self.copies[0], self.n_called) = match &self.ploidies {
+            None => (2 * self.haplotypes.len() as u32, self.haplotypes.len() as u64),
+            Some(ploidies) => (
+                ploidies.iter().map(|ploidy| u32::from(*ploidy)).sum(),
+                ploidies.iter().filter(|ploidy| **ploidy > 0).count() as u64,
+            ),
+        };
         for sample in &self.touched {
+            let ploidy = usize::from(self.ploidy(*sample as usize));
             let mut alleles = self.haplotypes[*sample as usize];
-            let at = start + 4 * *sample as usize;
-            self.copies[0] -= 2;
-            if alleles == [MISSING; 2] {
-                (self.row[at + 1], self.row[at + 3]) = (b'.', b'.');
-                continue;
-            }
-            if self.view == View::Observed {
+            let at = start + self.cells.get(*sample as usize).map_or(4 * *sample as usize, |cell| *cell as usize);
+            self.copies[0] -= ploidy as u32;
+            self.n_called -= u64::from(ploidy > 0 && alleles == [MISSING; 2]);
+            if self.view == View::Observed && ploidy == 2 {
                 alleles.sort_unstable();
             }
-            (self.row[at + 1], self.row[at + 3]) = (b'0' + alleles[0], b'0' + alleles[1]);
-            self.n_not_reference += 1;
-            alleles.iter().for_each(|allele| self.copies[usize::from(*allele)] += 1);
+            for (copy, allele) in alleles[..ploidy].iter().enumerate() {
+                self.row[at + 1 + 2 * copy] = if *allele == MISSING { b'.' } else { b'0' + allele };
+            }
+            if ploidy > 0 && alleles != [MISSING; 2] {
+                self.n_not_reference += 1;
+                alleles[..ploidy].iter().for_each(|allele| self.copies[usize::from(*allele)] += 1);
+            }
         }
     }
 
@@ -197,22 +216,28 @@ impl<'a> Renderer<'a> {
         self.row.clear();
         self.row.extend_from_slice(b"\tGT:AD:DP:GQ:PL");
         for (sample, alleles) in self.haplotypes.iter().enumerate() {
-            if *alleles == [MISSING; 2] {
-                self.row.extend_from_slice(b"\t./.");
+            let place = self.cohort.place(self.contig_id, sample);
+            if *alleles == [MISSING; 2] || place.ploidy == 0 {
+                self.row.extend_from_slice(if place.ploidy == 2 { b"\t./." } else { b"\t." });
                 continue;
             }
-            let reads = model.reads(self.contig_id, sample, site.start, *alleles, n_alleles);
+            let alleles = if place.ploidy == 2 { *alleles } else { [alleles[0]; 2] };
+            let reads = model.reads(place, site, alleles);
             let ad = &reads.ad[..n_alleles];
-            let call = Call::from_reads(ad);
+            let call = Call::new(ad, place.ploidy, &self.costs);
             let called = reads.dp >= MIN_CALLED_DP && call.gq > 0;
             self.depth += u64::from(reads.dp);
+            self.row.push(b'\t');
             if called {
-                self.row.extend_from_slice(&[b'\t', b'0' + call.gt[0], b'/', b'0' + call.gt[1], b':']);
-                call.gt.iter().for_each(|allele| self.copies[usize::from(*allele)] += 1);
+                call.push_gt(&mut self.row);
+                let gt = &call.gt[..usize::from(place.ploidy)];
+                gt.iter().for_each(|allele| self.copies[usize::from(*allele)] += 1);
+                self.n_called += 1;
                 self.n_not_reference += u64::from(call.gt != [0; 2]);
             } else {
-                self.row.extend_from_slice(b"\t./.:");
+                self.row.extend_from_slice(if place.ploidy == 2 { b"./." } else { b"." });
             }
+            self.row.push(b':');
             push_list(&mut self.row, ad);
             self.row.push(b':');
             push_number(&mut self.row, reads.dp);
@@ -275,6 +300,22 @@ impl<'a> Renderer<'a> {
     }
 }
 
+/// All samples reference, as text, and where each begins if not all have two haplotypes. No haplotype: `.`.
+fn reference_row(ploidies: Option<&[u8]>, n_samples: usize, view: View) -> (Vec<u8>, Vec<u32>) {
+    let two: &[u8] = if view == View::Truth { b"\t0|0" } else { b"\t0/0" };
+    let Some(ploidies) = ploidies else { return (two.repeat(n_samples), Vec::new()) };
+    let (mut row, mut cells) = (Vec::new(), Vec::with_capacity(n_samples));
+    for ploidy in ploidies {
+        cells.push(row.len() as u32);
+        row.extend_from_slice(match ploidy {
+            0 => b"\t.",
+            1 => b"\t0",
+            _ => two,
+        });
+    }
+    (row, cells)
+}
+
 /// Appends a number from 0 to 1 with six significant digits, without zeros at the end: what bcftools writes of it.
 fn push_share(text: &mut Vec<u8>, share: f64) {
     let n_zeros = if share > 0.0 { (-share.log10()).floor().max(0.0) as usize } else { 0 };
@@ -316,6 +357,8 @@ pub fn push_list(text: &mut Vec<u8>, values: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulate::copies::Copies;
+    use crate::simulate::reads::ReadSettings;
 
     fn cohort(format: FormatFields, missing: f64) -> Cohort {
         Cohort {
@@ -325,6 +368,8 @@ mod tests {
             samples: (0..4).map(|sample| format!("S{sample}")).collect(),
             format,
             missing,
+            copies: vec![Copies::Autosome],
+            female: vec![true, false, true, false],
         }
     }
 
@@ -338,7 +383,7 @@ mod tests {
     }
 
     fn line(cohort: &Cohort, view: View) -> String {
-        let model = ReadModel::new(1, 4, 30.0);
+        let model = ReadModel::new(1, ReadSettings::even(4, 30.0));
         let mut text = Vec::new();
         Renderer::new(cohort, Some(&model), 0, view).site(&site(), &mut text);
         String::from_utf8(text).unwrap()
@@ -371,6 +416,30 @@ mod tests {
             assert_eq!(fields[1].split(',').count(), 3);
             assert!(fields[4] == "." || fields[4].split(',').count() == 6, "{sample}");
         }
+    }
+
+    #[test]
+    fn haploid_samples_have_one_allele_and_samples_without_the_contig_none() {
+        let mut site = site();
+        site.carriers = vec![(2, 2), (6, 1)];
+        let line = |copies, format| {
+            let cohort = Cohort { copies: vec![copies], ..cohort(format, 0.0) };
+            let model = ReadModel::new(1, ReadSettings::even(4, 30.0));
+            let mut text = Vec::new();
+            Renderer::new(&cohort, Some(&model), 0, View::Truth).site(&site, &mut text);
+            let called = Renderer::new(&cohort, Some(&model), 0, View::Observed).site(&site, &mut text);
+            (String::from_utf8(text).unwrap(), called)
+        };
+        let (x, called) = line(Copies::X, FormatFields::Gt);
+        assert!(x.contains("AC=1,1;AF=0.166667,0.166667;AN=6\tGT\t0|0\t2\t0|0\t1\n"), "{x}");
+        assert!(x.ends_with("\t0/0\t2\t0/0\t1\n"), "{x}");
+        assert_eq!((called.n_called, called.n_not_reference), (4, 2));
+        let (y, called) = line(Copies::Y, FormatFields::Gt);
+        assert!(y.ends_with("AN=2\tGT\t.\t2\t.\t1\n"), "{y}");
+        assert_eq!(called.n_called, 2);
+        let (y, _) = line(Copies::Y, FormatFields::Full);
+        let cells: Vec<&str> = y.lines().last().unwrap().split('\t').skip(9).collect();
+        assert!(cells[0] == "." && cells[1].starts_with("2:") && cells[2] == "." && cells[3].starts_with("1:"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod ingest;
 mod inputs;
 mod invariance;
 mod joint;
+mod joint_invariance;
 mod joint_math;
 mod kill;
 mod layering;

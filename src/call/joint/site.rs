@@ -113,8 +113,12 @@ enum Rank {
     Owner,
     /// Called with a deletion over the site.
     Deletion,
-    /// Anything else: the record that starts nearest, and of those a called one.
+    /// Called, names other alleles: the one that starts nearest. Where genotypes were taken out of the file, any record.
     Other,
+    /// Called, names no allele: a block that the table of blocks has no place for.
+    Block,
+    /// Not called.
+    NoCall,
 }
 
 /// A record of the sample as seen from the site.
@@ -160,15 +164,17 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
     let copies =
         || record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| letters[allele as usize]);
     let rank = if !record.gt.is_called() {
-        Rank::Other
+        if record.gt_taken_out { Rank::Other } else { Rank::NoCall }
     } else if copies().any(|letter| is_alt(&letter)) {
         Rank::Carrier
     } else if owner {
         Rank::Owner
     } else if copies().any(|letter| letter == Letter::Site(site.deleted())) {
         Rank::Deletion
-    } else {
+    } else if record.alts().next().is_some() {
         Rank::Other
+    } else {
+        Rank::Block
     };
     Seen { index, record, letters, rank }
 }
@@ -188,15 +194,15 @@ fn letter(allele: RecordAllele, site: &SiteAlleles, table: &AlleleTable) -> Lett
 }
 
 /// Among records of one rank: carriers by QUAL, deletions by the likelihood of being homozygous (as GATK does), the
-/// others by how near they start, called ones first.
-fn tie_break(seen: &Seen, site: &SiteAlleles) -> (u64, i32, bool, usize) {
+/// others by how near they start.
+fn tie_break(seen: &Seen, site: &SiteAlleles) -> (u64, i32, usize) {
     let record = seen.record;
     let by_rank = match seen.rank {
         Rank::Carrier => u64::MAX - record.qual.unwrap_or_default().max(0.0).to_bits(),
         Rank::Deletion => u64::from(homozygous_pl(seen, site.deleted())),
         _ => 0,
     };
-    (by_rank, (site.vcf_pos - record.vcf_pos).abs(), !record.gt.is_called(), seen.index)
+    (by_rank, (site.vcf_pos - record.vcf_pos).abs(), seen.index)
 }
 
 /// PL of the genotype of one allele alone.
@@ -252,8 +258,8 @@ fn from_record(seen: &Seen, site: &SiteAlleles) -> SampleCall {
     let rule = match seen.rank {
         Rank::Carrier | Rank::Owner => Rule::OwnRecord,
         Rank::Deletion => Rule::SpanningDeletion,
-        Rank::Other if record.gt.is_called() => Rule::ReferenceRecord,
-        Rank::Other => Rule::NoCallRecord,
+        Rank::Other | Rank::Block if record.gt.is_called() => Rule::ReferenceRecord,
+        _ => Rule::NoCallRecord,
     };
     let mut gt = Copies { alleles: record.gt.alleles.clone(), phased: record.gt.phased };
     for allele in gt.alleles.iter_mut().filter(|allele| **allele != UNKNOWN) {

@@ -29,7 +29,7 @@ pub fn check(dataset: &Dataset, whole: impl Fn(&ManifestFile) -> bool + Sync) ->
         let files: Vec<&ManifestFile> = dataset.files(table).filter(|file| whole(file)).collect();
         let checked: Vec<(Vec<String>, Spans)> =
             files.par_iter().map(|file| check_file(dataset, file, &contigs, table == BLOCKS_TABLE)).collect();
-        let mut spans: BTreeMap<(i32, u32), Vec<(i32, i32, usize)>> = BTreeMap::new();
+        let mut spans = FileSpans::new();
         for (number, (found, of_file)) in checked.into_iter().enumerate() {
             problems.extend(found);
             for (key, (first, last)) in of_file {
@@ -41,8 +41,11 @@ pub fn check(dataset: &Dataset, whole: impl Fn(&ManifestFile) -> bool + Sync) ->
     problems
 }
 
+/// First and last base and number of each file, by sample and contig.
+type FileSpans = BTreeMap<(i32, u32), Vec<(i32, i32, usize)>>;
+
 /// Files that speak for the same bases of one sample; a line for each pair of files.
-fn overlaps(spans: BTreeMap<(i32, u32), Vec<(i32, i32, usize)>>, files: &[&ManifestFile]) -> Vec<String> {
+fn overlaps(spans: FileSpans, files: &[&ManifestFile]) -> Vec<String> {
     let mut found: BTreeMap<(usize, usize), (i32, usize)> = BTreeMap::new();
     for ((sample, _), mut spans) in spans {
         spans.sort_unstable();

@@ -1,0 +1,466 @@
+//! Joint calling of random small cohorts: what must not depend on how the work is divided, on the order of the files, or
+//! on how the same thing is written; and what a plain reading of the gVCFs says of every call.
+//!
+//! The genome is 2 kb of repeats of few letters with all variants in a window of 80 bp, through which the border of two
+//! call shards goes (they begin at multiples of 1,000 bp, plus 1), and a contig of 60 bp.
+
+use super::common::*;
+use super::inputs::{assert_same_rows, rows};
+use super::tables;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const CONTIGS: [(&str, usize); 2] = [("c1", 2_100), ("c2", 60)];
+/// Bases that have variants.
+const WINDOW_BP: usize = 80;
+const N_SAMPLES: usize = 8;
+
+/// An alternate allele before it is written.
+#[derive(Clone, Debug)]
+enum Alt {
+    Snv(u8),
+    Deletion(usize),
+    /// So many of the bases that follow, once more.
+    Repeat(usize),
+    Insertion(String),
+    Star,
+}
+
+/// One record of a sample before it is written.
+#[derive(Clone, Debug)]
+struct Draft {
+    sample: usize,
+    on_second: bool,
+    at: usize,
+    alts: Vec<Alt>,
+    /// Alleles of the genotype, modulo the number there is.
+    copies: Vec<u8>,
+    likelihoods: Vec<u16>,
+    is_called: bool,
+}
+
+/// Blocks of one sample: where they end, their GQ; none: nothing known.
+type Blocks = Vec<(usize, Option<u8>)>;
+
+/// A cohort before it is written.
+#[derive(Clone)]
+struct Plan {
+    drafts: Vec<Draft>,
+    blocks: Vec<Blocks>,
+    ploidies: Vec<u8>,
+    repeats: Vec<(String, usize)>,
+    /// Bases of the window left of the border.
+    offset: usize,
+}
+
+fn alt_strategy() -> impl Strategy<Value = Alt> {
+    prop_oneof![
+        4 => (0u8..4).prop_map(Alt::Snv),
+        3 => (1usize..7).prop_map(Alt::Deletion),
+        2 => (1usize..5).prop_map(Alt::Repeat),
+        1 => "[AC]{1,3}".prop_map(Alt::Insertion),
+        1 => Just(Alt::Star),
+    ]
+}
+
+fn draft_strategy() -> impl Strategy<Value = Draft> {
+    (
+        (0..N_SAMPLES, prop::bool::weighted(0.15), 0..WINDOW_BP),
+        vec(alt_strategy(), 1..4),
+        vec(0u8..6, 3),
+        vec(1u16..400, 60),
+        prop::bool::weighted(0.93),
+    )
+        .prop_map(|((sample, on_second, at), alts, copies, likelihoods, is_called)| Draft {
+            sample,
+            on_second,
+            at,
+            alts,
+            copies,
+            likelihoods,
+            is_called,
+        })
+}
+
+fn plan_strategy() -> impl Strategy<Value = Plan> {
+    let gq = prop_oneof![6 => (20u8..99).prop_map(Some), 1 => Just(Some(0)), 1 => Just(None)];
+    (
+        vec(draft_strategy(), 1..40),
+        vec(vec((0..WINDOW_BP, gq), 0..8), N_SAMPLES),
+        vec(prop_oneof![6 => Just(2u8), 1 => Just(1), 1 => Just(3)], N_SAMPLES),
+        vec(("[AC]{1,3}|[ACGT]{4}", 2usize..7), 40),
+        0..WINDOW_BP,
+    )
+        .prop_map(|(drafts, blocks, ploidies, repeats, offset)| Plan { drafts, blocks, ploidies, repeats, offset })
+}
+
+/// One record as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Record {
+    contig: usize,
+    /// 1-based.
+    pos: usize,
+    ref_allele: String,
+    /// Without `<NON_REF>`.
+    alts: Vec<String>,
+    format: String,
+    cell: String,
+}
+
+/// A reference block: contig, first and last base (1-based), FORMAT values.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Block {
+    contig: usize,
+    start: usize,
+    end: usize,
+    cell: String,
+}
+
+/// What one file has.
+#[derive(Clone, Debug, Default)]
+struct Sample {
+    records: Vec<Record>,
+    blocks: Vec<Block>,
+}
+
+struct Cohort {
+    reference: [String; 2],
+    samples: Vec<Sample>,
+}
+
+/// First base of the window on a contig, 0-based.
+fn window(plan: &Plan, contig: usize) -> usize {
+    if contig == 0 { 1_000 - plan.offset } else { 0 }
+}
+
+fn genotypes(n_alleles: usize, ploidy: usize) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..ploidy {
+        all = all
+            .iter()
+            .flat_map(|found| {
+                (found.last().copied().unwrap_or(0)..n_alleles).map(move |a| [found.clone(), vec![a]].concat())
+            })
+            .collect();
+    }
+    // the order of VCF: the highest allele decides first
+    all.sort_by_key(|genotype| genotype.iter().rev().copied().collect::<Vec<_>>());
+    all
+}
+
+/// What is written, so that a failure can be read.
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let cohort = self.cohort();
+        writeln!(out, "window {:?}", &cohort.reference[0][window(self, 0)..][..WINDOW_BP])?;
+        for (rank, sample) in cohort.samples.iter().enumerate() {
+            let text = sample.text(&format!("s{rank}"), &cohort.reference, Writing::default());
+            text.lines().filter(|line| !line.starts_with('#')).try_for_each(|line| writeln!(out, "s{rank} {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn reference(&self) -> [String; 2] {
+        let mut text: String = self.repeats.iter().map(|(unit, n)| unit.repeat(*n)).collect();
+        while text.len() < 200 {
+            text += "ACCAACAT";
+        }
+        // the letters of the window move with it
+        let first = 1_000 - self.offset - 20;
+        let left: String = "GATTACAT".chars().cycle().take(first).collect();
+        let right: String = "TTGACGCA".chars().cycle().take(CONTIGS[0].1).collect();
+        let mut long = left + &text[..120] + &right;
+        long.truncate(CONTIGS[0].1);
+        [long, text[..CONTIGS[1].1].to_string()]
+    }
+
+    fn cohort(&self) -> Cohort {
+        let reference = self.reference();
+        let mut samples = vec![Sample::default(); N_SAMPLES];
+        let mut taken = BTreeSet::new();
+        for draft in &self.drafts {
+            let contig = usize::from(draft.on_second);
+            let at = window(self, contig) + draft.at % if contig == 1 { CONTIGS[1].1 } else { WINDOW_BP };
+            // one record of a sample starts at a base
+            if taken.insert((draft.sample, contig, at)) {
+                let record = draft.record(&reference[contig], contig, at, self.ploidies[draft.sample]);
+                samples[draft.sample].records.extend(record);
+            }
+        }
+        for (rank, sample) in samples.iter_mut().enumerate() {
+            sample.records.sort();
+            for contig in 0..CONTIGS.len() {
+                let blocks = self.blocks_of(rank, contig, &sample.records);
+                sample.blocks.extend(blocks);
+            }
+        }
+        Cohort { reference, samples }
+    }
+
+    /// Blocks in the gaps between the records of a contig.
+    fn blocks_of(&self, sample: usize, contig: usize, records: &[Record]) -> Vec<Block> {
+        let n_bases = CONTIGS[contig].1;
+        let mut quality = vec![Some(50u8); n_bases];
+        let start = window(self, contig);
+        let mut from = start;
+        for (at, gq) in &self.blocks[sample] {
+            let to = (start + at).min(n_bases);
+            quality.get_mut(from.min(to)..to).expect("in the contig").fill(*gq);
+            from = to;
+        }
+        let mut is_free = vec![true; n_bases];
+        for record in records.iter().filter(|record| record.contig == contig) {
+            is_free[record.pos - 1..(record.pos - 1 + record.ref_allele.len()).min(n_bases)].fill(false);
+        }
+        let mut blocks: Vec<Block> = Vec::new();
+        for at in (0..n_bases).filter(|at| is_free[*at]) {
+            let Some(gq) = quality[at] else { continue };
+            let cell = block_cell(gq, self.ploidies[sample]);
+            match blocks.last_mut().filter(|block| block.end == at && block.cell == cell) {
+                Some(block) => block.end = at + 1,
+                None => blocks.push(Block { contig, start: at + 1, end: at + 1, cell }),
+            }
+        }
+        blocks
+    }
+}
+
+fn block_cell(gq: u8, ploidy: u8) -> String {
+    let (gt, pl) = match ploidy {
+        1 => ("0", format!("0,{gq}")),
+        2 => ("0/0", format!("0,{gq},{}", u32::from(gq) * 10)),
+        _ => ("0/0/0", format!("0,{gq},{},{}", u32::from(gq) * 5, u32::from(gq) * 10)),
+    };
+    let dp = gq / 3;
+    format!("{gt}:{dp}:{gq}:{dp}:{pl}")
+}
+
+impl Draft {
+    /// REF as long as the longest deletion, ALTs without repetition; none where no alternate is possible.
+    fn record(&self, reference: &str, contig: usize, at: usize, ploidy: u8) -> Option<Record> {
+        let left = reference.len() - at;
+        let deleted = |alt: &Alt| if let Alt::Deletion(n) = alt { *n } else { 0 };
+        let n_ref = (1 + self.alts.iter().map(deleted).max().unwrap_or(0)).min(left);
+        let ref_allele = &reference[at..at + n_ref];
+        let mut alts: Vec<String> = Vec::new();
+        for alt in &self.alts {
+            let text = match alt {
+                Alt::Snv(base) => format!("{}{}", char::from(b"ACGT"[usize::from(*base)]), &ref_allele[1..]),
+                Alt::Deletion(n) if 1 + n <= n_ref => format!("{}{}", &ref_allele[..1], &ref_allele[1 + n..]),
+                Alt::Deletion(_) => continue,
+                Alt::Repeat(n) => format!("{}{}", &reference[at..at + (1 + n).min(left)], &ref_allele[1..]),
+                Alt::Insertion(bases) => format!("{}{bases}{}", &ref_allele[..1], &ref_allele[1..]),
+                Alt::Star => "*".to_string(),
+            };
+            if text != ref_allele && !alts.contains(&text) {
+                alts.push(text);
+            }
+        }
+        if alts.iter().all(|alt| alt == "*") {
+            return None;
+        }
+        let (format, cell) = self.cell(alts.len(), usize::from(ploidy));
+        Some(Record { contig, pos: at + 1, ref_allele: ref_allele.to_string(), alts, format, cell })
+    }
+
+    fn cell(&self, n_alts: usize, ploidy: usize) -> (String, String) {
+        let mut called: Vec<usize> =
+            self.copies[..ploidy].iter().map(|copy| usize::from(*copy) % (n_alts + 1)).collect();
+        called.sort_unstable();
+        let all = genotypes(n_alts + 2, ploidy);
+        let pl: Vec<u16> = all
+            .iter()
+            .enumerate()
+            .map(
+                |(rank, genotype)| {
+                    if *genotype == called { 0 } else { self.likelihoods[rank % self.likelihoods.len()] }
+                },
+            )
+            .collect();
+        let gq = pl.iter().filter(|pl| **pl > 0).min().copied().unwrap_or(0).min(99);
+        let join = |values: Vec<String>, by: &str| values.join(by);
+        let gt = if self.is_called {
+            join(called.iter().map(usize::to_string).collect(), "/")
+        } else {
+            join(vec![".".to_string(); ploidy], "/")
+        };
+        let depth =
+            |allele: usize| called.iter().filter(|copy| **copy == allele).count() * 7 + usize::from(allele == 0);
+        let ad: Vec<usize> = (0..n_alts + 2).map(depth).collect();
+        let dp: usize = ad.iter().sum();
+        let ad = join(ad.iter().map(usize::to_string).collect(), ",");
+        let pl = join(pl.iter().map(u16::to_string).collect(), ",");
+        // uncalled with likelihoods would be a file of CombineGVCFs
+        let rest = if self.is_called { format!("{gq}:{pl}") } else { ".:.".to_string() };
+        ("GT:AD:DP:GQ:PL".to_string(), format!("{gt}:{ad}:{dp}:{rest}"))
+    }
+}
+
+/// Ways to write the same.
+#[derive(Clone, Copy, Default)]
+struct Writing {
+    /// Blocks are cut every so many bases.
+    block_bp: Option<usize>,
+}
+
+impl Sample {
+    fn text(&self, name: &str, reference: &[String; 2], writing: Writing) -> String {
+        let mut text = String::from(
+            "##fileformat=VCFv4.2\n\
+             ##GVCFBlock0-1=minGQ=0(inclusive),maxGQ=1(exclusive)\n\
+             ##ALT=<ID=NON_REF,Description=\"any\">\n\
+             ##INFO=<ID=END,Number=1,Type=Integer,Description=\"end\">\n\
+             ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"gt\">\n\
+             ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"ad\">\n\
+             ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"dp\">\n\
+             ##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"gq\">\n\
+             ##FORMAT=<ID=MIN_DP,Number=1,Type=Integer,Description=\"dp\">\n\
+             ##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"pl\">\n",
+        );
+        for (contig, n_bases) in CONTIGS {
+            text += &format!("##contig=<ID={contig},length={n_bases}>\n");
+        }
+        text += &format!("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{name}\n");
+        let mut lines: Vec<(usize, usize, String)> = Vec::new();
+        for record in &self.records {
+            let Record { contig, pos, ref_allele, alts, format, cell } = record;
+            let name = CONTIGS[*contig].0;
+            let line =
+                format!("{name}\t{pos}\t.\t{ref_allele}\t{},<NON_REF>\t30\t.\t.\t{format}\t{cell}\n", alts.join(","));
+            lines.push((*contig, *pos, line));
+        }
+        for block in &self.blocks {
+            let mut start = block.start;
+            while start <= block.end {
+                let end = writing.block_bp.map_or(block.end, |bp| block.end.min(start / bp * bp + bp - 1));
+                let name = CONTIGS[block.contig].0;
+                let base = &reference[block.contig][start - 1..start];
+                let line = format!(
+                    "{name}\t{start}\t.\t{base}\t<NON_REF>\t.\t.\tEND={end}\tGT:DP:GQ:MIN_DP:PL\t{}\n",
+                    block.cell
+                );
+                lines.push((block.contig, start, line));
+                start = end + 1;
+            }
+        }
+        lines.sort_by_key(|line| (line.0, line.1));
+        text + &lines.into_iter().map(|line| line.2).collect::<String>()
+    }
+}
+
+impl Cohort {
+    /// One file a sample, in `folder`.
+    fn write(&self, folder: &Path, writing: Writing) -> Vec<PathBuf> {
+        std::fs::create_dir_all(folder).expect("a folder");
+        let one = |(rank, sample): (usize, &Sample)| {
+            let name = format!("s{rank}");
+            write(folder, &format!("{name}.g.vcf"), sample.text(&name, &self.reference, writing))
+        };
+        self.samples.iter().enumerate().map(one).collect()
+    }
+
+    fn write_reference(&self, folder: &Path) -> PathBuf {
+        let contigs = CONTIGS.iter().zip(&self.reference);
+        write(folder, "ref.fa", contigs.map(|((name, _), bases)| format!(">{name}\n{bases}\n")).collect::<String>())
+    }
+}
+
+/// Parts that a table has.
+fn n_parts(dataset: &Path, table: &str) -> usize {
+    tables::files(dataset, table).len()
+}
+
+fn settings(cases: u32) -> ProptestConfig {
+    let cases = if std::env::var_os("VARBATCH_BIG").is_some() { cases * 20 } else { cases };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() }
+}
+
+/// `call` with the reference.
+fn joint(inputs: &[PathBuf], dataset: &Path, fasta: &Path, extra: &[&str]) {
+    let extra = [&["-f", fasta.to_str().expect("UTF-8"), "--quiet"], extra].concat();
+    call(inputs, dataset, &extra);
+}
+
+proptest! {
+    #![proptest_config(settings(24))]
+
+    #[test]
+    fn nothing_depends_on_shards_threads_order_of_files_and_cuts_of_blocks(
+        plan in plan_strategy(),
+        min_qual in prop_oneof![Just("0"), Just("30")],
+        block_bp in 1usize..40,
+        turn in 1..N_SAMPLES,
+    ) {
+        let folder = temp();
+        let folder = folder.path();
+        let cohort = plan.cohort();
+        let fasta = cohort.write_reference(folder);
+        let inputs = cohort.write(&folder.join("in"), Writing::default());
+        let usual = ["--min-qual", min_qual];
+        let whole = folder.join("whole.ds");
+        joint(&inputs, &whole, &fasta, &usual);
+        varbatch(&["verify".as_ref(), whole.as_os_str()]).expect(0);
+        let expected = rows(&whole);
+
+        let mut turned = inputs.clone();
+        turned.rotate_left(turn);
+        turned.swap(0, N_SAMPLES / 2);
+        let other = folder.join("turned.ds");
+        joint(&turned, &other, &fasta, &usual);
+        prop_assert_eq!(differing_files(&whole, &other), Vec::<PathBuf>::new(), "files in another order");
+
+        let cut = [&usual[..], &["--shard-size", "1"]].concat();
+        let mut first = None;
+        for threads in ["1", "2", "7"] {
+            let dataset = folder.join(format!("cut{threads}.ds"));
+            joint(&inputs, &dataset, &fasta, &[&cut[..], &["--threads", threads]].concat());
+            let first = first.get_or_insert_with(|| dataset.clone());
+            prop_assert_eq!(differing_files(first, &dataset), Vec::<PathBuf>::new(), "{} threads", threads);
+        }
+        let cut = first.expect("a dataset");
+        varbatch(&["verify".as_ref(), cut.as_os_str()]).expect(0);
+        assert_same_rows(&expected, &rows(&cut), "cut into shards");
+
+        let inputs = cohort.write(&folder.join("split"), Writing { block_bp: Some(block_bp) });
+        let other = folder.join("split.ds");
+        joint(&inputs, &other, &fasta, &usual);
+        assert_same_rows(&expected, &rows(&other), "blocks cut");
+        let blocks = |dataset: &Path| tables::read(dataset, "ref_blocks", &[]);
+        prop_assert!(blocks(&whole) == blocks(&other), "blocks cut: ref_blocks");
+    }
+}
+
+#[test]
+fn the_border_of_shards_goes_through_the_window() {
+    let folder = temp();
+    let folder = folder.path();
+    let draft = |at| Draft {
+        sample: at % N_SAMPLES,
+        on_second: false,
+        at,
+        alts: vec![Alt::Snv(2), Alt::Deletion(3)],
+        copies: vec![1, 2, 0],
+        likelihoods: vec![300; 60],
+        is_called: true,
+    };
+    let plan = Plan {
+        drafts: (0..WINDOW_BP).map(draft).collect(),
+        blocks: vec![Vec::new(); N_SAMPLES],
+        ploidies: vec![2; N_SAMPLES],
+        repeats: vec![("AC".into(), 100)],
+        offset: 40,
+    };
+    let cohort = plan.cohort();
+    let fasta = cohort.write_reference(folder);
+    let inputs = cohort.write(&folder.join("in"), Writing::default());
+    let (whole, cut) = (folder.join("whole.ds"), folder.join("cut.ds"));
+    joint(&inputs, &whole, &fasta, &[]);
+    joint(&inputs, &cut, &fasta, &["--shard-size", "1"]);
+    assert!(n_parts(&whole, "variants") == 1 && n_parts(&cut, "variants") > 1);
+    let pos = |dataset: &Path| tables::read(dataset, "variants", &["pos"]).rows;
+    assert!(pos(&cut).len() > 60 && pos(&cut) == pos(&whole));
+}
