@@ -411,7 +411,7 @@ fn bad_records_end_the_run_or_are_set_aside() {
     let dataset = folder.join("ds");
     let done = call_any(&[&input], &dataset, &[]);
     assert_eq!(done.code, 65);
-    assert!(done.stderr.contains("a.g.vcf:12 (c1:20): FORMAT/GQ is \"x\""), "{}", done.stderr);
+    assert!(done.stderr.contains("a.g.vcf:13 (c1:20): FORMAT/GQ is \"x\""), "{}", done.stderr);
     call(&[&input], &dataset, &["--on-bad-record", "skip"]);
     let accounting = manifest(&dataset)["accounting"].clone();
     assert_eq!((accounting["records_read"].as_u64(), accounting["records_rejected"].as_u64()), (Some(5), Some(3)));
