@@ -9,6 +9,7 @@ mod common;
 mod conformance;
 mod gatk;
 mod golden;
+mod ingest;
 mod inputs;
 mod invariance;
 mod joint;
