@@ -157,6 +157,7 @@ pub fn run(args: Args) -> Result<()> {
     set_joint_header(&args, &mut cohort)?;
     let reference = args.reference.as_deref().map(Reference::open).transpose()?;
     let mut sorted = take_up_unfinished(&args, &mut cohort)?;
+    let mut n_sorted = 0;
     let mut replanned = false;
     loop {
         let result = call(&args, &cohort, reference.as_ref(), &stop, replanned);
@@ -165,9 +166,13 @@ pub fn run(args: Args) -> Result<()> {
             Err(error) if error.message().starts_with(UNDEFINED_CONTIG) && define_contigs(&mut cohort, true)? => {
                 stop.store(false, Ordering::Relaxed);
             }
-            Err(error) if !sorted && is_unsorted(&error) => {
+            // of gVCFs, which are whole files each, one after the other
+            Err(error)
+                if is_unsorted(&error) && (!sorted || (cohort.layout() == Layout::Joint && n_sorted < specs.len())) =>
+            {
                 stop.store(false, Ordering::Relaxed);
                 sorted = true;
+                n_sorted += 1;
                 sort_input(&mut cohort, &copies, error)?;
             }
             Err(error) => return Err(error),

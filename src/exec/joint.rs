@@ -13,8 +13,10 @@ use crate::error::{Error, Result};
 use crate::evidence::{BLOCKS_TABLE, ContigRows, RECORDS_TABLE};
 use crate::genome::sex::Sex;
 use crate::joint::EvidencePart;
-use crate::pipeline::{Context, IngestSource, IngestTask, JointTask, interrupted, run_ingest_shard, run_joint_shard};
-use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards};
+use crate::pipeline::{
+    Context, IngestSource, IngestTask, InputSpan, JointTask, interrupted, run_ingest_shard, run_joint_shard,
+};
+use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards, n_inputs};
 use crate::plan::{Shard, ShardSource};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +30,7 @@ impl LocalRun<'_> {
         let names = self.sample_names();
         let context = self.context(schemas, &names);
         let evidence = self.ingest(&context)?;
+        self.check_spans(&evidence)?;
         let commits = self.call(&context, settings, &evidence)?;
         let mut counts = SampleCounts::new(names.len());
         for (shard, commit) in self.plan.shards.iter().zip(evidence.values()) {
@@ -95,6 +98,32 @@ impl LocalRun<'_> {
         })
     }
 
+    /// Inputs of the same samples must not speak for the same bases: nothing would say which of them holds.
+    fn check_spans(&self, evidence: &BTreeMap<u64, CommitRecord>) -> Result<()> {
+        let files = evidence.values().flat_map(|commit| &commit.files);
+        let mut spans: Vec<InputSpan> = files.flat_map(|file| file.spans.iter().copied()).collect();
+        spans.sort_unstable();
+        let same = |a: &InputSpan, b: &InputSpan| (a.sample, a.contig) == (b.sample, b.contig);
+        for of_contig in spans.chunk_by(same) {
+            let mut last = of_contig[0];
+            for span in &of_contig[1..] {
+                if span.first <= last.last && span.input != last.input {
+                    let names = [last.input, span.input].map(|input| &self.cohort.files[input].name);
+                    let contig = self.cohort.contigs.name(span.contig);
+                    return Err(Error::bad_data(format!(
+                        "{} and {} have the same samples and both have records at {contig}:{}",
+                        names[0], names[1], span.first
+                    ))
+                    .hint("leave one of them out, or join them with `bcftools concat -a` first"));
+                }
+                if span.last > last.last {
+                    last = *span;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Samples of an ingest shard, ascending.
     fn samples_of(&self, shard: &Shard) -> Vec<u32> {
         let gvcfs = &self.cohort.gvcfs[shard.input..shard.input + n_inputs(shard)];
@@ -121,6 +150,7 @@ impl LocalRun<'_> {
                 lines,
                 recognised: gvcf.recognised,
                 samples: &gvcf.samples,
+                noted_as: gvcf.shares_samples.then_some(input),
                 own_start: range.and_then(|range| range.own_start),
                 own_end: range.and_then(|range| range.own_end),
                 end_offset: range.and_then(|range| range.end_offset),
@@ -136,13 +166,6 @@ impl LocalRun<'_> {
             Some((self.folder.root().join(&file.path), file.contigs.clone()))
         };
         EvidencePart { blocks: file(BLOCKS_TABLE), records: file(RECORDS_TABLE) }
-    }
-}
-
-fn n_inputs(shard: &Shard) -> usize {
-    match shard.source {
-        ShardSource::Ingest { n_inputs, .. } => n_inputs,
-        _ => 0,
     }
 }
 

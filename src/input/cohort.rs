@@ -69,6 +69,8 @@ pub struct Gvcf {
     pub recognised: Recognised,
     /// Its samples in the order of columns, as indexes in the cohort.
     pub samples: Vec<u32>,
+    /// Other files have the same samples.
+    pub shares_samples: bool,
 }
 
 impl Cohort {
@@ -108,7 +110,10 @@ impl Cohort {
         let header = merged_header(&mut files);
         let contigs = (*header.contigs).clone();
         check_contigs(&contigs)?;
-        let (samples, gvcfs) = gvcf::samples(&files, &recognised);
+        let (samples, mut gvcfs) = gvcf::samples(&files, &recognised);
+        for &file in groups.iter().filter(|group| group.files.len() > 1).flat_map(|group| &group.files) {
+            gvcfs[file].shares_samples = true;
+        }
         let mut cohort = Cohort { files, groups, header, contigs, samples, gvcfs };
         cohort.set_sexes(&specs)?;
         Ok(cohort)

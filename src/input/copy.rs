@@ -3,14 +3,15 @@
 
 use super::file::InputFile;
 use crate::decode::bcf;
-use crate::decode::bgzf::stream_error;
+use crate::decode::bgzf::{EOF_BLOCK, stream_error};
 use crate::decode::vcf::locus_of_line;
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Locus};
 use crate::store::bgzf_writer::BgzfWriter;
 use crate::store::local;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 /// Level of the copies: they are read once or twice and then removed.
 const COPY_LEVEL: i32 = 1;
@@ -63,6 +64,92 @@ pub fn sort(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bo
     drop(sink);
     file.read_from(target)?;
     Ok(true)
+}
+
+/// Brings the contigs of a file into the order of the cohort, where each contig is sorted in itself: each is copied by
+/// itself, and the copies are put together. Any size; one pass. `false`: some contig is not sorted, or comes twice. A file
+/// that is in order already is left as it is.
+pub fn reorder(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bool> {
+    let mut runs = Runs { target, written: Vec::new(), open: None, last: None, sorted: true };
+    each_line(file, |line| {
+        if !runs.sorted || line.is_empty() {
+            return Ok(());
+        }
+        let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
+        let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
+        runs.add(Locus { contig, vcf_pos }, line)
+    })?;
+    runs.close()?;
+    let in_order = runs.written.is_sorted_by_key(|(contig, _)| *contig);
+    if runs.sorted && !in_order {
+        let mut sink = local::create(target)?;
+        runs.join(&text_header(file)?, &mut sink)?;
+        sink.flush().map_err(|error| Error::writing(target, error))?;
+        drop(sink);
+    }
+    for (_, path) in &runs.written {
+        local::remove(path)?;
+    }
+    if runs.sorted && !in_order {
+        file.read_from(target)?;
+    }
+    Ok(runs.sorted)
+}
+
+/// Copies of the contigs of a file, one file each.
+struct Runs<'a> {
+    target: &'a Path,
+    written: Vec<(u32, PathBuf)>,
+    open: Option<BgzfWriter<BufWriter<File>>>,
+    last: Option<Locus>,
+    sorted: bool,
+}
+
+impl Runs<'_> {
+    fn add(&mut self, locus: Locus, line: &[u8]) -> Result<()> {
+        let same_contig = self.last.is_some_and(|last| last.contig == locus.contig);
+        self.sorted = if same_contig {
+            self.last.is_none_or(|last| last.vcf_pos <= locus.vcf_pos)
+        } else {
+            self.written.iter().all(|(contig, _)| *contig != locus.contig)
+        };
+        if !self.sorted {
+            return Ok(());
+        }
+        self.last = Some(locus);
+        if !same_contig {
+            self.close()?;
+            let path = self.target.with_extension(format!("contig-{}", self.written.len()));
+            self.open = Some(BgzfWriter::with_level(local::create(&path)?, COPY_LEVEL));
+            self.written.push((locus.contig, path));
+        }
+        let writing = |error| Error::writing(self.target, error);
+        let Some(writer) = &mut self.open else { return Ok(()) };
+        writer.write_all(line).and_then(|()| writer.write_all(b"\n")).map_err(writing)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let Some(writer) = self.open.take() else { return Ok(()) };
+        let writing = |error| Error::writing(self.target, error);
+        let (mut sink, _) = writer.finish().map_err(writing)?;
+        sink.flush().map_err(writing)
+    }
+
+    /// Header and contigs in order as one file; the empty blocks that end the copies are left out, but for the last.
+    fn join(&mut self, header: &[u8], sink: &mut impl Write) -> Result<()> {
+        let writing = |error| Error::writing(self.target, error);
+        self.written.sort_by_key(|(contig, _)| *contig);
+        let mut writer = BgzfWriter::with_level(Vec::new(), COPY_LEVEL);
+        writer.write_all(header).map_err(writing)?;
+        let (bytes, _) = writer.finish().map_err(writing)?;
+        sink.write_all(bytes.strip_suffix(&EOF_BLOCK[..]).unwrap_or(&bytes)).map_err(writing)?;
+        for (_, path) in &self.written {
+            let copy = local::Mapped::open(path)?;
+            let bytes = copy.bytes();
+            sink.write_all(bytes.strip_suffix(&EOF_BLOCK[..]).unwrap_or(bytes)).map_err(writing)?;
+        }
+        sink.write_all(&EOF_BLOCK).map_err(writing)
+    }
 }
 
 /// Whether the records are in the order of contigs and positions. Reads the whole file.

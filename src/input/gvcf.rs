@@ -92,6 +92,7 @@ pub fn samples(files: &[InputFile], recognised: &[Recognised]) -> (Vec<SampleInf
     let gvcf = |(file, &recognised): (&InputFile, &Recognised)| Gvcf {
         recognised,
         samples: file.header.samples.iter().map(|sample| by_name[sample.as_str()].0).collect(),
+        shares_samples: false,
     };
     (by_name.iter().map(info).collect(), files.iter().zip(recognised).map(gvcf).collect())
 }

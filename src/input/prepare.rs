@@ -6,9 +6,10 @@ use super::file::InputFile;
 use super::{Cohort, Layout};
 use crate::decode::vcf::locus_of_line;
 use crate::error::{Error, Result};
-use crate::genome::Contig;
+use crate::genome::{Contig, Contigs};
 use rayon::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Defines contigs and, for a merge, makes every input sorted and readable from the middle.
 pub fn prepare(cohort: &mut Cohort, copies: &Path) -> Result<()> {
@@ -19,7 +20,41 @@ pub fn prepare(cohort: &mut Cohort, copies: &Path) -> Result<()> {
         }
     }
     define_contigs(cohort, merges)?;
-    if merges { sort_for_merge(cohort, copies) } else { Ok(()) }
+    match cohort.layout() {
+        Layout::Merge => sort_for_merge(cohort, copies),
+        Layout::Joint => reorder_contigs(cohort, copies),
+        Layout::Concatenation => Ok(()),
+    }
+}
+
+/// gVCFs are read side by side, contig by contig: those whose header has another order of contigs than the cohort are
+/// copied in that order, where their records need it.
+fn reorder_contigs(cohort: &mut Cohort, copies: &Path) -> Result<()> {
+    let Cohort { files, contigs, header, .. } = cohort;
+    let contigs = &*contigs;
+    let mut checked: Option<(Arc<Contigs>, bool)> = None;
+    let mut other_order = |own: &Arc<Contigs>| match &checked {
+        Some((last, other)) if Arc::ptr_eq(last, own) => *other,
+        _ => {
+            let other = !own.iter().map(|contig| contigs.index_of(contig.name.as_bytes())).is_sorted();
+            checked = Some((own.clone(), other));
+            other
+        }
+    };
+    let files: Vec<_> = files.iter_mut().enumerate().filter(|(_, file)| other_order(&file.header.contigs)).collect();
+    let reordered: Vec<Option<String>> = files
+        .into_par_iter()
+        .map(|(index, file)| {
+            copy::reorder(file, contigs, &copies.join(format!("ordered-{index}.vcf.gz")))?;
+            Ok(file.is_copy().then(|| file.name.clone()))
+        })
+        .collect::<Result<_>>()?;
+    for name in reordered.into_iter().flatten() {
+        header
+            .warnings
+            .push(format!("{name} has its contigs in another order; its records were put into that of the cohort"));
+    }
+    Ok(())
 }
 
 /// A merge looks for positions by bisection, so its inputs must be sorted in the order of the cohort's contigs; those
@@ -42,7 +77,11 @@ pub fn sort_input(cohort: &mut Cohort, copies: &Path, error: Error) -> Result<()
     let named = |file: &InputFile| Some(&file.name) == error.location().path.as_ref();
     let Some(index) = cohort.files.iter().position(named) else { return Err(error) };
     let target = copies.join(format!("sorted-{index}.vcf"));
-    if !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)? {
+    let ordered = copies.join(format!("ordered-{index}.vcf.gz"));
+    let is_ordered =
+        cohort.layout() == Layout::Joint && copy::reorder(&mut cohort.files[index], &cohort.contigs, &ordered)?;
+    let done = is_ordered && cohort.files[index].is_copy();
+    if !done && !copy::sort(&mut cohort.files[index], &cohort.contigs, &target)? {
         return Err(error);
     }
     let name = &cohort.files[index].name;

@@ -31,6 +31,24 @@ pub struct FileRecord {
     /// Where the rows of each contig are, in a file over all contigs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contigs: Vec<ContigRows>,
+    /// What gVCFs speak for whose samples are in other inputs, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<InputSpan>,
+}
+
+/// Where an input has records on one contig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InputSpan {
+    /// First sample of the input, as index in the cohort.
+    pub sample: u32,
+    /// Index of the contig in the cohort.
+    pub contig: u32,
+    /// First base, 1-based.
+    pub first: i32,
+    /// Last base.
+    pub last: i32,
+    /// Index of the input.
+    pub input: usize,
 }
 
 type Open = (ParquetFile<BufWriter<File>>, PathBuf);
@@ -119,6 +137,7 @@ impl ShardFiles {
                 sha256: written.sha256,
                 pos_range: pos_range.filter(|_| table == "variants"),
                 contigs: Vec::new(),
+                spans: Vec::new(),
             });
         }
         Ok(())

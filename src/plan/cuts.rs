@@ -1,6 +1,7 @@
 //! Where files can be cut: at records found by probes, with the halo that makes the rows on either side complete.
 
 use super::ShardSource;
+use super::joint::{IngestRange, LOOK_BACK_BP};
 use super::region::Regions;
 use crate::alleles::MAX_SHIFT_BP;
 use crate::decode::bgzf::block_size;
@@ -9,6 +10,7 @@ use crate::decode::probe::{Probed, probe_bgzf, probe_text};
 use crate::decode::stream::Pieces;
 use crate::decode::vcf::{locus_of_line, undefined_contig};
 use crate::error::Result;
+use crate::evidence::{cell_start, grid_cell};
 use crate::genome::{Contigs, Locus};
 use crate::input::index::RegionIndex;
 use crate::input::{Cohort, Format, InputFile};
@@ -88,7 +90,8 @@ pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regio
         if !overlaps(regions, own_start, own_end) {
             continue;
         }
-        let offset = if i == 0 { cut.offset } else { halo_start(file, contigs, *cut)? };
+        let before = Locus { contig: cut.locus.contig, vcf_pos: cut.locus.vcf_pos - MAX_SHIFT_BP };
+        let offset = if i == 0 { cut.offset } else { halo_start(file, contigs, cut.offset, before)? };
         let end = cuts.get(i + 1).map_or(n_bytes, |next| physical(next.offset));
         let end_offset = cuts.get(i + 1).map(|next| next.offset);
         shards.push((ShardSource::Range { offset, own_start, own_end, end_offset }, end - physical(cut.offset)));
@@ -201,17 +204,16 @@ fn overlaps(regions: &Regions, own_start: Option<Locus>, own_end: Option<Locus>)
     }
 }
 
-/// A record before every one that can have a row at or behind the cut: on another contig, or more than the largest shift
-/// before it.
-fn halo_start(file: &InputFile, contigs: &Contigs, cut: Cut) -> Result<u64> {
-    let physical = if file.format == Format::Vcf { cut.offset } else { cut.offset >> 16 };
+/// A record before every one at or behind `wanted` (on the contig of the record at `cut`): on another contig, or before it.
+fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> Result<u64> {
+    let physical = if file.format == Format::Vcf { cut } else { cut >> 16 };
     let mut step = HALO_STEP_BYTES;
     loop {
         let from = physical.saturating_sub(step);
         let Some(probed) = probe(file, from)? else { break };
-        if probed.offset < cut.offset {
+        if probed.offset < cut {
             let found = locus(file, contigs, &probed)?;
-            if found.contig != cut.locus.contig || found.vcf_pos < cut.locus.vcf_pos - MAX_SHIFT_BP {
+            if found.contig != wanted.contig || found.vcf_pos < wanted.vcf_pos {
                 return Ok(probed.offset);
             }
         }
@@ -220,7 +222,43 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: Cut) -> Result<u64> {
         }
         step *= 2;
     }
-    Ok(cut.offset)
+    Ok(cut)
+}
+
+/// Ranges of about `spacing` physical bytes of a gVCF, which own whole cells of the grid. Each begins to read at a record
+/// before all that it must see.
+pub fn ingest_ranges(file: &InputFile, contigs: &Contigs, spacing: u64) -> Result<Vec<(IngestRange, u64)>> {
+    let n_bytes = file.mapped.bytes().len() as u64;
+    let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
+    let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
+    let on_grid = |probed: &Probed| -> Result<Cut> {
+        let found = locus(file, contigs, probed)?;
+        let start = Locus { contig: found.contig, vcf_pos: cell_start(grid_cell(found.vcf_pos)) };
+        Ok(Cut { offset: probed.offset, locus: start })
+    };
+    let mut cuts = vec![on_grid(&first)?];
+    let mut target = physical(first.offset) + spacing;
+    while target < n_bytes {
+        let Some(probed) = probe(file, target)? else { break };
+        let (cut, last) = (on_grid(&probed)?, cuts[cuts.len() - 1]);
+        if cut.offset > last.offset && cut.locus != last.locus {
+            cuts.push(cut);
+        }
+        target = physical(probed.offset).max(target) + spacing;
+    }
+    let mut ranges = Vec::new();
+    for (i, cut) in cuts.iter().enumerate() {
+        let next = cuts.get(i + 1);
+        let seen = Locus { contig: cut.locus.contig, vcf_pos: cut.locus.vcf_pos - LOOK_BACK_BP };
+        let range = IngestRange {
+            offset: if i == 0 { cut.offset } else { halo_start(file, contigs, cut.offset, seen)? },
+            own_start: (i > 0).then_some(cut.locus),
+            own_end: next.map(|next| next.locus),
+            end_offset: next.map(|next| next.offset),
+        };
+        ranges.push((range, next.map_or(n_bytes, |next| physical(next.offset)) - physical(cut.offset)));
+    }
+    Ok(ranges)
 }
 
 /// Probes of one file when a merge is cut, at most.

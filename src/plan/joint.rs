@@ -2,10 +2,9 @@
 //!
 //! The first is a function of the inputs, the second of what the first stage recorded about its parts; neither of cores.
 
-use super::region::Regions;
-use super::{Shard, ShardSource, compressed_bytes};
+use super::{Shard, ShardSource, compressed_bytes, cuts};
 use crate::error::Result;
-use crate::evidence::ContigRows;
+use crate::evidence::{ContigRows, GRID_BP};
 use crate::genome::Locus;
 use crate::input::Cohort;
 use serde::Serialize;
@@ -20,7 +19,7 @@ const MAX_INGEST_BYTES: u64 = 256 << 20;
 const MAX_INGEST_INPUTS: usize = 64;
 
 /// Rows of evidence (blocks and records) in a call shard, by default.
-pub const CALL_SHARD_ROWS: u64 = 400_000;
+pub const CALL_SHARD_ROWS: u64 = 600_000;
 /// Bytes of compressed input that stand for a row of evidence, where the size of shards is given in bytes.
 pub const BYTES_PER_ROW: u64 = 10;
 /// Call shards begin at multiples of this (plus 1), in base pairs.
@@ -39,29 +38,67 @@ pub struct IngestRange {
     pub end_offset: Option<u64>,
 }
 
-/// Divides the inputs: consecutive ones in the order of the cohort.
-pub fn ingest_shards(cohort: &Cohort, _regions: &Regions) -> Result<Vec<Shard>> {
+/// How far before its own positions a range sees blocks, in base pairs. A block that begins before that is the matter
+/// of the range that it begins in, up to its end.
+pub const LOOK_BACK_BP: i32 = GRID_BP;
+
+/// Divides the inputs: consecutive ones in the order of the cohort share a shard, large ones are cut.
+pub fn ingest_shards(cohort: &Cohort) -> Result<Vec<Shard>> {
     let sizes: Vec<u64> = cohort.files.iter().map(compressed_bytes).collect();
     let total: u64 = sizes.iter().sum();
     let wanted = (total / INGEST_SHARDS_WANTED).clamp(MIN_INGEST_BYTES, MAX_INGEST_BYTES);
-    let mut shards: Vec<Shard> = Vec::new();
-    let mut open: Option<Shard> = None;
-    for (input, &bytes) in sizes.iter().enumerate() {
-        let shard = open.get_or_insert(Shard {
-            number: shards.len() as u64,
-            input,
-            source: ShardSource::Ingest { n_inputs: 0, range: None },
-            bytes: 0,
-        });
-        shard.bytes += bytes;
-        let n_inputs = input + 1 - shard.input;
-        shard.source = ShardSource::Ingest { n_inputs, range: None };
-        if shard.bytes >= wanted || n_inputs == MAX_INGEST_INPUTS {
-            shards.extend(open.take());
+    let mut shards = ShardList::default();
+    for (input, (&bytes, file)) in sizes.iter().zip(&cohort.files).enumerate() {
+        if bytes > wanted + wanted / 2 && file.format.is_splittable() {
+            shards.close();
+            let n_ranges = bytes.div_ceil(wanted);
+            let spacing = (file.mapped.bytes().len() as u64).div_ceil(n_ranges);
+            let ranges = cuts::ingest_ranges(file, &cohort.contigs, spacing)?;
+            for &(range, bytes) in &ranges {
+                shards.add(input, bytes, Some(range));
+                shards.close();
+            }
+            // a file without records is one like others
+            if !ranges.is_empty() {
+                continue;
+            }
+        }
+        shards.add(input, bytes, None);
+        if shards.open.as_ref().is_some_and(|open| open.bytes >= wanted || n_inputs(open) == MAX_INGEST_INPUTS) {
+            shards.close();
         }
     }
-    shards.extend(open);
-    Ok(shards)
+    shards.close();
+    Ok(shards.done)
+}
+
+/// Shards that are complete, and the one that inputs are added to.
+#[derive(Default)]
+struct ShardList {
+    done: Vec<Shard>,
+    open: Option<Shard>,
+}
+
+impl ShardList {
+    fn add(&mut self, input: usize, bytes: u64, range: Option<IngestRange>) {
+        let number = self.done.len() as u64;
+        let source = ShardSource::Ingest { n_inputs: 0, range };
+        let open = self.open.get_or_insert(Shard { number, input, source, bytes: 0 });
+        open.source = ShardSource::Ingest { n_inputs: input + 1 - open.input, range };
+        open.bytes += bytes;
+    }
+
+    fn close(&mut self) {
+        self.done.extend(self.open.take());
+    }
+}
+
+/// Number of inputs of an ingest shard.
+pub fn n_inputs(shard: &Shard) -> usize {
+    match shard.source {
+        ShardSource::Ingest { n_inputs, .. } => n_inputs,
+        _ => 0,
+    }
 }
 
 /// One shard of the second stage.

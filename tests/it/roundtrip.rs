@@ -222,7 +222,7 @@ fn export_writes_vcf_and_bcf_with_an_index() {
     }
     let folder = temp();
     let dataset = folder.path().join("ds");
-    call(&[super::cli::small()], &dataset, &["--calls", "all"]);
+    call(&[super::cli::small()], &dataset, &["--calls", "all", "--joint", "no"]);
     let plain = folder.path().join("out.vcf");
     export(&dataset, &plain, &[]);
     let expected = vcf::read(&plain);

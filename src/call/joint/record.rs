@@ -170,6 +170,8 @@ pub struct SampleRecord {
     pub alleles: Vec<RecordAllele>,
     /// Genotype; no copies: the record has none.
     pub gt: Copies,
+    /// Genotypes were taken out of the file: that there is none says nothing about the sample.
+    pub gt_taken_out: bool,
     /// The record's filters say that it is not to be used, or that it is no call.
     pub filtered: bool,
     /// Phred-scaled likelihoods in VCF order, or empty.
@@ -288,6 +290,7 @@ pub fn check_fields(alt: &[u8], format: &[u8], cell: &[u8], reading: Reading) ->
 /// Reads the fields of a record whose alleles are known.
 fn finish(record: &mut SampleRecord, cell: &Cell, reading: Reading) -> Result<()> {
     read_fields(record, cell)?;
+    record.gt_taken_out = reading.genotype_from_pl;
     if reading.genotype_from_pl && !record.gt.is_called() {
         derive_genotype(record);
     }

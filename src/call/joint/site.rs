@@ -113,7 +113,7 @@ enum Rank {
     Owner,
     /// Called with a deletion over the site.
     Deletion,
-    /// Called, names other alleles: the one that starts nearest.
+    /// Called, names other alleles: the one that starts nearest. Where genotypes were taken out of the file, any record.
     Other,
     /// Called, names no allele: a block that the table of blocks has no place for.
     Block,
@@ -177,7 +177,7 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
         letters[allele] == Letter::Site(site.deleted()) && (in_ref || record.alleles[allele] != RecordAllele::Deleted)
     };
     let rank = if !record.gt.is_called() {
-        Rank::NoCall
+        if record.gt_taken_out { Rank::Other } else { Rank::NoCall }
     } else if copies().any(|allele| is_alt(&letters[allele])) {
         Rank::Carrier
     } else if owner {
@@ -271,8 +271,8 @@ fn from_record(seen: &Seen, site: &SiteAlleles) -> SampleCall {
     let rule = match seen.rank {
         Rank::Carrier | Rank::Owner => Rule::OwnRecord,
         Rank::Deletion => Rule::SpanningDeletion,
-        Rank::Other | Rank::Block => Rule::ReferenceRecord,
-        Rank::NoCall => Rule::NoCallRecord,
+        Rank::Other | Rank::Block if record.gt.is_called() => Rule::ReferenceRecord,
+        _ => Rule::NoCallRecord,
     };
     let mut gt = Copies { alleles: record.gt.alleles.clone(), phased: record.gt.phased };
     for allele in gt.alleles.iter_mut().filter(|allele| **allele != UNKNOWN) {

@@ -3,6 +3,7 @@
 //! Every problem is one line that names the file or row. Shards are checked in parallel; memory is one window of rows
 //! and one set of sample counters per thread.
 
+mod evidence;
 mod rows;
 mod samples;
 
@@ -94,6 +95,7 @@ pub fn verify(dataset: &Dataset) -> Result<Report> {
     }
     report.n_variants = total.n_variants;
     report.n_genotypes = total.n_genotypes;
+    report.problems.extend(evidence::check(dataset, whole));
     let samples_whole = dataset.files("samples").all(whole);
     if n_checked == shards.len() && total.readable && samples_whole {
         report.problems.extend(samples::check(dataset, total).unwrap_or_else(|error| vec![error.to_string()]));

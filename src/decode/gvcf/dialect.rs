@@ -35,7 +35,7 @@ pub struct Dialect {
     pub block_alts: &'static [&'static [u8]],
     /// The header has one of these somewhere; none: any header.
     pub header_marks: &'static [&'static str],
-    /// Or: some record has likelihoods without a genotype, and none has a genotype.
+    /// Some record has likelihoods without a genotype. One of the two, where either is asked for.
     pub uncalled_mark: bool,
     /// A genotype `./.` (or none) with likelihoods is to be read as the most likely one.
     pub derive_gt_from_pl: bool,
@@ -145,7 +145,7 @@ pub struct Survey {
     n_lengths: usize,
     n_lengths_without_alt: usize,
     has_uncalled_likelihoods: bool,
-    has_calls: bool,
+    has_genotypes: bool,
 }
 
 const ALTS: [&[u8]; 4] = [NON_REF, STAR, X, NONE];
@@ -168,6 +168,7 @@ impl Survey {
             || record.info_value(b"END").flatten().and_then(parse_i32).is_some();
         if let Some(kind) = ALTS.iter().position(|&known| known == alt) {
             self.blocks[kind] += 1;
+            self.has_genotypes |= format.starts_with(b"GT");
             self.n_lengths += usize::from(says_length);
             self.n_lengths_without_alt += usize::from(says_length && alt == NONE);
         } else if let Some(kind) = ALTS.iter().position(|&known| alt.split(|&byte| byte == b',').any(|a| a == known)) {
@@ -175,7 +176,6 @@ impl Survey {
         }
         if alt.ends_with(NON_REF) {
             self.has_uncalled_likelihoods |= has_uncalled_likelihoods(format, record.samples());
-            self.has_calls |= has_calls(format, record.samples());
         }
     }
 
@@ -205,27 +205,20 @@ impl Survey {
     }
 
     /// `<NON_REF>` stands in gVCFs only. `<*>` and `<X>` stand in the pileups of bcftools, too: there the header must
-    /// know blocks. Without ALT there must be blocks of some length.
+    /// know blocks, and there must be some, or genotypes. Without ALT there must be blocks of some length.
     fn is_gvcf(&self, header: &Header) -> bool {
         let knows_blocks =
             header.infos.iter().any(|def| def.id == "END") || header.formats.iter().any(|def| def.id == "LEN");
         let [non_ref, star, x, _] = [0, 1, 2, 3].map(|kind| self.n_of(kind));
-        non_ref > 0 || ((star > 0 || x > 0) && knows_blocks) || self.n_lengths_without_alt > 0
+        let blocks = knows_blocks && (self.n_lengths > 0 || self.has_genotypes);
+        non_ref > 0 || ((star > 0 || x > 0) && blocks) || self.n_lengths_without_alt > 0
     }
 
     fn fits(&self, dialect: &Dialect, header: &Header) -> bool {
         let marked = header.meta.iter().any(|line| dialect.header_marks.iter().any(|mark| line.contains(mark)));
         let asked = !dialect.header_marks.is_empty() || dialect.uncalled_mark;
-        let uncalled = self.has_uncalled_likelihoods && !self.has_calls;
-        self.uses(dialect.block_alts) && (!asked || marked || (dialect.uncalled_mark && uncalled))
+        self.uses(dialect.block_alts) && (!asked || marked || (dialect.uncalled_mark && self.has_uncalled_likelihoods))
     }
-}
-
-/// Whether some sample has a genotype.
-fn has_calls(format: &[u8], samples: &[u8]) -> bool {
-    let gt_first = format == b"GT" || format.starts_with(b"GT:");
-    let called = |cell: &[u8]| cell.iter().take_while(|&&byte| byte != b':').any(u8::is_ascii_digit);
-    gt_first && samples.split(|&byte| byte == b'\t').any(called)
 }
 
 /// Whether some sample has likelihoods that differ and no genotype.
@@ -282,6 +275,7 @@ mod tests {
     fn other_files_are_not() {
         let pileup = "1\t5\t.\tA\t<*>\t0\t.\tDP=3\tPL\t0,9,99";
         assert_eq!(recognised("##ALT=<ID=*,Description=\"\">", ONE, &[pileup]), None);
+        assert_eq!(recognised(END, ONE, &[pileup]), None);
         let cohort = "1\t5\t.\tA\tG\t9\tPASS\tAC=1\tGT\t0/1";
         assert_eq!(recognised(END, ONE, &[cohort]), None);
         let non_variant = "1\t5\t.\tA\t.\t9\tPASS\tDP=1\tGT\t0/0";

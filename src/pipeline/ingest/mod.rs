@@ -10,7 +10,7 @@ mod source;
 pub use source::IngestSource;
 
 use super::shard::{Context, Outcome, interrupted, reference_of};
-use super::writers::FileRecord;
+use super::writers::{FileRecord, InputSpan};
 use crate::alleles::ReferenceBases;
 use crate::call::sample_counts::SampleCounts;
 use crate::commit::manifest::Accounting;
@@ -23,7 +23,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// Records are sorted and written in windows of this size, in base pairs: a part of a cell of the grid.
@@ -70,6 +70,7 @@ pub fn run_ingest_shard(context: &Context, task: IngestTask, staging: &Path) -> 
         open.push(source);
     }
     read_all(&mut open, &mut shared, &mut parts)?;
+    let spans: Vec<InputSpan> = open.iter().flat_map(|source| source.spans()).copied().collect();
     let Shared { filters, mut accounting, .. } = shared;
     let (blocks, records, counts, n_not_utf8) = parts.finish(&filters)?;
     (accounting.ref_block_rows, accounting.evidence_rows) = (blocks.0.rows, records.0.rows);
@@ -80,7 +81,10 @@ pub fn run_ingest_shard(context: &Context, task: IngestTask, staging: &Path) -> 
     let mut files = Vec::new();
     let tables = [(BLOCKS_TABLE, blocks), (RECORDS_TABLE, records)];
     for ((table, (written, sink)), path) in tables.into_iter().zip(paths) {
-        files.extend(finished(table, written, sink, staging, path, number)?);
+        files.extend(finished(table, written, sink, staging.join(&path), path, number)?);
+    }
+    if let Some(file) = files.first_mut() {
+        file.spans = spans;
     }
     Ok(Outcome { files, accounting, warnings, counts })
 }
@@ -90,11 +94,10 @@ fn finished(
     table: &str,
     written: PartWritten,
     sink: BufWriter<File>,
-    staging: &Path,
+    full: PathBuf,
     path: String,
     number: u64,
 ) -> Result<Option<FileRecord>> {
-    let full = staging.join(&path);
     if written.rows == 0 && number > 0 {
         drop(sink);
         local::remove(&full)?;
@@ -110,6 +113,7 @@ fn finished(
         sha256: written.file.sha256,
         pos_range: None,
         contigs: written.contigs,
+        spans: Vec::new(),
     }))
 }
 

@@ -3,6 +3,7 @@
 use super::super::range::OwnRange;
 use super::super::record::check_alleles;
 use super::super::shard::{reject, set_aside, unsorted};
+use super::super::writers::InputSpan;
 use super::Shared;
 use super::cell::RecordLine;
 use crate::alleles::{ReferenceBases, aligned_text};
@@ -13,8 +14,9 @@ use crate::decode::lines::LineReader;
 use crate::decode::vcf::{RecordView, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::evidence::canonical::Canonical;
-use crate::evidence::{GRID_BP, cell_end, grid_cell};
+use crate::evidence::{cell_end, grid_cell};
 use crate::genome::Locus;
+use crate::plan::joint::LOOK_BACK_BP;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
@@ -28,6 +30,8 @@ pub struct IngestSource<'a> {
     pub recognised: Recognised,
     /// Its samples in the order of columns, as indexes in the cohort.
     pub samples: &'a [u32],
+    /// Its index, where its samples are in other inputs, too: then it is noted where it has records.
+    pub noted_as: Option<usize>,
     /// First owned position, at a border of the grid; `None`: from the start.
     pub own_start: Option<Locus>,
     /// First position behind, at a border of the grid; `None`: to the end.
@@ -38,10 +42,6 @@ pub struct IngestSource<'a> {
     /// Lines of the input before the first one here, where that is known; for messages.
     pub lines_before: Option<u64>,
 }
-
-/// How far before its own positions a range sees blocks, in base pairs. A block that begins before that is the matter
-/// of the range that it begins in, up to its end.
-pub const LOOK_BACK_BP: i32 = GRID_BP;
 
 /// An input that is read.
 pub struct Source<'a> {
@@ -70,6 +70,9 @@ struct State {
     contigs_seen: HashSet<u32>,
     last_pos: i32,
     cells: Vec<CellContent>,
+    noted_as: Option<usize>,
+    first_sample: u32,
+    spans: Vec<InputSpan>,
 }
 
 /// Whether a line was taken in.
@@ -103,6 +106,9 @@ impl<'a> Source<'a> {
             contigs_seen: HashSet::new(),
             last_pos: -1,
             cells: Vec::new(),
+            noted_as: input.noted_as,
+            first_sample: input.samples.iter().min().copied().unwrap_or_default(),
+            spans: Vec::new(),
         };
         Ok(Source {
             name: input.name,
@@ -114,6 +120,11 @@ impl<'a> Source<'a> {
             n_bytes: 0,
             n_records: 0,
         })
+    }
+
+    /// Where the input has records, if that was to be noted.
+    pub fn spans(&self) -> &[InputSpan] {
+        &self.state.spans
     }
 
     /// Contig of the next line.
@@ -354,6 +365,7 @@ impl State {
         }
         let owned = self.range.owns(locus);
         if owned {
+            self.note(contig, locus.vcf_pos, last);
             shared.accounting.records_read += 1;
             shared.accounting.records_written += 1;
             let ends = cells.iter().enumerate().filter_map(|(column, cell)| match cell {
@@ -380,6 +392,7 @@ impl State {
         if owned {
             shared.accounting.blocks_read += 1;
             if counts {
+                self.note(contig, block.start, block.end);
                 shared.accounting.records_read += 1;
                 shared.accounting.records_written += 1;
             }
@@ -389,6 +402,16 @@ impl State {
         let (sample, blocks) = &mut self.samples[column];
         let cell_end = window.map_or(i32::MAX, |window| window.cell_end);
         blocks.push(block, cell_end, filters, &mut |block| rows.blocks.push((*sample, block)));
+    }
+
+    /// Takes note of a record where that is asked for.
+    #[inline]
+    fn note(&mut self, contig: u32, first: i32, last: i32) {
+        let Some(input) = self.noted_as else { return };
+        match self.spans.last_mut() {
+            Some(span) if span.contig == contig => span.last = span.last.max(last),
+            _ => self.spans.push(InputSpan { sample: self.first_sample, contig, first, last, input }),
+        }
     }
 
     /// The part of a block that is the matter of this range: see [`LOOK_BACK_BP`].
