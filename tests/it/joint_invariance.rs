@@ -4,6 +4,7 @@
 //! The genome is 2 kb of repeats of few letters with all variants in a window of 80 bp, through which the border of two
 //! call shards goes (they begin at multiples of 1,000 bp, plus 1), and a contig of 60 bp.
 
+use super::alleles;
 use super::common::*;
 use super::inputs::{assert_same_rows, rows};
 use super::tables;
@@ -436,30 +437,9 @@ proptest! {
     }
 }
 
-/// An allele after trimming and left-alignment, worked out here on its own: 0-based start, REF, ALT.
+/// An allele of a record after trimming and left-alignment: 0-based start, REF, ALT.
 fn normalised(reference: &str, record: &Record, alt: &str) -> (usize, String, String) {
-    let (mut start, mut long, mut other) = (record.pos - 1, record.ref_allele.clone(), alt.to_string());
-    loop {
-        if long.len() > 1 && other.len() > 1 && long.chars().last() == other.chars().last() {
-            long.pop();
-            other.pop();
-        } else if long.len() != other.len() && long.chars().last() == other.chars().last() && start > 0 {
-            // one of them is a single base: the base before goes in front, and the last ones off
-            start -= 1;
-            for text in [&mut long, &mut other] {
-                text.insert_str(0, &reference[start..start + 1]);
-                text.pop();
-            }
-        } else {
-            break;
-        }
-    }
-    while long.len() > 1 && other.len() > 1 && long[..1] == other[..1] {
-        start += 1;
-        long.remove(0);
-        other.remove(0);
-    }
-    (start, long, other)
+    alleles::normalised(reference.as_bytes(), record.pos - 1, &record.ref_allele, alt)
 }
 
 /// What a record's allele is at a base (0-based), seen from an allele that starts there.
