@@ -4,13 +4,16 @@
 //! The genome is 2 kb of repeats of few letters with all variants in a window of 80 bp, through which the border of two
 //! call shards goes (they begin at multiples of 1,000 bp, plus 1), and a contig of 60 bp.
 
+use super::alleles;
 use super::common::*;
 use super::inputs::{assert_same_rows, rows};
 use super::tables;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const CONTIGS: [(&str, usize); 2] = [("c1", 2_100), ("c2", 60)];
 /// Bases that have variants.
@@ -250,7 +253,7 @@ impl Draft {
         for alt in &self.alts {
             let text = match alt {
                 Alt::Snv(base) => format!("{}{}", char::from(b"ACGT"[usize::from(*base)]), &ref_allele[1..]),
-                Alt::Deletion(n) if n < n_ref => format!("{}{}", &ref_allele[..1], &ref_allele[1 + n..]),
+                Alt::Deletion(n) if *n < n_ref => format!("{}{}", &ref_allele[..1], &ref_allele[1 + n..]),
                 Alt::Deletion(_) => continue,
                 Alt::Repeat(n) => format!("{}{}", &reference[at..at + (1 + n).min(left)], &ref_allele[1..]),
                 Alt::Insertion(bases) => format!("{}{bases}{}", &ref_allele[..1], &ref_allele[1..]),
@@ -434,6 +437,331 @@ proptest! {
     }
 }
 
+/// An allele of a record after trimming and left-alignment: 0-based start, REF, ALT.
+fn normalised(reference: &str, record: &Record, alt: &str) -> (usize, String, String) {
+    alleles::normalised(reference.as_bytes(), record.pos - 1, &record.ref_allele, alt)
+}
+
+/// What a record's allele is at a base (0-based), seen from an allele that starts there.
+fn seen_from(reference: &str, record: &Record, allele: usize, at: usize, row: &(String, String)) -> &'static str {
+    if allele == 0 {
+        return "0";
+    }
+    let alt = &record.alts[allele - 1];
+    if alt == "*" {
+        return "2";
+    }
+    let (start, ref_allele, alt) = normalised(reference, record, alt);
+    let is_deleted = at >= start + alt.len() && at < start + ref_allele.len();
+    match start == at {
+        true if (&ref_allele, &alt) == (&row.0, &row.1) => "1",
+        true => "2",
+        false if is_deleted => "2",
+        false => "0",
+    }
+}
+
+/// Whether a record says something of a base: it is in REF as written, one of the alleles starts there when aligned, or
+/// a copy of the genotype deletes it.
+fn speaks_at(reference: &str, record: &Record, at: usize) -> bool {
+    let written = (record.pos - 1)..(record.pos - 1 + record.ref_allele.len());
+    let gt: Vec<&str> = record.cell.split(':').next().expect("GT").split('/').collect();
+    let speaks = |(index, alt): (usize, &String)| {
+        let (start, ref_allele, aligned) = normalised(reference, record, alt);
+        let is_called = gt.contains(&(index + 1).to_string().as_str());
+        start == at || (is_called && (start + aligned.len()..start + ref_allele.len()).contains(&at))
+    };
+    written.contains(&at) || record.alts.iter().enumerate().filter(|(_, alt)| *alt != "*").any(speaks)
+}
+
+/// The genotype that a plain reading gives: `None` where it takes a rule for several records, no copies where it is
+/// missing.
+fn plain_call(
+    cohort: &Cohort,
+    sample: &Sample,
+    contig: usize,
+    at: usize,
+    row: &(String, String),
+) -> Option<Vec<String>> {
+    let reference = &cohort.reference[contig];
+    let here: Vec<&Record> =
+        sample.records.iter().filter(|record| record.contig == contig && speaks_at(reference, record, at)).collect();
+    let called: Vec<&&Record> = here.iter().filter(|record| !record.cell.starts_with('.')).collect();
+    match called[..] {
+        [] => {
+            let covers = |block: &&Block| block.contig == contig && (block.start..=block.end).contains(&(at + 1));
+            let Some(block) = sample.blocks.iter().find(covers) else { return Some(Vec::new()) };
+            let values: Vec<&str> = block.cell.split(':').collect();
+            let is_call = values[2] != "0";
+            Some(if is_call { values[0].split('/').map(str::to_string).collect() } else { Vec::new() })
+        }
+        [record] => {
+            let gt = record.cell.split(':').next()?.split('/');
+            let mut copies: Vec<String> =
+                gt.map(|copy| seen_from(reference, record, copy.parse().expect("a number"), at, row).into()).collect();
+            copies.sort();
+            Some(copies)
+        }
+        _ => None,
+    }
+}
+
+/// Every call of the tables against a plain reading, and the counts against the calls. Returns how many were compared.
+fn assert_plain_reading(cohort: &Cohort, dataset: &Path) -> usize {
+    let variants = tables::read(dataset, "variants", &["variant_id", "contig", "pos", "ref", "alt", "ac", "an"]);
+    let columns = ["variant_id", "contig", "pos", "ref", "alt", "ac", "an"].map(|name| variants.column(name));
+    let calls = tables::read(dataset, "genotypes", &["variant_id", "sample_index", "gt"]);
+    let columns_of_calls = ["variant_id", "sample_index", "gt"].map(|name| calls.column(name));
+    let mut found: BTreeMap<(&str, usize), Vec<String>> = BTreeMap::new();
+    for row in &calls.rows {
+        let [id, sample, gt] = columns_of_calls.map(|column| row[column].as_str());
+        let mut copies: Vec<String> = gt.split(['/', '|']).map(str::to_string).collect();
+        copies.sort();
+        found.insert((id, sample.parse().expect("an index")), copies);
+    }
+    let mut n_compared = 0;
+    let mut written = BTreeSet::new();
+    for row in &variants.rows {
+        let [id, contig, pos, ref_allele, alt, ac, an] = columns.map(|column| row[column].as_str());
+        let contig = CONTIGS.iter().position(|(name, _)| *name == contig).expect("a contig");
+        let at = pos.parse::<usize>().expect("a position") - 1;
+        let allele = (ref_allele.to_string(), alt.to_string());
+        let copies = |wanted: &[&str]| -> usize {
+            let of_sample = |sample| found[&(id, sample)].iter().filter(|copy| wanted.contains(&copy.as_str())).count();
+            (0..cohort.samples.len()).map(of_sample).sum()
+        };
+        assert_eq!(
+            (copies(&["1"]).to_string(), copies(&["0", "1", "2"]).to_string()),
+            (ac.into(), an.into()),
+            "{row:?}"
+        );
+        written.insert((contig, at, ref_allele.to_string(), alt.to_string()));
+        if alt == "*" {
+            continue;
+        }
+        for (rank, sample) in cohort.samples.iter().enumerate() {
+            let Some(expected) = plain_call(cohort, sample, contig, at, &allele) else { continue };
+            let found = &found[&(id, rank)];
+            let is_missing = found.iter().all(|copy| copy == ".");
+            n_compared += 1;
+            assert!(
+                if expected.is_empty() { is_missing } else { *found == expected },
+                "s{rank} at {}:{pos} {ref_allele}>{alt}: {found:?}, expected {expected:?}",
+                CONTIGS[contig].0
+            );
+        }
+    }
+    assert_called_alleles(cohort, &written);
+    n_compared
+}
+
+/// Every allele that the only record of a sample there is called with has a row.
+fn assert_called_alleles(cohort: &Cohort, written: &BTreeSet<(usize, usize, String, String)>) {
+    for sample in &cohort.samples {
+        for record in sample.records.iter().filter(|record| !record.cell.starts_with('.')) {
+            let reference = &cohort.reference[record.contig];
+            for copy in record.cell.split(':').next().expect("GT").split('/') {
+                let Some(alt) = record.alts.get(copy.parse::<usize>().expect("a number").wrapping_sub(1)) else {
+                    continue;
+                };
+                let (start, ref_allele, alt) = normalised(reference, record, alt);
+                let others = sample.records.iter().filter(|other| {
+                    other.contig == record.contig && *other != record && speaks_at(reference, other, start)
+                });
+                if alt != "*" && others.count() == 0 {
+                    let allele = (record.contig, start, ref_allele, alt);
+                    assert!(written.contains(&allele), "{allele:?} has no row");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(settings(40))]
+
+    #[test]
+    fn calls_are_what_a_plain_reading_says(plan in plan_strategy()) {
+        let folder = temp();
+        let folder = folder.path();
+        let cohort = plan.cohort();
+        let fasta = cohort.write_reference(folder);
+        let inputs = cohort.write(&folder.join("in"), Writing::default());
+        let dataset = folder.join("ds");
+        joint(&inputs, &dataset, &fasta, &["--min-qual", "0", "--calls", "all"]);
+        let n_compared = assert_plain_reading(&cohort, &dataset);
+        prop_assert!(n_compared > 0 || tables::read(&dataset, "variants", &["pos"]).rows.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(settings(16))]
+
+    /// The same people twice, one more who is reference everywhere, and one of whom nothing is known.
+    #[test]
+    fn more_samples_change_what_they_must(plan in plan_strategy()) {
+        let folder = temp();
+        let folder = folder.path();
+        let cohort = plan.cohort();
+        let fasta = cohort.write_reference(folder);
+        let inputs = cohort.write(&folder.join("in"), Writing::default());
+        let extra = folder.join("more");
+        std::fs::create_dir_all(&extra).expect("a folder");
+        let more = |name: &str, sample: &Sample| {
+            write(&extra, &format!("{name}.g.vcf"), sample.text(name, &cohort.reference, Writing::default()))
+        };
+        let settings = ["--min-qual", "0"];
+        let table = |name: &str, inputs: &[PathBuf]| {
+            let dataset = folder.join(name);
+            joint(inputs, &dataset, &fasta, &settings);
+            dataset
+        };
+        let alone = table("alone.ds", &inputs);
+
+        let again = cohort.samples.iter().enumerate().map(|(rank, sample)| more(&format!("t{rank}"), sample));
+        let twice = table("twice.ds", &inputs.iter().cloned().chain(again).collect::<Vec<_>>());
+        for (column, factor) in [("ac", 2), ("an", 2), ("n_het", 2), ("n_missing", 2), ("info_aq", 1), ("pos", 1)] {
+            let multiplied = |dataset: &Path, factor: i64| -> Vec<i64> {
+                let rows = tables::read(dataset, "variants", &[column]).rows;
+                rows.iter().map(|row| row[0].parse::<i64>().expect("a number") * factor).collect()
+            };
+            prop_assert_eq!(multiplied(&alone, factor), multiplied(&twice, 1), "{} of everybody twice", column);
+        }
+
+        let cell = block_cell(60, 2);
+        let whole = (0..CONTIGS.len()).map(|contig| Block { contig, start: 1, end: CONTIGS[contig].1, cell: cell.clone() });
+        let reference = more("u_reference", &Sample { records: Vec::new(), blocks: whole.collect() });
+        let nothing = more("v_nothing", &Sample::default());
+        let (mut with_reference, mut with_nothing) = (inputs.clone(), inputs.clone());
+        with_reference.push(reference);
+        with_nothing.push(nothing);
+        let (with_reference, with_nothing) = (table("ref.ds", &with_reference), table("none.ds", &with_nothing));
+        let genotypes = |dataset: &Path, n_samples: usize| {
+            let mut table = tables::read(dataset, "genotypes", &[]);
+            let sample = table.column("sample_index");
+            table.rows.retain(|row| row[sample].parse::<usize>().expect("an index") < n_samples);
+            table
+        };
+        let expected = genotypes(&alone, N_SAMPLES);
+        prop_assert!(expected == genotypes(&with_reference, N_SAMPLES), "one more who is reference");
+        prop_assert!(expected == genotypes(&with_nothing, N_SAMPLES), "one more without data");
+        let variants = |dataset: &Path| {
+            let wanted = ["pos", "ref", "alt", "ac", "an", "n_het", "n_hom_alt", "n_hom_ref", "n_missing", "qual"];
+            let table = tables::read(dataset, "variants", &wanted);
+            let columns = wanted.map(|name| table.column(name));
+            table.rows.iter().map(|row| columns.map(|column| row[column].clone())).collect::<Vec<_>>()
+        };
+        let number = |text: &str| text.parse::<i64>().expect("a number");
+        for ((alone, reference), nothing) in
+            variants(&alone).iter().zip(variants(&with_reference)).zip(variants(&with_nothing))
+        {
+            prop_assert_eq!(&alone[..4], &reference[..4]);
+            prop_assert_eq!(&alone[5..7], &reference[5..7]);
+            prop_assert_eq!(number(&alone[4]) + 2, number(&reference[4]));
+            prop_assert_eq!(number(&alone[7]) + 1, number(&reference[7]));
+            prop_assert_eq!(&alone[..8], &nothing[..8]);
+            prop_assert_eq!(number(&alone[8]) + 1, number(&nothing[8]));
+            prop_assert_eq!(&alone[9], &nothing[9], "QUAL with a sample without data");
+        }
+    }
+}
+
+/// A site that several samples have: its place, and how each of them writes it.
+#[derive(Clone, Debug)]
+struct Shared {
+    alt: Alt,
+    /// Per sample: genotype (0, 1 or 2 copies), bases to the right, padding left and right.
+    spellings: Vec<(u8, usize, usize, usize)>,
+}
+
+/// Distance of shared sites: farther than an allele with its padding reaches.
+const SHARED_EVERY_BP: usize = 40;
+
+fn shared_strategy() -> impl Strategy<Value = Shared> {
+    let spelling = (0u8..3, 0usize..9, 0usize..3, 0usize..3);
+    (alt_strategy(), vec(spelling, N_SAMPLES)).prop_map(|(alt, spellings)| Shared { alt, spellings })
+}
+
+/// `record` up to `shift` bases further right, with more bases on both sides: the same allele.
+fn respelled(reference: &str, record: &Record, (shift, left, right): (usize, usize, usize)) -> Record {
+    let mut record = record.clone();
+    let alt = &mut record.alts[0];
+    for _ in 0..shift {
+        let end = record.pos - 1 + record.ref_allele.len();
+        let (ref_next, alt_next) = (record.ref_allele[1..].to_string(), alt[1..].to_string());
+        let next = &reference[end..end + 1];
+        let (ref_next, alt_next) = (ref_next + next, alt_next + next);
+        if ref_next[..1] != alt_next[..1] || ref_next.len() == alt_next.len() {
+            break;
+        }
+        (record.ref_allele, *alt) = (ref_next, alt_next);
+        record.pos += 1;
+    }
+    let end = record.pos - 1 + record.ref_allele.len();
+    let (before, behind) = (&reference[record.pos - 1 - left..record.pos - 1], &reference[end..end + right]);
+    record.ref_allele = format!("{before}{}{behind}", record.ref_allele);
+    *alt = format!("{before}{alt}{behind}");
+    record.pos -= left;
+    record
+}
+
+proptest! {
+    #![proptest_config(settings(24))]
+
+    #[test]
+    fn another_spelling_of_an_allele_changes_no_call(
+        shared in vec(shared_strategy(), 4),
+        repeats in vec(("[AC]{1,3}", 2usize..7), 40),
+        offset in 0..SHARED_EVERY_BP,
+    ) {
+        let frame = Plan {
+            drafts: Vec::new(),
+            blocks: vec![Vec::new(); N_SAMPLES],
+            ploidies: vec![2; N_SAMPLES],
+            repeats,
+            offset: 60,
+        };
+        let reference = frame.reference();
+        let cohort = |respell: bool| {
+            let mut samples = vec![Sample::default(); N_SAMPLES];
+            for (rank, site) in shared.iter().enumerate() {
+                let at = 920 + offset + rank * SHARED_EVERY_BP;
+                let draft = |n_copies: u8| Draft {
+                    sample: 0,
+                    on_second: false,
+                    at,
+                    alts: vec![site.alt.clone()],
+                    copies: vec![u8::from(n_copies > 1), u8::from(n_copies > 0), 0],
+                    likelihoods: (0..60).map(|value| 20 + value * 7).collect(),
+                    is_called: true,
+                };
+                for (sample, spelling) in samples.iter_mut().zip(&site.spellings) {
+                    let (n_copies, shift, left, right) = *spelling;
+                    let Some(record) = draft(n_copies).record(&reference[0], 0, at, 2) else { continue };
+                    let (start, ref_allele, alt) = normalised(&reference[0], &record, &record.alts[0]);
+                    let record = Record { pos: start + 1, ref_allele, alts: vec![alt], ..record };
+                    let spelling = if respell { (shift, left, right) } else { (0, 0, 0) };
+                    sample.records.push(respelled(&reference[0], &record, spelling));
+                }
+            }
+            for (rank, sample) in samples.iter_mut().enumerate() {
+                let blocks = (0..CONTIGS.len()).flat_map(|contig| frame.blocks_of(rank, contig, &sample.records));
+                sample.blocks = blocks.collect();
+            }
+            Cohort { reference: reference.clone(), samples }
+        };
+        let folder = temp();
+        let folder = folder.path();
+        let fasta = cohort(false).write_reference(folder);
+        let rows = |name: &str, respell: bool| {
+            let inputs = cohort(respell).write(&folder.join(name), Writing::default());
+            let dataset = folder.join(format!("{name}.ds"));
+            joint(&inputs, &dataset, &fasta, &["--min-qual", "0", "--calls", "all"]);
+            ["variants", "genotypes"].map(|table| tables::read(&dataset, table, &[]))
+        };
+        assert_same_rows(&rows("aligned", false), &rows("respelled", true), "alleles spelled in another way");
+    }
+}
 #[test]
 fn the_border_of_shards_goes_through_the_window() {
     let folder = temp();
@@ -463,4 +791,38 @@ fn the_border_of_shards_goes_through_the_window() {
     assert!(n_parts(&whole, "variants") == 1 && n_parts(&cut, "variants") > 1);
     let pos = |dataset: &Path| tables::read(dataset, "variants", &["pos"]).rows;
     assert!(pos(&cut).len() > 60 && pos(&cut) == pos(&whole));
+}
+
+/// A simulated cohort that is killed while it is read and while it is called.
+#[test]
+fn a_killed_joint_call_resumes_to_the_same_bytes() {
+    let folder = temp();
+    let folder = folder.path();
+    let made = folder.join("made");
+    let text = made.to_str().expect("UTF-8");
+    varbatch(&["simulate", "-o", text, "--samples", "40", "--length", "400000", "--seed", "5", "--gvcf"]).expect(0);
+    let start = |dataset: &Path| {
+        let mut command = Command::new(binary());
+        command.args(["call", "--inputs"]).arg(made.join("inputs.tsv")).arg("-f").arg(made.join("reference.fa"));
+        command.arg("-o").arg(dataset).args(["--shard-size", "200000", "--threads", "2"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start varbatch")
+    };
+    let whole = folder.join("whole.ds");
+    let begin = Instant::now();
+    assert!(start(&whole).wait().expect("wait").success());
+    let wall = begin.elapsed();
+    assert!(n_parts(&whole, "variants") > 3);
+    let mut n_killed = 0;
+    for (run, fraction) in [0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.9, 0.97].into_iter().enumerate() {
+        let dataset = folder.join(format!("killed{run}.ds"));
+        let mut child = start(&dataset);
+        std::thread::sleep(wall.mul_f64(fraction));
+        child.kill().expect("SIGKILL");
+        n_killed += usize::from(!child.wait().expect("wait").success());
+        assert!(start(&dataset).wait().expect("wait").success());
+        let different = differing_files(&whole, &dataset);
+        assert!(different.is_empty(), "after a kill at {fraction} of {wall:?}: {different:?}");
+        std::fs::remove_dir_all(&dataset).expect("remove");
+    }
+    assert!(n_killed >= 4, "only {n_killed} of 8 runs were killed before they ended");
 }

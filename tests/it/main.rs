@@ -4,6 +4,7 @@
 //! (or `../shared/data`); a test whose files or tools are absent says so on standard error, and fails when
 //! `VARBATCH_REQUIRE_ALL` is set.
 
+mod alleles;
 mod cli;
 mod common;
 mod conformance;

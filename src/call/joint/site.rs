@@ -129,6 +129,14 @@ struct Seen<'r> {
     rank: Rank,
 }
 
+impl Seen<'_> {
+    /// Whether the record has an allele of the site or deletes its base, or has the base in its REF. Aligned to the left
+    /// its alleles may start before it: of the bases between it says nothing.
+    fn speaks_at(&self, vcf_pos: i32) -> bool {
+        self.rank <= Rank::Deletion || (self.record.vcf_pos..=self.record.end).contains(&vcf_pos)
+    }
+}
+
 /// Calls a sample from those of its records that cover the site (in order of position and input).
 /// `None` when there are none.
 pub fn call_sample(
@@ -138,6 +146,7 @@ pub fn call_sample(
     settings: &JointSettings,
 ) -> Option<SampleCall> {
     let mut seen: Vec<Seen> = records.iter().map(|&(index, record)| see(index, record, site, table)).collect();
+    seen.retain(|seen| seen.speaks_at(site.vcf_pos));
     seen.sort_by_key(|seen| (seen.rank, tie_break(seen, site)));
     let first = seen.first()?;
     let mut call = match carriers_together(&seen) {
@@ -161,15 +170,19 @@ fn see<'r>(index: usize, record: &'r SampleRecord, site: &SiteAlleles, table: &A
     let letters: Vec<Letter> = record.alleles.iter().map(|allele| letter(*allele, site, table)).collect();
     let is_alt = |letter: &Letter| matches!(letter, Letter::Site(index) if *index > 0 && *index < site.deleted());
     let owner = letters.iter().any(is_alt);
-    let copies =
-        || record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| letters[allele as usize]);
+    let copies = || record.gt.alleles.iter().filter(|&&allele| allele != UNKNOWN).map(|&allele| allele as usize);
+    let in_ref = (record.vcf_pos..=record.end).contains(&site.vcf_pos);
+    // `*` is about the bases of its own record
+    let is_deleted = |allele: usize| {
+        letters[allele] == Letter::Site(site.deleted()) && (in_ref || record.alleles[allele] != RecordAllele::Deleted)
+    };
     let rank = if !record.gt.is_called() {
         if record.gt_taken_out { Rank::Other } else { Rank::NoCall }
-    } else if copies().any(|letter| is_alt(&letter)) {
+    } else if copies().any(|allele| is_alt(&letters[allele])) {
         Rank::Carrier
     } else if owner {
         Rank::Owner
-    } else if copies().any(|letter| letter == Letter::Site(site.deleted())) {
+    } else if copies().any(is_deleted) {
         Rank::Deletion
     } else if record.alts().next().is_some() {
         Rank::Other
