@@ -143,7 +143,10 @@ pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> 
     if regions.is_all() || file.format != Format::VcfBgzf || file.is_copy() {
         return Ok(None);
     }
-    let Some(index) = RegionIndex::beside(file) else { return Ok(None) };
+    let bytes = file.mapped.bytes();
+    let Some(index) = RegionIndex::beside(file).filter(|index| index.reaches_the_end_of(bytes)) else {
+        return Ok(None);
+    };
     let mut found: Vec<(u64, u64)> = Vec::new();
     for (contig, first, last) in regions.iter() {
         let name = contigs.name(contig);
