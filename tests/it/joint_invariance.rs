@@ -253,7 +253,7 @@ impl Draft {
         for alt in &self.alts {
             let text = match alt {
                 Alt::Snv(base) => format!("{}{}", char::from(b"ACGT"[usize::from(*base)]), &ref_allele[1..]),
-                Alt::Deletion(n) if 1 + n <= n_ref => format!("{}{}", &ref_allele[..1], &ref_allele[1 + n..]),
+                Alt::Deletion(n) if *n < n_ref => format!("{}{}", &ref_allele[..1], &ref_allele[1 + n..]),
                 Alt::Deletion(_) => continue,
                 Alt::Repeat(n) => format!("{}{}", &reference[at..at + (1 + n).min(left)], &ref_allele[1..]),
                 Alt::Insertion(bases) => format!("{}{bases}{}", &ref_allele[..1], &ref_allele[1..]),

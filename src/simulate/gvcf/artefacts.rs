@@ -45,7 +45,10 @@ pub fn draw<'a>(
     let mut sites = sites.peekable();
     let mut at = MARGIN_BP as f64;
     let mut taken_to = 0;
-    while rate > 0.0 {
+    if rate <= 0.0 {
+        return artefacts;
+    }
+    loop {
         at += 1.0 + exponential(&mut random, rate);
         if at + (2 * RUN_SEARCH_BP) as f64 >= reference.len() as f64 {
             break;
