@@ -376,11 +376,12 @@ fn judge(folder: &Path, name: &str, flags: &[&str], extra: &[&str]) -> BTreeMap<
     assert!(n_silent > 0, "{name}: there are no gaps to look at");
     for (class, found) in &counts {
         let all = found.n_equal + found.n_different;
-        // of each thousand; one genotype (ten missing: a gap over some sites) does not fail a small class
+        // of each thousand; one error does not fail a small class: a deletion that was not read is wrong at the three
+        // sites under it too, a gap is over some sites
         let [different, carried, missing] = if *class == LOW_DEPTH { [20, 50, 400] } else { [1, 5, 20] };
         let n_carried_different = found.n_carried - found.n_carried_equal;
-        assert!(found.n_different <= 1 + all * different / 1_000, "{name}: genotypes of {class}");
-        assert!(n_carried_different <= 1 + found.n_carried * carried / 1_000, "{name}: copies of {class}");
+        assert!(found.n_different <= 4 + all * different / 1_000, "{name}: genotypes of {class}");
+        assert!(n_carried_different <= 4 + found.n_carried * carried / 1_000, "{name}: copies of {class}");
         assert!(found.n_missing <= 10 + all * missing / 1_000, "{name}: missing genotypes of {class}");
     }
     counts
