@@ -25,6 +25,11 @@ pub struct JointDataset {
 }
 
 impl JointDataset {
+    /// Whether a dataset was called jointly.
+    pub fn is_joint(dataset: &Dataset) -> bool {
+        dataset.manifest().settings.get(JOINT_SETTING).is_some_and(|text| text != "null")
+    }
+
     /// `None` for a dataset that was not called jointly.
     pub fn open(dataset: &Dataset) -> Result<Option<JointDataset>> {
         let Some(text) = dataset.manifest().settings.get(JOINT_SETTING).filter(|text| *text != "null") else {

@@ -67,6 +67,9 @@ type Chunk = Vec<Site>;
 /// Writes `dataset` to `output`.
 pub fn export(dataset: &Dataset, output: &Path, settings: &Settings) -> Result<Summary> {
     sink::Kind::of_path(output)?;
+    // a joint call set has counts of its own, and readers expect them
+    let is_joint = JointDataset::is_joint(dataset);
+    let settings = &Settings { recount: settings.recount || is_joint, ..settings.clone() };
     let text = dataset.header_text()?;
     let parsed = Header::parse(text.as_bytes())?;
     let names = dataset.sample_names()?;
@@ -133,7 +136,8 @@ fn provenance(dataset: &Dataset, settings: &Settings) -> String {
     if settings.recount {
         text.push_str(",Recounted=\"AC,AN,AF\"");
     }
-    if dataset.has_all_calls() || manifest.n_samples == 0 {
+    let from_evidence = JointDataset::is_joint(dataset) && !settings.split;
+    if dataset.has_all_calls() || manifest.n_samples == 0 || from_evidence {
         text.push_str(",Calls=all");
     } else {
         text.push_str(
