@@ -310,49 +310,67 @@ struct Writing {
     block_bp: Option<usize>,
 }
 
+/// The head of a gVCF of these samples.
+fn header(samples: &[&str]) -> String {
+    let mut text = String::from(
+        "##fileformat=VCFv4.2\n\
+         ##GVCFBlock0-1=minGQ=0(inclusive),maxGQ=1(exclusive)\n\
+         ##ALT=<ID=NON_REF,Description=\"any\">\n\
+         ##INFO=<ID=END,Number=1,Type=Integer,Description=\"end\">\n\
+         ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"gt\">\n\
+         ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"ad\">\n\
+         ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"dp\">\n\
+         ##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"gq\">\n\
+         ##FORMAT=<ID=MIN_DP,Number=1,Type=Integer,Description=\"dp\">\n\
+         ##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"pl\">\n",
+    );
+    for (contig, n_bases) in CONTIGS {
+        text += &format!("##contig=<ID={contig},length={n_bases}>\n");
+    }
+    text + &format!("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{}\n", samples.join("\t"))
+}
+
 impl Sample {
-    fn text(&self, name: &str, reference: &[String; 2], writing: Writing) -> String {
-        let mut text = String::from(
-            "##fileformat=VCFv4.2\n\
-             ##GVCFBlock0-1=minGQ=0(inclusive),maxGQ=1(exclusive)\n\
-             ##ALT=<ID=NON_REF,Description=\"any\">\n\
-             ##INFO=<ID=END,Number=1,Type=Integer,Description=\"end\">\n\
-             ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"gt\">\n\
-             ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"ad\">\n\
-             ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"dp\">\n\
-             ##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"gq\">\n\
-             ##FORMAT=<ID=MIN_DP,Number=1,Type=Integer,Description=\"dp\">\n\
-             ##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"pl\">\n",
-        );
-        for (contig, n_bases) in CONTIGS {
-            text += &format!("##contig=<ID={contig},length={n_bases}>\n");
-        }
-        text += &format!("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{name}\n");
+    /// Its lines with contig and position, without those of other samples.
+    fn lines(&self, reference: &[String; 2], writing: Writing) -> Vec<(usize, usize, String)> {
         let mut lines: Vec<(usize, usize, String)> = Vec::new();
         for record in &self.records {
             let Record { contig, pos, ref_allele, alts, format, cell } = record;
-            let name = CONTIGS[*contig].0;
-            let line =
-                format!("{name}\t{pos}\t.\t{ref_allele}\t{},<NON_REF>\t30\t.\t.\t{format}\t{cell}\n", alts.join(","));
+            let (name, alts) = (CONTIGS[*contig].0, alts.join(","));
+            let line = format!("{name}\t{pos}\t.\t{ref_allele}\t{alts},<NON_REF>\t30\t.\t.\t{format}\t{cell}");
             lines.push((*contig, *pos, line));
         }
         for block in &self.blocks {
             let mut start = block.start;
             while start <= block.end {
                 let end = writing.block_bp.map_or(block.end, |bp| block.end.min(start / bp * bp + bp - 1));
-                let name = CONTIGS[block.contig].0;
-                let base = &reference[block.contig][start - 1..start];
-                let line = format!(
-                    "{name}\t{start}\t.\t{base}\t<NON_REF>\t.\t.\tEND={end}\tGT:DP:GQ:MIN_DP:PL\t{}\n",
-                    block.cell
-                );
+                let (name, base) = (CONTIGS[block.contig].0, &reference[block.contig][start - 1..start]);
+                let columns = format!("{name}\t{start}\t.\t{base}\t<NON_REF>\t.\t.\tEND={end}");
+                let line = format!("{columns}\tGT:DP:GQ:MIN_DP:PL\t{}", block.cell);
                 lines.push((block.contig, start, line));
                 start = end + 1;
             }
         }
-        lines.sort_by_key(|line| (line.0, line.1));
-        text + &lines.into_iter().map(|line| line.2).collect::<String>()
+        lines.sort();
+        lines
     }
+
+    fn text(&self, name: &str, reference: &[String; 2], writing: Writing) -> String {
+        let lines = self.lines(reference, writing);
+        header(&[name]) + &lines.into_iter().map(|line| line.2 + "\n").collect::<String>()
+    }
+}
+
+/// Two samples in one file: each line is about one of them.
+fn text_of_two(samples: [(&str, &Sample); 2], reference: &[String; 2]) -> String {
+    let mut lines = samples[0].1.lines(reference, Writing::default());
+    lines.iter_mut().for_each(|line| line.2 += "\t.\n");
+    for (contig, pos, line) in samples[1].1.lines(reference, Writing::default()) {
+        let (columns, cell) = line.rsplit_once('\t').expect("columns");
+        lines.push((contig, pos, format!("{columns}\t./.\t{cell}\n")));
+    }
+    lines.sort();
+    header(&[samples[0].0, samples[1].0]) + &lines.into_iter().map(|line| line.2).collect::<String>()
 }
 
 impl Cohort {
@@ -378,7 +396,7 @@ fn n_parts(dataset: &Path, table: &str) -> usize {
 }
 
 fn settings(cases: u32) -> ProptestConfig {
-    let cases = if std::env::var_os("VARBATCH_BIG").is_some() { cases * 20 } else { cases };
+    let cases = if std::env::var_os("VARBATCH_BIG").is_some() { cases * 30 } else { cases };
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() }
 }
 
@@ -389,12 +407,17 @@ fn joint(inputs: &[PathBuf], dataset: &Path, fasta: &Path, extra: &[&str]) {
 }
 
 proptest! {
-    #![proptest_config(settings(24))]
+    #![proptest_config(settings(14))]
 
     #[test]
     fn nothing_depends_on_shards_threads_order_of_files_and_cuts_of_blocks(
         plan in plan_strategy(),
         min_qual in prop_oneof![Just("0"), Just("30")],
+        rules in prop_oneof![
+            3 => Just(&[][..]),
+            1 => Just(&["--preset", "gatk"][..]),
+            1 => Just(&["--prior", "cohort", "--calls", "all"][..]),
+        ],
         block_bp in 1usize..40,
         turn in 1..N_SAMPLES,
     ) {
@@ -403,7 +426,7 @@ proptest! {
         let cohort = plan.cohort();
         let fasta = cohort.write_reference(folder);
         let inputs = cohort.write(&folder.join("in"), Writing::default());
-        let usual = ["--min-qual", min_qual];
+        let usual = [&["--min-qual", min_qual], rules].concat();
         let whole = folder.join("whole.ds");
         joint(&inputs, &whole, &fasta, &usual);
         varbatch(&["verify".as_ref(), whole.as_os_str()]).expect(0);
@@ -434,6 +457,16 @@ proptest! {
         assert_same_rows(&expected, &rows(&other), "blocks cut");
         let blocks = |dataset: &Path| tables::read(dataset, "ref_blocks", &[]);
         prop_assert!(blocks(&whole) == blocks(&other), "blocks cut: ref_blocks");
+
+        let name = |rank: usize| format!("s{rank}");
+        let in_twos = (0..N_SAMPLES / 2).map(|rank| {
+            let (first, second) = (name(2 * rank), name(2 * rank + 1));
+            let [a, b] = [2 * rank, 2 * rank + 1].map(|rank| &cohort.samples[rank]);
+            write(folder, &format!("two{rank}.g.vcf"), text_of_two([(&first, a), (&second, b)], &cohort.reference))
+        });
+        let other = folder.join("twos.ds");
+        joint(&in_twos.collect::<Vec<_>>(), &other, &fasta, &usual);
+        assert_same_rows(&expected, &rows(&other), "two samples in a file");
     }
 }
 
@@ -578,7 +611,7 @@ fn assert_called_alleles(cohort: &Cohort, written: &BTreeSet<(usize, usize, Stri
 }
 
 proptest! {
-    #![proptest_config(settings(40))]
+    #![proptest_config(settings(24))]
 
     #[test]
     fn calls_are_what_a_plain_reading_says(plan in plan_strategy()) {
@@ -595,7 +628,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(settings(16))]
+    #![proptest_config(settings(8))]
 
     /// The same people twice, one more who is reference everywhere, and one of whom nothing is known.
     #[test]
@@ -706,7 +739,7 @@ fn respelled(reference: &str, record: &Record, (shift, left, right): (usize, usi
 }
 
 proptest! {
-    #![proptest_config(settings(24))]
+    #![proptest_config(settings(12))]
 
     #[test]
     fn another_spelling_of_an_allele_changes_no_call(

@@ -10,6 +10,7 @@ mod common;
 mod conformance;
 mod gatk;
 mod golden;
+mod gvcf_cases;
 mod ingest;
 mod inputs;
 mod invariance;

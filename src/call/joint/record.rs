@@ -335,8 +335,8 @@ fn read_fields(record: &mut SampleRecord, cell: &Cell) -> Result<()> {
     }
     record.pl = match (likelihoods.pl, likelihoods.gl) {
         (Some(pl), _) => pl,
-        (None, Some(gl)) => gl_to_pl(&gl),
-        (None, None) => Vec::new(),
+        (None, Some(gl)) if !gl.is_empty() => gl_to_pl(&gl),
+        (None, _) => Vec::new(),
     };
     check_lengths(record)
 }
@@ -477,5 +477,12 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
 }
 
 fn floats(value: &[u8]) -> Result<Vec<f64>> {
-    value.split(|&byte| byte == b',').map(|item| parse_f64(item).ok_or_else(|| wrong("GL", value, "numbers"))).collect()
+    let mut found = Vec::new();
+    for item in value.split(|&byte| byte == b',') {
+        match item {
+            b"." => return Ok(Vec::new()),
+            _ => found.push(parse_f64(item).ok_or_else(|| wrong("GL", value, "numbers"))?),
+        }
+    }
+    Ok(found)
 }
