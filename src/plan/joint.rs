@@ -20,7 +20,7 @@ const MAX_INGEST_BYTES: u64 = 256 << 20;
 const MAX_INGEST_INPUTS: usize = 64;
 
 /// Rows of evidence (blocks and records) in a call shard, by default.
-pub const CALL_SHARD_ROWS: u64 = 600_000;
+pub const CALL_SHARD_ROWS: u64 = 1_000_000;
 /// Bytes of compressed input that stand for a row of evidence, where the size of shards is given in bytes.
 pub const BYTES_PER_ROW: u64 = 10;
 /// Call shards begin at multiples of this (plus 1), in base pairs.
