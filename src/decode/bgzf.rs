@@ -136,6 +136,64 @@ impl std::io::Read for BgzfReader<'_> {
     }
 }
 
+/// Reads ranges of a file (from a virtual offset up to another one, both at record starts), one behind the other.
+pub struct RangeReader<'a> {
+    bytes: &'a [u8],
+    ranges: std::collections::VecDeque<(u64, u64)>,
+    inflater: Inflater,
+    /// The block that is read, of which `buffer[consumed..]` is left, and the one behind it.
+    next: Option<usize>,
+    buffer: Vec<u8>,
+    consumed: usize,
+}
+
+impl<'a> RangeReader<'a> {
+    /// Of ranges in the order of the file.
+    pub fn new(bytes: &'a [u8], ranges: Vec<(u64, u64)>) -> Self {
+        let inflater = Inflater::default();
+        RangeReader { bytes, ranges: ranges.into(), inflater, next: None, buffer: Vec::new(), consumed: 0 }
+    }
+
+    /// Inflates the next block of the ranges; false behind the last one.
+    fn next_block(&mut self) -> Result<bool> {
+        let Some(&(start, end)) = self.ranges.front() else { return Ok(false) };
+        let block = self.next.unwrap_or((start >> 16) as usize);
+        let skip = if self.next.is_none() { (start & 0xffff) as usize } else { 0 };
+        let last = block as u64 >= end >> 16;
+        self.buffer.clear();
+        if block < self.bytes.len() && !(last && end & 0xffff == 0) {
+            self.next = Some(self.inflater.append_block(self.bytes, block, &mut self.buffer)?);
+        }
+        if last {
+            self.buffer.truncate((end & 0xffff) as usize);
+        }
+        self.consumed = skip.min(self.buffer.len());
+        if last || block >= self.bytes.len() {
+            self.next = None;
+            self.ranges.pop_front();
+            if self.buffer.last().is_some_and(|&byte| byte != b'\n') {
+                return Err(Error::bad_data("the index beside the file does not fit it")
+                    .hint("make the index again, e.g. with `tabix -f`, or remove it"));
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl std::io::Read for RangeReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        while self.consumed == self.buffer.len() {
+            if !self.next_block().map_err(std::io::Error::other)? {
+                return Ok(0);
+            }
+        }
+        let n = out.len().min(self.buffer.len() - self.consumed);
+        out[..n].copy_from_slice(&self.buffer[self.consumed..self.consumed + n]);
+        self.consumed += n;
+        Ok(n)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +215,32 @@ mod tests {
         let first = block_size(&packed, 0).expect("a block");
         assert_eq!(find_block(&packed, 1), Some(first));
         assert_eq!(packed[packed.len() - 28..], EOF_BLOCK);
+    }
+
+    #[test]
+    fn ranges_are_read_from_record_to_record() {
+        let (plain, packed) = sample(30_000);
+        let (mut starts, mut at, mut text_at) = (Vec::new(), 0, 0);
+        while at < packed.len() {
+            starts.push((text_at, at));
+            let mut block = Vec::new();
+            at = Inflater::default().append_block(&packed, at, &mut block).expect("a block");
+            text_at += block.len();
+        }
+        let offset = |place: usize| {
+            let (text, block) = starts.iter().rev().find(|(text, _)| *text <= place).expect("a block");
+            (*block as u64) << 16 | (place - text) as u64
+        };
+        let lines: Vec<usize> = (0..plain.len()).filter(|&i| i == 0 || plain[i - 1] == b'\n').collect();
+        let range = |from: usize, to: usize| (lines[from], lines.get(to).copied().unwrap_or(plain.len()));
+        for wanted in [vec![range(3, 9)], vec![range(0, 7000), range(7001, 7003), range(20_000, 29_999)]] {
+            let ranges = wanted.iter().map(|&(from, to)| (offset(from), offset(to))).collect();
+            let mut found = Vec::new();
+            RangeReader::new(&packed, ranges).read_to_end(&mut found).expect("reads");
+            assert!(found == wanted.iter().flat_map(|&(from, to)| plain[from..to].to_vec()).collect::<Vec<u8>>());
+        }
+        let broken = vec![(offset(lines[3]), offset(lines[9]) - 2)];
+        assert!(RangeReader::new(&packed, broken).read_to_end(&mut Vec::new()).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::joint::EvidencePart;
 use crate::pipeline::{
     Context, IngestSource, IngestTask, InputSpan, JointTask, interrupted, run_ingest_shard, run_joint_shard,
 };
+use crate::plan::cuts::region_ranges;
 use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards, n_inputs};
 use crate::plan::{Shard, ShardSource};
 use std::collections::BTreeMap;
@@ -140,9 +141,13 @@ impl LocalRun<'_> {
         let mut sources = Vec::new();
         for input in shard.input..shard.input + n_inputs(shard) {
             let (file, gvcf) = (&self.cohort.files[input], &self.cohort.gvcfs[input]);
-            let lines = match range {
-                None => file.lines()?,
-                Some(range) => file.lines_from(range.offset)?,
+            let (contigs, regions) = (&self.cohort.contigs, &self.plan.settings.regions);
+            let of_regions = if range.is_none() { region_ranges(file, contigs, regions)? } else { None };
+            let is_whole = of_regions.is_none();
+            let lines = match (range, of_regions) {
+                (Some(range), _) => file.lines_from(range.offset)?,
+                (None, Some(ranges)) => file.lines_of(ranges),
+                (None, None) => file.lines()?,
             };
             let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
             sources.push(IngestSource {
@@ -154,7 +159,7 @@ impl LocalRun<'_> {
                 own_start: range.and_then(|range| range.own_start),
                 own_end: range.and_then(|range| range.own_end),
                 end_offset: range.and_then(|range| range.end_offset),
-                lines_before: range.is_none_or(|range| range.own_start.is_none()).then_some(header),
+                lines_before: (is_whole && range.is_none_or(|range| range.own_start.is_none())).then_some(header),
             });
         }
         Ok(IngestTask { number: shard.number, sources, samples: self.samples_of(shard) })

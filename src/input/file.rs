@@ -1,7 +1,7 @@
 //! One input file: its format by content, its header, where its records begin.
 
 use crate::decode::bcf::{self, Dictionary};
-use crate::decode::bgzf::{BgzfReader, Inflater, block_size, stream_error};
+use crate::decode::bgzf::{BgzfReader, Inflater, RangeReader, block_size, stream_error};
 use crate::decode::gvcf::Survey;
 use crate::decode::header::{Header, HeaderPool};
 use crate::decode::lines::LineReader;
@@ -187,6 +187,11 @@ impl InputFile {
             Format::VcfBgzf => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(self.place())),
             _ => Err(Error::internal("a stream is read from its start only")),
         }
+    }
+
+    /// The same from some virtual offsets up to others (of BGZF text), in order.
+    pub fn lines_of(&self, ranges: Vec<(u64, u64)>) -> LineReader<'_> {
+        LineReader::of_stream(Box::new(RangeReader::new(self.mapped.bytes(), ranges)))
     }
 
     /// Looks at the first records: whether the file is a gVCF, and whose.

@@ -2,6 +2,7 @@
 //! checked against the file, and one that cannot be read or is wrong is not used.
 
 use super::file::InputFile;
+use crate::decode::bgzf::{EOF_BLOCK, block_size};
 use noodles::core::{Position, region::Interval};
 use noodles::csi::BinningIndex;
 use noodles::csi::binning_index::index::header::ReferenceSequenceNames;
@@ -38,6 +39,18 @@ impl RegionIndex {
         };
         let names = index.header()?.reference_sequence_names().clone();
         Some(RegionIndex { index, names })
+    }
+
+    /// Whether the index knows the records of a file to the last block: one that was made for another file, or before
+    /// records were added, would lead past some without a trace.
+    pub fn reaches_the_end_of(&self, bytes: &[u8]) -> bool {
+        let ends = self.names.iter().flat_map(|name| {
+            let name = String::from_utf8_lossy(name.as_ref()).into_owned();
+            self.chunks(&name, 1, i32::MAX).into_iter().map(|chunk| chunk.end)
+        });
+        let Some(last) = ends.max().and_then(|end| usize::try_from(end >> 16).ok()) else { return false };
+        let end = bytes.len() - if bytes.ends_with(&EOF_BLOCK) { EOF_BLOCK.len() } else { 0 };
+        last == end || (last < end && block_size(bytes, last).is_some_and(|size| last + size == end))
     }
 
     /// Parts of the file with the records that overlap `first..=last` (1-based) of a contig, in order; none when the

@@ -137,6 +137,49 @@ fn indexed_ranges(
     Ok(Some(shards))
 }
 
+/// Where the records of a gVCF are that overlap the regions, by the index beside it: virtual offsets from and to, in order.
+/// `None`: everything is wanted, or there is no index, or it does not fit the file.
+pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> Result<Option<Vec<(u64, u64)>>> {
+    if regions.is_all() || file.format != Format::VcfBgzf || file.is_copy() {
+        return Ok(None);
+    }
+    let bytes = file.mapped.bytes();
+    let Some(index) = RegionIndex::beside(file).filter(|index| index.reaches_the_end_of(bytes)) else {
+        return Ok(None);
+    };
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for (contig, first, last) in regions.iter() {
+        let name = contigs.name(contig);
+        for chunk in index.chunks(name, first.max(1), last) {
+            if chunk.end < chunk.start || !is_record_of(file, chunk.start, name) {
+                return Ok(None);
+            }
+            found.push((chunk.start, chunk.end));
+        }
+    }
+    found.sort_unstable();
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for (start, end) in found {
+        match ranges.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => ranges.push((start, end)),
+        }
+    }
+    Ok(Some(ranges))
+}
+
+/// Whether a record of a contig starts at a virtual offset.
+fn is_record_of(file: &InputFile, offset: u64, contig: &str) -> bool {
+    let bytes = file.mapped.bytes();
+    let block = (offset >> 16) as usize;
+    if block >= bytes.len() || block_size(bytes, block).is_none() {
+        return false;
+    }
+    let Ok(mut lines) = LineReader::of_blocks(bytes, offset) else { return false };
+    let Ok(Some(line)) = lines.next_line() else { return false };
+    locus_of_line(line).is_ok_and(|(chrom, _)| chrom == contig.as_bytes())
+}
+
 /// The regions, those within reach of each other's rows as one.
 fn joined(regions: &Regions) -> Vec<(u32, i32, i32)> {
     let mut joined: Vec<(u32, i32, i32)> = Vec::new();

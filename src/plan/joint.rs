@@ -2,6 +2,7 @@
 //!
 //! The first is a function of the inputs, the second of what the first stage recorded about its parts; neither of cores.
 
+use super::region::Regions;
 use super::{Shard, ShardSource, compressed_bytes, cuts};
 use crate::error::Result;
 use crate::evidence::{ContigRows, GRID_BP};
@@ -42,14 +43,21 @@ pub struct IngestRange {
 /// of the range that it begins in, up to its end.
 pub const LOOK_BACK_BP: i32 = GRID_BP;
 
-/// Divides the inputs: consecutive ones in the order of the cohort share a shard, large ones are cut.
-pub fn ingest_shards(cohort: &Cohort) -> Result<Vec<Shard>> {
-    let sizes: Vec<u64> = cohort.files.iter().map(compressed_bytes).collect();
-    let total: u64 = sizes.iter().sum();
+/// Divides the inputs: consecutive ones in the order of the cohort share a shard, large ones are cut. Where an index leads
+/// to the regions, only their bytes count.
+pub fn ingest_shards(cohort: &Cohort, regions: &Regions) -> Result<Vec<Shard>> {
+    let mut sizes = Vec::with_capacity(cohort.files.len());
+    for file in &cohort.files {
+        let ranges = cuts::region_ranges(file, &cohort.contigs, regions)?;
+        let by_index =
+            ranges.map(|ranges| ranges.iter().map(|&(start, end)| ((end >> 16) - (start >> 16)).max(1)).sum());
+        sizes.push((by_index.unwrap_or_else(|| compressed_bytes(file)), by_index.is_some()));
+    }
+    let total: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
     let wanted = (total / INGEST_SHARDS_WANTED).clamp(MIN_INGEST_BYTES, MAX_INGEST_BYTES);
     let mut shards = ShardList::default();
-    for (input, (&bytes, file)) in sizes.iter().zip(&cohort.files).enumerate() {
-        if bytes > wanted + wanted / 2 && file.format.is_splittable() {
+    for (input, (&(bytes, by_index), file)) in sizes.iter().zip(&cohort.files).enumerate() {
+        if bytes > wanted + wanted / 2 && file.format.is_splittable() && !by_index {
             shards.close();
             let n_ranges = bytes.div_ceil(wanted);
             let spacing = (file.mapped.bytes().len() as u64).div_ceil(n_ranges);

@@ -182,7 +182,7 @@ impl Plan {
             shards: Vec::new(),
         };
         if cohort.layout() == Layout::Joint {
-            plan.shards = joint::ingest_shards(cohort)?;
+            plan.shards = joint::ingest_shards(cohort, &plan.settings.regions)?;
             return Ok(plan);
         }
         if needs_merge(cohort) {

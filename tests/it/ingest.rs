@@ -438,6 +438,37 @@ fn what_overlaps_a_region_is_taken() {
     assert_eq!(manifest(&dataset)["accounting"]["records_read"].as_u64(), Some(2));
 }
 
+/// With an index beside the files, and without: the same rows.
+#[test]
+fn an_index_leads_to_the_regions() {
+    let Some(root) = data("gvcf/misc") else { return };
+    let folder = temp();
+    let folder = folder.path();
+    let (with, without) = (root.join("HG00268.g.vcf.gz"), folder.join("HG00268.g.vcf.gz"));
+    std::fs::copy(&with, &without).expect("copy");
+    for (number, regions) in
+        ["chr20:18000000-18000400,chr21:27000000-27100000", "chr21", "chr20:1-100", "chr21:29489000-"]
+            .iter()
+            .enumerate()
+    {
+        let [a, b] = [&with, &without].map(|input| {
+            let dataset = folder.join(format!("{number}.ds"));
+            call(&[input], &dataset, &["-r", regions, "--force"]);
+            let counts = manifest(&dataset)["accounting"].clone();
+            (EVIDENCE.map(|table| rows_of(&dataset, table)), counts)
+        });
+        assert!(a == b, "{regions}: {:?} and {:?}", a.1, b.1);
+    }
+    // an index of another file is not used
+    std::fs::copy(root.join("non_ref_call.g.vcf.gz.tbi"), folder.join("HG00268.g.vcf.gz.tbi")).expect("copy");
+    let dataset = folder.join("stale.ds");
+    let done = call_any(&[&without], &dataset, &["-r", "chr20:20000000-20100000"]);
+    let n_read = (done.code == 0).then(|| manifest(&dataset)["accounting"]["records_read"].as_u64());
+    let plain = folder.join("plain.ds");
+    call(&[&with], &plain, &["-r", "chr20:20000000-20100000"]);
+    assert_eq!(n_read, Some(manifest(&plain)["accounting"]["records_read"].as_u64()), "{}", done.stderr);
+}
+
 /// A file large enough to be cut gives the rows that it gives as one stream.
 #[test]
 fn large_files_are_cut_without_a_trace() {

@@ -74,7 +74,8 @@ pub static DIALECTS: &[Dialect] = &[
         ..COMMON
     },
     Dialect { name: "gatk-reblocked", block_alts: &[NON_REF], header_marks: &["ReblockGVCF"], ..COMMON },
-    Dialect { name: "dragen", block_alts: &[NON_REF], header_marks: &["DRAGEN"], ..COMMON },
+    // on the mitochondrion and in somatic calls, SQ stands for GQ
+    Dialect { name: "dragen", block_alts: &[NON_REF], header_marks: &["DRAGEN"], gq: &[b"GQ", b"SQ"], ..COMMON },
     Dialect { name: "clair3", block_alts: &[NON_REF, STAR], header_marks: &["Clair3", "clair3"], ..COMMON },
     Dialect { name: "sentieon", block_alts: &[NON_REF], header_marks: &["Sentieon"], ..COMMON },
     Dialect { name: "gatk", block_alts: &[NON_REF], ..COMMON },
@@ -205,12 +206,14 @@ impl Survey {
     }
 
     /// `<NON_REF>` stands in gVCFs only. `<*>` and `<X>` stand in the pileups of bcftools, too: there the header must
-    /// know blocks, and there must be some, or genotypes. Without ALT there must be blocks of some length.
+    /// know blocks, and there must be some, or genotypes; a single sample with genotypes may speak base by base (Octopus).
+    /// Without ALT there must be blocks of some length.
     fn is_gvcf(&self, header: &Header) -> bool {
         let knows_blocks =
             header.infos.iter().any(|def| def.id == "END") || header.formats.iter().any(|def| def.id == "LEN");
         let [non_ref, star, x, _] = [0, 1, 2, 3].map(|kind| self.n_of(kind));
-        let blocks = knows_blocks && (self.n_lengths > 0 || self.has_genotypes);
+        let of_one = self.has_genotypes && header.samples.len() == 1;
+        let blocks = of_one || (knows_blocks && (self.n_lengths > 0 || self.has_genotypes));
         non_ref > 0 || ((star > 0 || x > 0) && blocks) || self.n_lengths_without_alt > 0
     }
 
@@ -262,6 +265,8 @@ mod tests {
         let single = "1\t5\t.\tA\t<NON_REF>\t.\t.\t.\tGT:DP:GQ:PL\t0/0:3:9:0,9,99";
         assert_eq!(recognised("", ONE, &[single]), Some(("gatk", true)));
         let star = "1\t5\t.\tA\t<*>\t0\t.\tEND=9\tGT:GQ:MIN_DP:PL\t0/0:9:3:0,9,99";
+        let octopus = "1\t5\t.\tA\t<*>\t194.56\tPASS\tAC=0;AN=1\tGT:GQ:DP:MQ:FT\t0:195:66:56:PASS";
+        assert_eq!(recognised("##source=octopus", ONE, &[octopus]), Some(("octopus", true)));
         let deepvariant = format!("{END}\n##FILTER=<ID=RefCall,Description=\"\">");
         assert_eq!(recognised(&deepvariant, ONE, &[star]), Some(("deepvariant", false)));
         let strelka = "1\t5\t.\tA\t.\t.\tPASS\tEND=9;BLOCKAVG_min30p3a\tGT:GQX:DP:DPF\t0/0:9:3:1";

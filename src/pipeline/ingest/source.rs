@@ -445,3 +445,56 @@ impl State {
         (block.start <= block.end).then_some(block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::gvcf::{BlockGt, MISSING, NO_FILTER};
+    use crate::evidence::{GRID_BP, cell_start};
+    use proptest::prelude::*;
+
+    fn state(own_start: Option<Locus>, own_end: Option<Locus>) -> State {
+        let input = IngestSource {
+            name: "x",
+            lines: LineReader::of_text(b""),
+            recognised: Recognised::other(),
+            samples: &[0],
+            noted_as: None,
+            own_start,
+            own_end,
+            end_offset: None,
+            lines_before: None,
+        };
+        Source::new(input, &[0]).expect("a source").state
+    }
+
+    proptest! {
+        /// Ranges of a file that follow each other take every base of a block once, however long it is.
+        #[test]
+        fn ranges_share_a_block_without_overlap(
+            mut cuts in proptest::collection::vec(1..40i32, 0..6),
+            start in 1..40 * GRID_BP,
+            length in prop_oneof![1..100i32, 1..30 * GRID_BP],
+        ) {
+            cuts.sort_unstable();
+            cuts.dedup();
+            let at = |cell: &i32| Some(Locus { contig: 3, vcf_pos: cell_start(*cell) });
+            let starts = std::iter::once(None).chain(cuts.iter().map(at));
+            let ends = cuts.iter().map(at).chain([None]);
+            let end = start + length - 1;
+            let block =
+                Block { start, end, gq: 1, min_dp: 1, dp: 1, pl: [MISSING; 3], gt: BlockGt::HomRef, filter: NO_FILTER };
+            let mut taken: Vec<(i32, i32)> = Vec::new();
+            for (own_start, own_end) in starts.zip(ends) {
+                let mut state = state(own_start, own_end);
+                if state.range.advance(Locus { contig: 3, vcf_pos: start }) {
+                    taken.extend(state.own_part(block, 3).map(|part| (part.start, part.end)));
+                }
+            }
+            taken.sort_unstable();
+            prop_assert_eq!(taken.first().map(|part| part.0), Some(start));
+            prop_assert_eq!(taken.last().map(|part| part.1), Some(end));
+            prop_assert!(taken.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{:?}", taken);
+        }
+    }
+}
