@@ -71,7 +71,7 @@ pub struct Args {
     /// Style of the gVCFs
     #[arg(long, value_name = "CALLER", value_enum, default_value_t = Caller::Gatk, requires = "gvcf")]
     dialect: Caller,
-    /// gVCFs with one record per base instead of blocks
+    /// gVCFs with one record per base instead of blocks, as GATK writes them
     #[arg(long, requires = "gvcf")]
     base_pair: bool,
     /// Share of the bases where reads of some samples show an allele that nobody has: bases of one strand, lengths of
@@ -181,6 +181,9 @@ pub fn run(args: Args) -> Result<()> {
 
 impl Args {
     fn resolve(self) -> Result<Settings> {
+        if self.base_pair && !matches!(self.dialect, Caller::Gatk) {
+            return Err(Error::usage("--base-pair is for --dialect gatk: other callers write blocks"));
+        }
         let contigs = self.contig_names()?;
         let bp_for_sites = self.sites.unwrap_or(0).div_ceil(contigs.len() as u64).saturating_mul(DEFAULT_BP_PER_SITE);
         let n_samples = self.samples as usize;

@@ -117,7 +117,7 @@ pub struct Settings {
 pub struct GvcfSettings {
     /// Whose style.
     pub dialect: Dialect,
-    /// One record per base.
+    /// One record per base: in the style of GATK only.
     pub base_pair: bool,
     /// Share of the bases where the reads of some samples show an allele that nobody has.
     pub false_alleles: f64,

@@ -181,3 +181,26 @@ fn a_long_gvcf_has_the_same_rows_in_any_shards() {
     assert!(many > few + 10, "{many} and {few} parts");
     assert!(expected == found, "rows differ");
 }
+
+/// Three exomes, and the file that GATK CombineGVCFs made of them: the same sites, QUAL and genotypes.
+#[test]
+fn a_combined_gvcf_is_called_as_the_files_it_was_made_of() {
+    let Some(folder) = data("gvcf/gatk-joint") else { return };
+    let temp = temp();
+    let called = |name: &str, inputs: &[String]| {
+        let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.join(input)).collect();
+        let dataset = temp.path().join(name);
+        call(&inputs, &dataset, &["--preset", "gatk", "--quiet"]);
+        [
+            query(&dataset, "SELECT contig, pos, ref, alt, qual, ac, an, n_missing FROM variants"),
+            query(&dataset, "SELECT pos, sample_index, gt, gq, ad_ref, ad_alt FROM genotypes"),
+        ]
+    };
+    let singles: Vec<String> = (1..=3).map(|i| format!("combine.single.sample.pipeline.{i}.vcf")).collect();
+    let [variants, genotypes] = called("singles", &singles);
+    assert!(variants.len() > 200 && genotypes.len() > 300);
+    let [combined_variants, combined_genotypes] =
+        called("combined", &["combined.single.sample.pipeline.gatk3.vcf".to_string()]);
+    assert_eq!(variants, combined_variants);
+    assert_eq!(genotypes, combined_genotypes);
+}

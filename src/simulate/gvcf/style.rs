@@ -170,7 +170,7 @@ impl Dialect {
         }
     }
 
-    /// Appends the record of a block that begins with `base`; with `base_pair` the record of one base.
+    /// Appends the record of a block that begins with `base`; with `base_pair` (GATK only) the record of one base.
     pub fn push_block(self, text: &mut Vec<u8>, contig: &str, base: u8, mut block: Block, base_pair: bool) {
         push_place(text, contig, block.start);
         text.push(base);
@@ -181,17 +181,17 @@ impl Dialect {
             Dialect::Strelka => b"\t.\t.\tPASS\t",
         });
         let (least, gq) = (block.least_depth(), block.gq);
-        if base_pair && self != Dialect::DeepVariant {
+        if base_pair {
             text.push(b'.');
         } else {
             text.extend_from_slice(b"END=");
             push_number(text, block.end as u32);
         }
-        if self == Dialect::Strelka && !base_pair {
+        if self == Dialect::Strelka {
             text.extend_from_slice(b";BLOCKAVG_min30p3a");
         }
         match self {
-            Dialect::Gatk | Dialect::Reblocked if base_pair => {
+            Dialect::Gatk if base_pair => {
                 text.extend_from_slice(b"\tGT:AD:DP:GQ:PL\t");
                 text.extend_from_slice(block.gt());
                 push_values(text, &[&[least, 0], &[least], &[gq], block.pl()]);
