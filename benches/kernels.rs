@@ -7,8 +7,11 @@ use varbatch::call::hwe::hwe_exact;
 use varbatch::call::joint::frequency::{Class, Model, estimate, qualities};
 use varbatch::call::joint::likelihood::{Letter, Likelihoods, project};
 use varbatch::decode::bgzf::Inflater;
+use varbatch::decode::gvcf::{Block, FilterNames, RecordParser, record};
 use varbatch::decode::lines::LineReader;
 use varbatch::decode::samples::SampleColumns;
+use varbatch::evidence::canonical::Canonical;
+use varbatch::evidence::{BlockWriter, Blocks, cell_end, grid_cell, read_blocks};
 use varbatch::genome::genotype::GtTable;
 
 const N_SAMPLES: usize = 2_500;
@@ -137,5 +140,74 @@ fn joint(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, genotypes, bgzf, hardy_weinberg, joint);
+/// Lines of reference blocks of one sample as HaplotypeCaller writes them.
+fn block_lines(n: i32) -> Vec<String> {
+    let line = |i: i32| {
+        let (start, dp) = (100 + 25 * i, 20 + i * 7 % 31);
+        let (gq, end) = ((3 * dp).min(99), start + 20 + i % 5);
+        let min_dp = dp - i % 4;
+        format!(
+            "chr20\t{start}\t.\tA\t<NON_REF>\t.\t.\tEND={end}\tGT:DP:GQ:MIN_DP:PL\t0/0:{dp}:{gq}:{min_dp}:0,{gq},{}",
+            gq * 14 + i % 9
+        )
+    };
+    (0..n).map(line).collect()
+}
+
+fn evidence(criterion: &mut Criterion) {
+    const N_BLOCKS: i32 = 200_000;
+    let lines = block_lines(N_BLOCKS);
+    let dialect = varbatch::decode::gvcf::dialect::by_name("gatk").expect("a dialect");
+    let mut parser = RecordParser::new(dialect, 1);
+    let mut filters = FilterNames::default();
+    let (index, vcf_pos) = record::index(lines[0].as_bytes()).expect("a record");
+    let mut cells = Vec::new();
+    parser.read(index.view(lines[0].as_bytes()), vcf_pos, &mut filters, &mut cells).expect("a record");
+    let parse = |line: &String| {
+        let (vcf_pos, at) = record::expected_pos(line.as_bytes(), b"chr20\t")?;
+        parser.expected_block(line.as_bytes(), at, vcf_pos)
+    };
+    let mut group = criterion.benchmark_group("evidence");
+    group.throughput(Throughput::Elements(N_BLOCKS as u64));
+    group.bench_function("parse blocks", |bencher| bencher.iter(|| lines.iter().filter_map(parse).count()));
+    let blocks: Vec<Block> = lines.iter().filter_map(parse).collect();
+    assert_eq!(blocks.len(), lines.len());
+    group.bench_function("one form of blocks", |bencher| {
+        bencher.iter(|| {
+            let (mut sample, mut n, mut end) = (Canonical::new(false), 0, 0);
+            for block in &blocks {
+                while block.start > end {
+                    sample.end_cell(&filters, &mut |_| n += 1);
+                    end = cell_end(grid_cell(end + 1));
+                    sample.start_cell(end, &filters, &mut |_| n += 1);
+                }
+                sample.push(*block, end, &filters, &mut |_| n += 1);
+            }
+            sample.end_cell(&filters, &mut |_| n += 1);
+            n
+        });
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("part.parquet");
+    let write = || {
+        let mut writer = BlockWriter::new(std::fs::File::create(&path).expect("a file"), &path).expect("a writer");
+        writer.start_contig(0, "chr20", &filters).expect("begins");
+        for (i, block) in blocks.iter().enumerate() {
+            writer.push(i as u32 % 64, block, &filters).expect("writes");
+        }
+        writer.finish(&filters).expect("ends").0
+    };
+    group.bench_function("write blocks", |bencher| bencher.iter(write));
+    let written = write();
+    group.bench_function("read blocks", |bencher| {
+        bencher.iter(|| {
+            let mut found = Blocks::default();
+            read_blocks(&path, &written.contigs[0], 1, i32::MAX, &mut found).expect("reads");
+            found.len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(kernels, genotypes, bgzf, hardy_weinberg, joint, evidence);
 criterion_main!(kernels);
