@@ -3,11 +3,9 @@
 //! A value that cannot be parsed is a [`Problem`], never a null.
 
 use super::schema::{FieldColumns, Projection};
+use super::values::Values;
 use crate::decode::header::Kind;
-use crate::decode::vcf::{parse_f64, parse_i32};
 use arrow_array::ArrayRef;
-use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, ListBuilder, StringBuilder};
-use std::borrow::Cow;
 
 /// Which allele of how many of a record a row is about.
 #[derive(Clone, Copy, Debug)]
@@ -61,132 +59,6 @@ impl std::fmt::Display for Problem {
             Problem::Value { found, expected } => write!(f, "has the value {found:?}, expected {expected}"),
         }
     }
-}
-
-enum Values {
-    Flag(BooleanBuilder),
-    Int(Int32Builder),
-    Float(Float64Builder),
-    Text(StringBuilder),
-    IntList(ListBuilder<Int32Builder>),
-    FloatList(ListBuilder<Float64Builder>),
-    TextList(ListBuilder<StringBuilder>),
-}
-
-impl Values {
-    fn scalar(kind: Kind) -> Values {
-        match kind {
-            Kind::Flag => Values::Flag(BooleanBuilder::new()),
-            Kind::Integer => Values::Int(Int32Builder::new()),
-            Kind::Float => Values::Float(Float64Builder::new()),
-            Kind::Text => Values::Text(StringBuilder::new()),
-        }
-    }
-
-    fn list(kind: Kind) -> Values {
-        match kind {
-            Kind::Integer => Values::IntList(ListBuilder::new(Int32Builder::new())),
-            Kind::Float => Values::FloatList(ListBuilder::new(Float64Builder::new())),
-            Kind::Flag | Kind::Text => Values::TextList(ListBuilder::new(StringBuilder::new())),
-        }
-    }
-
-    fn append_null(&mut self) {
-        match self {
-            Values::Flag(builder) => builder.append_null(),
-            Values::Int(builder) => builder.append_null(),
-            Values::Float(builder) => builder.append_null(),
-            Values::Text(builder) => builder.append_null(),
-            Values::IntList(builder) => builder.append_null(),
-            Values::FloatList(builder) => builder.append_null(),
-            Values::TextList(builder) => builder.append_null(),
-        }
-    }
-
-    fn append_nulls(&mut self, n: usize) {
-        match self {
-            Values::Flag(builder) => builder.append_nulls(n),
-            Values::Int(builder) => builder.append_nulls(n),
-            Values::Float(builder) => builder.append_nulls(n),
-            Values::Text(builder) => builder.append_nulls(n),
-            Values::IntList(builder) => builder.append_nulls(n),
-            Values::FloatList(builder) => builder.append_nulls(n),
-            Values::TextList(builder) => builder.append_nulls(n),
-        }
-    }
-
-    /// Appends one value to a scalar column, or one item to the open list of a list column. `.` is null.
-    fn append_value(&mut self, text: &[u8]) -> Result<(), Problem> {
-        if text == b"." {
-            match self {
-                Values::Flag(builder) => builder.append_value(true),
-                Values::Int(builder) => builder.append_null(),
-                Values::Float(builder) => builder.append_null(),
-                Values::Text(builder) => builder.append_null(),
-                Values::IntList(builder) => builder.values().append_null(),
-                Values::FloatList(builder) => builder.values().append_null(),
-                Values::TextList(builder) => builder.values().append_null(),
-            }
-            return Ok(());
-        }
-        match self {
-            Values::Flag(builder) => builder.append_value(true),
-            Values::Int(builder) => builder.append_value(integer(text)?),
-            Values::Float(builder) => builder.append_value(float(text)?),
-            Values::Text(builder) => builder.append_value(lossy(text)),
-            Values::IntList(builder) => builder.values().append_value(integer(text)?),
-            Values::FloatList(builder) => builder.values().append_value(float(text)?),
-            Values::TextList(builder) => builder.values().append_value(lossy(text)),
-        }
-        Ok(())
-    }
-
-    fn close_list(&mut self) {
-        match self {
-            Values::IntList(builder) => builder.append(true),
-            Values::FloatList(builder) => builder.append(true),
-            Values::TextList(builder) => builder.append(true),
-            _ => {}
-        }
-    }
-
-    fn append_list<'a>(&mut self, items: impl Iterator<Item = &'a [u8]>) -> Result<(), Problem> {
-        for item in items {
-            self.append_value(item)?;
-        }
-        self.close_list();
-        Ok(())
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Values::Flag(builder) => ArrayBuilder::finish(builder),
-            Values::Int(builder) => ArrayBuilder::finish(builder),
-            Values::Float(builder) => ArrayBuilder::finish(builder),
-            Values::Text(builder) => ArrayBuilder::finish(builder),
-            Values::IntList(builder) => ArrayBuilder::finish(builder),
-            Values::FloatList(builder) => ArrayBuilder::finish(builder),
-            Values::TextList(builder) => ArrayBuilder::finish(builder),
-        }
-    }
-}
-
-fn integer(text: &[u8]) -> Result<i32, Problem> {
-    parse_i32(text).ok_or_else(|| Problem::Value {
-        found: lossy(text).into_owned(),
-        expected: "an integer of 32 bits (Type=Integer in the header)",
-    })
-}
-
-fn float(text: &[u8]) -> Result<f64, Problem> {
-    parse_f64(text).ok_or_else(|| Problem::Value {
-        found: lossy(text).into_owned(),
-        expected: "a number (Type=Float in the header)",
-    })
-}
-
-fn lossy(text: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(text)
 }
 
 /// Builders of the columns of one definition.
@@ -342,10 +214,14 @@ impl FieldBuilder {
         }
     }
 
-    /// The columns so far, in schema order; the builder is empty after.
+    /// The columns so far as arrays, in schema order; the builder is empty after.
     pub fn finish(&mut self, out: &mut Vec<ArrayRef>) {
-        out.extend(self.own.iter_mut().map(Values::finish));
-        out.extend(self.site.as_mut().map(Values::finish));
+        out.extend(self.columns().map(Values::finish));
+    }
+
+    /// The columns so far, in schema order.
+    pub fn columns(&mut self) -> impl Iterator<Item = &mut Values> {
+        self.own.iter_mut().chain(&mut self.site)
     }
 }
 

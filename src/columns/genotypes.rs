@@ -2,14 +2,9 @@
 
 use super::field::{AlleleOfSite, FieldBuilder, Problem};
 use super::schema::TableSchemas;
-use crate::genome::genotype::RowCall;
-use arrow_array::builder::StringBuilder;
-use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow_buffer::NullBuffer;
-use arrow_schema::SchemaRef;
+use super::values::Values;
+use crate::decode::header::Kind;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What the fields of one FORMAT text are.
 #[derive(Debug, Default)]
@@ -57,48 +52,57 @@ pub enum CellProblem {
     },
 }
 
-/// Builds batches of `genotypes`.
+/// Rows of `genotypes` of one contig, until they are encoded.
 pub struct GenotypesBuilder {
-    schema: SchemaRef,
-    variant_id: Vec<i64>,
-    pos: Vec<i32>,
-    sample_index: Vec<i32>,
-    gt: Vec<i32>,
-    n_gt_null: usize,
-    dosage: Vec<i32>,
-    formats: Vec<FieldBuilder>,
+    /// Rows of one variant follow each other.
+    pub(super) runs: Vec<Run>,
+    /// `[rows]`
+    pub(super) sample_index: Vec<u32>,
+    /// Index of each row's text, or [`NO_GT`]; `[rows]`.
+    pub(super) gt: Vec<u16>,
+    pub(super) formats: Vec<FieldBuilder>,
+    pub(super) other: Values,
     format_ids: Vec<String>,
     format_index: HashMap<Vec<u8>, usize>,
-    other: StringBuilder,
-    other_text: Vec<u8>,
+    other_text: String,
 }
 
-/// Stands for null in `gt` and `dosage` until the batch is finished.
-const NULL: i32 = -1;
+/// Rows of one variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub variant_id: i64,
+    pub vcf_pos: i32,
+    pub n_rows: u32,
+}
+
+/// Stands for null in `gt`.
+pub const NO_GT: u16 = u16::MAX;
 
 impl GenotypesBuilder {
     /// Empty; `None` when the cohort has no samples.
     pub fn new(schemas: &TableSchemas) -> Option<Self> {
+        schemas.genotypes.as_ref()?;
         let index = schemas.formats.iter().enumerate().map(|(i, format)| (format.id.clone().into_bytes(), i)).collect();
         Some(GenotypesBuilder {
-            schema: schemas.genotypes.clone()?,
-            variant_id: Vec::new(),
-            pos: Vec::new(),
+            runs: Vec::new(),
             sample_index: Vec::new(),
             gt: Vec::new(),
-            n_gt_null: 0,
-            dosage: Vec::new(),
             formats: schemas.formats.iter().map(FieldBuilder::new).collect(),
+            other: Values::scalar(Kind::Text),
             format_ids: schemas.formats.iter().map(|format| format.id.clone()).collect(),
             format_index: index,
-            other: StringBuilder::new(),
-            other_text: Vec::new(),
+            other_text: String::new(),
         })
     }
 
     /// Rows since the last batch.
     pub fn n_rows(&self) -> usize {
-        self.variant_id.len()
+        self.gt.len()
+    }
+
+    /// The rows that follow are calls of this variant.
+    pub fn start_run(&mut self, variant_id: i64, vcf_pos: i32) {
+        self.runs.push(Run { variant_id, vcf_pos, n_rows: 0 });
     }
 
     /// What the fields of a FORMAT text are.
@@ -120,16 +124,13 @@ impl GenotypesBuilder {
         FormatLayout { slots, absent, has_other }
     }
 
-    /// Adds the call of one sample to the run of a row, without its FORMAT fields.
+    /// Adds the call of one sample to the run, without its FORMAT fields. `text`: as [`RowCall::text`] has it.
+    ///
+    /// [`RowCall::text`]: crate::genome::genotype::RowCall::text
     #[inline]
-    pub fn push_call(&mut self, variant_id: i64, vcf_pos: i32, sample: u32, call: &RowCall) {
-        self.variant_id.push(variant_id);
-        self.pos.push(vcf_pos);
-        self.sample_index.push(sample as i32);
-        let text = call.text.map_or(NULL, |text| text as i32);
-        self.n_gt_null += usize::from(text == NULL);
-        self.gt.push(text);
-        self.dosage.push(call.dosage().unwrap_or(NULL));
+    pub fn push_call(&mut self, sample: u32, text: Option<u32>) {
+        self.sample_index.push(sample);
+        self.gt.push(text.map_or(NO_GT, |text| text as u16));
     }
 
     /// Adds the FORMAT fields of one sample. After a problem the batch is void.
@@ -154,11 +155,11 @@ impl GenotypesBuilder {
                 Slot::Other(id) => {
                     if !value.is_empty() && value != b"." {
                         if !self.other_text.is_empty() {
-                            self.other_text.push(b':');
+                            self.other_text.push(':');
                         }
-                        self.other_text.extend_from_slice(id.as_bytes());
-                        self.other_text.push(b'=');
-                        self.other_text.extend_from_slice(value);
+                        self.other_text.push_str(id);
+                        self.other_text.push('=');
+                        self.other_text.push_str(&String::from_utf8_lossy(value));
                     }
                 }
             }
@@ -167,52 +168,34 @@ impl GenotypesBuilder {
             return Err(CellProblem::TooMany { n_slots: layout.slots.len() });
         }
         if layout.has_other {
-            let text = (!self.other_text.is_empty()).then(|| String::from_utf8_lossy(&self.other_text));
-            self.other.append_option(text);
+            match self.other_text.as_str() {
+                "" => self.other.append_null(),
+                text => self.other.append_text(text),
+            }
         }
         Ok(())
     }
 
-    /// Ends the run of a row of `n` calls: fills the columns that its FORMAT does not have.
-    pub fn end_run(&mut self, n: usize, layout: &FormatLayout) {
+    /// Ends `n` calls of the run that have the same FORMAT: fills the columns that it does not have.
+    pub fn end_calls(&mut self, n: usize, layout: &FormatLayout) {
         for &column in &layout.absent {
             self.formats[column].append_nulls(n);
         }
         if !layout.has_other {
             self.other.append_nulls(n);
         }
-    }
-
-    /// The rows since the last batch. `gt_texts` are the texts that the calls refer to.
-    pub fn finish(&mut self, contig: &str, gt_texts: &[String]) -> RecordBatch {
-        let n_rows = self.n_rows();
-        let contigs = DictionaryArray::<Int32Type>::new(
-            Int32Array::from(vec![0; n_rows]),
-            Arc::new(StringArray::from(vec![contig])),
-        );
-        let gt_nulls = (self.n_gt_null > 0).then(|| nulls(&self.gt));
-        let gt = DictionaryArray::<Int32Type>::new(
-            Int32Array::new(std::mem::take(&mut self.gt).into(), gt_nulls),
-            Arc::new(StringArray::from_iter_values(gt_texts)),
-        );
-        let dosage_nulls = Some(nulls(&self.dosage)).filter(|nulls| nulls.null_count() > 0);
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(std::mem::take(&mut self.variant_id))),
-            Arc::new(contigs),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.pos))),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.sample_index))),
-            Arc::new(gt),
-            Arc::new(Int32Array::new(std::mem::take(&mut self.dosage).into(), dosage_nulls)),
-        ];
-        for builder in &mut self.formats {
-            builder.finish(&mut columns);
+        if let Some(run) = self.runs.last_mut() {
+            run.n_rows += n as u32;
         }
-        columns.push(Arc::new(self.other.finish()));
-        self.n_gt_null = 0;
-        RecordBatch::try_new(self.schema.clone(), columns).expect("columns are built in schema order")
     }
-}
 
-fn nulls(values: &[i32]) -> NullBuffer {
-    NullBuffer::from_iter(values.iter().map(|&value| value != NULL))
+    /// Forgets the rows.
+    pub(super) fn clear(&mut self) {
+        self.runs.clear();
+        self.sample_index.clear();
+        self.gt.clear();
+        for values in self.formats.iter_mut().flat_map(FieldBuilder::columns).chain([&mut self.other]) {
+            values.clear();
+        }
+    }
 }

@@ -4,8 +4,10 @@
 
 pub mod field;
 pub mod genotypes;
+pub mod genotypes_file;
 pub mod joint;
 pub mod parquet_file;
 pub mod samples;
 pub mod schema;
+pub mod values;
 pub mod variants;

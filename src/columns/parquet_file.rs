@@ -18,7 +18,7 @@ pub const GENOTYPES_ROW_GROUP: usize = 1 << 20;
 /// Rows of a row group of `variants`.
 pub const VARIANTS_ROW_GROUP: usize = 1 << 16;
 /// ZSTD level of every column.
-const ZSTD: i32 = 3;
+pub(super) const ZSTD: i32 = 3;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct ParquetFile<W: Write + Send> {
 }
 
 /// Layout of a table: row group size, encodings, sort order.
-fn properties(schema: &SchemaRef, row_group: usize) -> WriterProperties {
+pub(super) fn properties(schema: &SchemaRef, row_group: usize) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by("varbatch".into())

@@ -9,7 +9,6 @@
 //! [`GRID_BP`]: whoever looks for the state of a base need not look further back than that.
 
 pub mod canonical;
-mod encoding;
 pub mod read;
 pub mod schema;
 pub mod write;

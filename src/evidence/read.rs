@@ -1,13 +1,13 @@
 //! Reads ranges of parts: the pages that can hold a row of the range, found by the page index, and no others.
 //!
-//! Blocks are read by the million, so their pages are decoded here ([`encoding`](super::encoding)); records, which are few
+//! Blocks are read by the million, so their pages are decoded here ([`encoding`]); records, which are few
 //! and long, by the Arrow reader.
 
-use super::encoding;
 use super::schema::PAGE_ROWS;
 use super::write::CONTIG_ROWS_KEY;
 use super::{Blocks, ContigRows, MISSING, NO_FILTER, RecordText, Records, cell_start, grid_cell};
 use crate::error::{Error, Result};
+use crate::store::parquet::encoding;
 use crate::store::parquet::{open, reading_error};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -212,31 +212,35 @@ impl BlockColumns {
         // sorted by start: a range of rows, and before it those that reach into `[from, to]`
         let first = self.start.partition_point(|&start| start < from);
         let last = self.start.partition_point(|&start| start <= to).max(first);
-        let reaches = |&row: &usize| self.start[row] + self.length[row] > from;
-        let before: Vec<usize> = (0..first).filter(reaches).collect();
-        let take = |into: &mut Vec<i32>, column: &[i32]| {
-            into.extend(before.iter().map(|&row| column[row]));
-            into.extend_from_slice(&column[first..last]);
-        };
-        take(&mut blocks.start, &self.start);
-        take(&mut blocks.length, &self.length);
-        take(&mut blocks.gq, &self.gq);
-        take(&mut blocks.min_dp, &self.min_dp);
-        take(&mut blocks.dp, &self.dp);
-        let rows = || before.iter().copied().chain(first..last);
-        blocks.sample.extend(rows().map(|row| self.sample[row] as u32));
-        let [pl_ref, pl_het, pl_hom_alt] = &self.pl;
-        blocks.pl.extend(rows().map(|row| [pl_ref[row], pl_het[row], pl_hom_alt[row]]));
+        for row in (0..first).filter(|&row| self.start[row] + self.length[row] > from) {
+            self.append_rows(row..row + 1, blocks)?;
+        }
+        self.append_rows(first..last, blocks)
+    }
+
+    fn append_rows(&self, rows: Range<usize>, blocks: &mut Blocks) -> Option<()> {
+        blocks.start.extend_from_slice(&self.start[rows.clone()]);
+        blocks.length.extend_from_slice(&self.length[rows.clone()]);
+        blocks.gq.extend_from_slice(&self.gq[rows.clone()]);
+        blocks.min_dp.extend_from_slice(&self.min_dp[rows.clone()]);
+        blocks.dp.extend_from_slice(&self.dp[rows.clone()]);
+        blocks.sample.extend(self.sample[rows.clone()].iter().map(|&sample| sample as u32));
+        let [pl_ref, pl_het, pl_hom_alt] = self.pl.each_ref().map(|pl| &pl[rows.clone()]);
+        blocks.pl.extend(pl_ref.iter().zip(pl_het).zip(pl_hom_alt).map(|((&a, &b), &c)| [a, b, c]));
         let gts = numbered(&mut blocks.gts, &self.gt_texts);
         let filters = numbered(&mut blocks.filters, &self.filter_texts);
-        let number = |numbers: &[u16], key: i32| numbers.get(key as usize).copied();
-        for row in rows() {
-            blocks.gt.push(number(&gts, self.gt[row])?);
-            let filter = self.filter[row];
-            blocks.filter.push(if filter == MISSING { NO_FILTER } else { number(&filters, filter)? });
-        }
-        Some(())
+        numbers_of(&self.gt[rows.clone()], &gts, &mut blocks.gt)?;
+        numbers_of(&self.filter[rows], &filters, &mut blocks.filter)
     }
+}
+
+/// Appends the numbers of keys; [`NO_FILTER`] for [`MISSING`].
+fn numbers_of(keys: &[i32], numbers: &[u16], out: &mut Vec<u16>) -> Option<()> {
+    if keys.iter().any(|&key| key != MISSING && key as usize >= numbers.len()) {
+        return None;
+    }
+    out.extend(keys.iter().map(|&key| if key == MISSING { NO_FILTER } else { numbers[key as usize] }));
+    Some(())
 }
 
 /// Numbers of texts in a list that grows.
@@ -337,47 +341,58 @@ impl Dictionary<'_> {
     ) -> Option<()> {
         let mut bytes = buf;
         spare.clear();
+        let mut n_present = n_values;
         if self.nullable {
             let (len, rest) = bytes.split_at_checked(4)?;
             let (levels, rest) = rest.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
-            encoding::hybrid(levels, 1, n_values, spare)?;
+            n_present = match encoding::single_run(levels, 1, n_values) {
+                Some(level) => n_values * level as usize,
+                None => {
+                    encoding::hybrid(levels, 1, n_values, spare)?;
+                    spare.iter().map(|&level| level as usize).sum()
+                }
+            };
             bytes = rest;
         }
-        let n_present = if self.nullable { spare.iter().map(|&level| level as usize).sum() } else { n_values };
         let before = values.len();
         match encoding {
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                self.read_indexes(bytes, n_present, values)?;
-            }
-            Encoding::DELTA_BINARY_PACKED if n_present > 0 => encoding::delta(bytes, values)?,
-            Encoding::PLAIN if self.texts.is_none() => encoding::plain(bytes, values),
             _ if n_present == 0 => {}
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => self.read_indexes(bytes, n_present, values)?,
+            Encoding::DELTA_BINARY_PACKED => encoding::delta(bytes, values)?,
+            Encoding::PLAIN if self.texts.is_none() => encoding::plain(bytes, values),
             _ => return None,
         }
         if values.len() != before + n_present {
             return None;
         }
-        if n_present < n_values {
+        if n_present == 0 {
+            values.resize(before + n_values, MISSING);
+        } else if n_present < n_values {
             spread(values, before, spare);
         }
         Some(())
     }
 
     fn read_indexes(&self, bytes: &[u8], n_present: usize, values: &mut Vec<i32>) -> Option<()> {
-        if n_present == 0 {
+        let (&bit_width, bytes) = bytes.split_first()?;
+        let value = |index: u32| match &self.texts {
+            Some(_) => Some(index as i32),
+            None => self.numbers.get(index as usize).copied(),
+        };
+        if let Some(index) = encoding::single_run(bytes, u32::from(bit_width), n_present) {
+            values.resize(values.len() + n_present, value(index)?);
             return Some(());
         }
-        let (&bit_width, bytes) = bytes.split_first()?;
-        let mut indexes = Vec::with_capacity(n_present);
+        let mut indexes = Vec::new();
         encoding::hybrid(bytes, u32::from(bit_width), n_present, &mut indexes)?;
-        match &self.texts {
-            Some(_) => values.extend(indexes.iter().map(|&index| index as i32)),
-            None => {
-                for &index in &indexes {
-                    values.push(*self.numbers.get(index as usize)?);
-                }
-            }
+        if self.texts.is_some() {
+            values.extend(indexes.iter().map(|&index| index as i32));
+            return Some(());
         }
+        if indexes.iter().any(|&index| index as usize >= self.numbers.len()) {
+            return None;
+        }
+        values.extend(indexes.iter().map(|&index| self.numbers[index as usize]));
         Some(())
     }
 }

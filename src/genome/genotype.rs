@@ -150,6 +150,11 @@ impl RowCall {
     }
 }
 
+/// Copies of the allele that a text of [`GtTable::row_texts`] is seen from; `None` when any copy is unknown.
+pub fn dosage_of_text(text: &str) -> Option<i32> {
+    (!text.contains('.')).then(|| text.bytes().filter(|&byte| byte == b'1').count() as i32)
+}
+
 /// Codes of genotype texts, and their view from each allele. One per worker.
 #[derive(Debug)]
 pub struct GtTable {
@@ -298,6 +303,18 @@ impl GtTable {
         index
     }
 
+    /// Whether one more row could have more texts than `most`: each code adds one at most.
+    pub fn may_exceed(&self, most: usize) -> bool {
+        self.row_texts.len() + self.genotypes.len() > most
+    }
+
+    /// Forgets the texts of rows. [`RowCall`]s handed out before are void.
+    pub fn forget_row_texts(&mut self) {
+        self.calls.clear();
+        self.row_texts.clear();
+        self.row_text_index.clear();
+    }
+
     /// Texts of the column `gt`, by [`RowCall::text`].
     pub fn row_texts(&self) -> &[String] {
         &self.row_texts
@@ -332,6 +349,14 @@ mod tests {
         let call = table.call(code, 10);
         assert_eq!(table.row_texts()[call.text.expect("text") as usize], "2|1/.");
         assert_eq!((call.copies, call.known, call.ploidy, call.dosage()), (1, 2, 3, None));
+        for text in [&b"0/1"[..], b"1|1", b"2/1/1", b"./1", b"3", b"."] {
+            let code = table.code(text).expect("a genotype");
+            for alt_index in 0..3 {
+                let call = table.call(code, alt_index);
+                let row_text = &table.row_texts()[call.text.expect("text") as usize];
+                assert_eq!(dosage_of_text(row_text), call.dosage(), "{row_text}");
+            }
+        }
         assert_eq!(call.class, CallClass::Partial);
         let code = table.code(b"1").expect("a genotype");
         assert_eq!(table.call(code, 1).class, CallClass::HemiAlt);

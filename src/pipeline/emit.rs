@@ -8,7 +8,7 @@ use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, SampleCounts};
 use crate::call::statistics::RowStatistics;
 use crate::columns::field::AlleleOfSite;
-use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, Slot};
+use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, NO_GT, Slot};
 use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
@@ -135,7 +135,7 @@ impl<'a> Emitter<'a> {
         self.contig = Some(contig);
         self.contig_name = self.context.contigs.name(contig).to_string();
         self.last = (i32::MIN, 0);
-        self.files.start_contig(&self.contig_name)
+        self.files.start_contig(&self.contig_name, self.gt.row_texts())
     }
 
     /// What the fields of a FORMAT text are.
@@ -154,13 +154,20 @@ impl<'a> Emitter<'a> {
         let rank = self.next_rank(row.vcf_pos)?;
         let contig = self.contig.expect("a contig is begun before its rows");
         let variant_id = locus(contig, row.vcf_pos).id(rank);
+        if self.gt.may_exceed(usize::from(NO_GT)) {
+            self.write_genotypes(true)?;
+            self.gt.forget_row_texts();
+        }
+        if let Some(builder) = &mut self.genotypes {
+            builder.start_run(variant_id, row.vcf_pos);
+        }
         let mut statistics = RowStatistics::default();
         let mut last_carrier = None;
         for part in row.parts {
-            self.emit_calls(part, row.vcf_pos, variant_id, &mut statistics, &mut last_carrier)?;
+            self.emit_calls(part, &mut statistics, &mut last_carrier)?;
         }
         if let Some(sparse) = row.sparse {
-            self.emit_sparse(sparse, row, variant_id, &mut statistics, &mut last_carrier)?;
+            self.emit_sparse(sparse, row, &mut statistics, &mut last_carrier)?;
         }
         if statistics.ac > 0 {
             if let Some(sample) = last_carrier.filter(|_| statistics.ac == 1) {
@@ -221,8 +228,6 @@ impl<'a> Emitter<'a> {
     fn emit_calls(
         &mut self,
         part: &Part,
-        vcf_pos: i32,
-        variant_id: i64,
         statistics: &mut RowStatistics,
         last_carrier: &mut Option<u32>,
     ) -> Result<()> {
@@ -232,9 +237,9 @@ impl<'a> Emitter<'a> {
             let call = self.gt.call(NO_CALL, 0);
             statistics.add(&call, part.n_samples as i32);
             for sample in 0..part.n_samples {
-                builder.push_call(variant_id, vcf_pos, part.first_sample + sample, &call);
+                builder.push_call(part.first_sample + sample, call.text);
             }
-            builder.end_run(part.n_samples as usize, &self.no_fields);
+            builder.end_calls(part.n_samples as usize, &self.no_fields);
             self.n_genotype_rows += u64::from(part.n_samples);
             return Ok(());
         };
@@ -257,7 +262,7 @@ impl<'a> Emitter<'a> {
                 }
             }
             if all || !call.plain_reference {
-                builder.push_call(variant_id, vcf_pos, in_cohort, &call);
+                builder.push_call(in_cohort, call.text);
                 if has_fields {
                     builder
                         .push_cell(record.samples.cell(text, sample as usize), layout, part.allele)
@@ -278,7 +283,7 @@ impl<'a> Emitter<'a> {
             }
         }
         let n_rows = builder.n_rows() - before;
-        builder.end_run(n_rows, layout);
+        builder.end_calls(n_rows, layout);
         self.n_genotype_rows += n_rows as u64;
         Ok(())
     }
@@ -393,7 +398,7 @@ impl<'a> Emitter<'a> {
             self.flush_variants()?;
         }
         if self.genotypes.as_ref().is_some_and(|builder| builder.n_rows() >= GENOTYPES_BATCH) {
-            self.flush_genotypes()?;
+            self.write_genotypes(false)?;
         }
         Ok(())
     }
@@ -406,19 +411,15 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    fn flush_genotypes(&mut self) -> Result<()> {
+    fn write_genotypes(&mut self, end_group: bool) -> Result<()> {
         let Some(builder) = &mut self.genotypes else { return Ok(()) };
-        if builder.n_rows() > 0 {
-            let batch = builder.finish(&self.contig_name, self.gt.row_texts());
-            self.files.write_genotypes(&batch)?;
-        }
-        Ok(())
+        self.files.write_genotypes(builder, self.gt.row_texts(), end_group)
     }
 
     /// Encodes what is left.
     pub fn flush(&mut self) -> Result<()> {
         self.flush_variants()?;
-        self.flush_genotypes()
+        self.write_genotypes(false)
     }
 
     /// Ends the files. `n_sites`: sites that were counted.
@@ -431,7 +432,8 @@ impl<'a> Emitter<'a> {
         accounting.variant_rows = self.n_variant_rows;
         accounting.genotype_rows = self.n_genotype_rows;
         accounting.rejections.sort();
-        Ok(Outcome { files: self.files.finish()?, accounting, warnings: self.warnings, counts: self.counts })
+        let files = self.files.finish(self.gt.row_texts())?;
+        Ok(Outcome { files, accounting, warnings: self.warnings, counts: self.counts })
     }
 }
 

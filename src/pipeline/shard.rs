@@ -130,7 +130,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(context: &'a Context<'a>, task: &Task, staging: &Path) -> Self {
         let schemas = context.schemas;
-        let files = ShardFiles::new(staging, task.number, schemas.variants.clone(), schemas.genotypes.clone());
+        let files = ShardFiles::new(staging, task.number, schemas, context.n_samples);
         let right_halo_bp = if context.reference.is_some() { MAX_SHIFT_BP } else { 0 };
         Run {
             context,

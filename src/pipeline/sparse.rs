@@ -40,7 +40,6 @@ impl Emitter<'_> {
         &mut self,
         calls: &SparseCalls,
         row: &Row,
-        variant_id: i64,
         statistics: &mut RowStatistics,
         last_carrier: &mut Option<u32>,
     ) -> Result<()> {
@@ -57,7 +56,7 @@ impl Emitter<'_> {
                 *last_carrier = Some(listed.sample);
             }
             if all || !call.plain_reference {
-                builder.push_call(variant_id, row.vcf_pos, listed.sample, &call);
+                builder.push_call(listed.sample, call.text);
                 let cell = &calls.text[listed.cell.0 as usize..listed.cell.1 as usize];
                 // the fields are written for the row's allele alone
                 builder
@@ -66,7 +65,7 @@ impl Emitter<'_> {
             }
         }
         let n_rows = builder.n_rows() - before;
-        builder.end_run(n_rows, &calls.layout);
+        builder.end_calls(n_rows, &calls.layout);
         self.n_genotype_rows += n_rows as u64;
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The Parquet files of one shard: opened when the first row of a contig comes, staged until the shard is committed.
 
-use crate::columns::parquet_file::{GENOTYPES_ROW_GROUP, ParquetFile, VARIANTS_ROW_GROUP};
+use crate::columns::genotypes::GenotypesBuilder;
+use crate::columns::genotypes_file::GenotypesFile;
+use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP, Written};
+use crate::columns::schema::TableSchemas;
 use crate::error::Result;
 use crate::evidence::ContigRows;
 use crate::store::{encode_component, local};
@@ -51,7 +54,7 @@ pub struct InputSpan {
     pub input: usize,
 }
 
-type Open = (ParquetFile<BufWriter<File>>, PathBuf);
+type Sink = BufWriter<File>;
 
 /// Writes the tables of one shard below a staging folder.
 pub struct ShardFiles {
@@ -60,20 +63,22 @@ pub struct ShardFiles {
     variants_schema: SchemaRef,
     genotypes_schema: Option<SchemaRef>,
     contig: Option<String>,
-    variants: Option<Open>,
-    genotypes: Option<Open>,
+    n_samples: usize,
+    variants: Option<(ParquetFile<Sink>, PathBuf)>,
+    genotypes: Option<(GenotypesFile<Sink>, PathBuf)>,
     pos_range: Option<(i32, i32)>,
     finished: Vec<FileRecord>,
 }
 
 impl ShardFiles {
     /// For the shard of this number. Nothing is made until the first row.
-    pub fn new(staging: &Path, number: u64, variants: SchemaRef, genotypes: Option<SchemaRef>) -> Self {
+    pub fn new(staging: &Path, number: u64, schemas: &TableSchemas, n_samples: usize) -> Self {
         ShardFiles {
             staging: staging.to_path_buf(),
             number,
-            variants_schema: variants,
-            genotypes_schema: genotypes,
+            variants_schema: schemas.variants.clone(),
+            genotypes_schema: schemas.genotypes.clone(),
+            n_samples,
             contig: None,
             variants: None,
             genotypes: None,
@@ -87,9 +92,9 @@ impl ShardFiles {
         format!("{table}/contig={}/part-{number:012}.parquet", encode_component(contig))
     }
 
-    /// Ends the files of the contig so far and begins those of the next one.
-    pub fn start_contig(&mut self, contig: &str) -> Result<()> {
-        self.end_contig()?;
+    /// Ends the files of the contig so far and begins those of the next one. `gt_texts`: see [`Self::write_genotypes`].
+    pub fn start_contig(&mut self, contig: &str, gt_texts: &[String]) -> Result<()> {
+        self.end_contig(gt_texts)?;
         self.contig = Some(contig.to_string());
         Ok(())
     }
@@ -97,7 +102,9 @@ impl ShardFiles {
     /// Appends rows of `variants`; `last_pos` is the position of the last one.
     pub fn write_variants(&mut self, batch: &RecordBatch, first_pos: i32, last_pos: i32) -> Result<()> {
         if self.variants.is_none() {
-            self.variants = Some(self.open("variants", &self.variants_schema.clone(), VARIANTS_ROW_GROUP)?);
+            let path = self.path_of("variants");
+            let file = ParquetFile::new(local::create(&path)?, &self.variants_schema, VARIANTS_ROW_GROUP)?;
+            self.variants = Some((file, path));
         }
         let start = self.pos_range.map_or(first_pos, |range| range.0);
         self.pos_range = Some((start, last_pos));
@@ -105,47 +112,71 @@ impl ShardFiles {
         file.write(batch, path)
     }
 
-    /// Appends rows of `genotypes`.
-    pub fn write_genotypes(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Takes rows of `genotypes` out of their builder. `gt_texts`: the texts that the calls of this contig so far refer to;
+    /// with `end_group` they may be others after.
+    pub fn write_genotypes(&mut self, rows: &mut GenotypesBuilder, gt_texts: &[String], end_group: bool) -> Result<()> {
+        if rows.n_rows() == 0 && self.genotypes.is_none() {
+            return Ok(());
+        }
         if self.genotypes.is_none() {
-            let schema = self.genotypes_schema.clone().expect("a cohort with samples has this table");
-            self.genotypes = Some(self.open("genotypes", &schema, GENOTYPES_ROW_GROUP)?);
+            let schema = self.genotypes_schema.as_ref().expect("a cohort with samples has this table");
+            let path = self.path_of("genotypes");
+            let contig = self.contig.as_deref().unwrap_or_default();
+            let file = GenotypesFile::new(local::create(&path)?, schema, contig, self.n_samples)?;
+            self.genotypes = Some((file, path));
         }
         let (file, path) = self.genotypes.as_mut().expect("just opened");
-        file.write(batch, path)
+        file.write(rows, gt_texts, path)?;
+        if end_group { file.end_group(gt_texts, path) } else { Ok(()) }
     }
 
-    fn open(&self, table: &str, schema: &SchemaRef, row_group: usize) -> Result<Open> {
+    fn path_of(&self, table: &str) -> PathBuf {
         let contig = self.contig.as_deref().expect("a contig is begun before its rows");
-        let path = self.staging.join(Self::part_path(table, contig, self.number));
-        Ok((ParquetFile::new(local::create(&path)?, schema, row_group)?, path))
+        self.staging.join(Self::part_path(table, contig, self.number))
     }
 
-    fn end_contig(&mut self) -> Result<()> {
+    fn end_contig(&mut self, gt_texts: &[String]) -> Result<()> {
         let contig = self.contig.take().unwrap_or_default();
         let pos_range = self.pos_range.take();
-        for (table, open) in [("variants", self.variants.take()), ("genotypes", self.genotypes.take())] {
-            let Some((file, path)) = open else { continue };
+        if let Some((file, path)) = self.variants.take() {
             let (written, sink) = file.finish(&path)?;
-            local::sync(sink, &path)?;
-            self.finished.push(FileRecord {
-                table: table.into(),
-                contig: contig.clone(),
-                path: Self::part_path(table, &contig, self.number),
-                rows: written.rows,
-                bytes: written.bytes,
-                sha256: written.sha256,
-                pos_range: pos_range.filter(|_| table == "variants"),
-                contigs: Vec::new(),
-                spans: Vec::new(),
-            });
+            self.keep("variants", &contig, written, sink, &path, pos_range)?;
+        }
+        if let Some((file, path)) = self.genotypes.take() {
+            let (written, sink) = file.finish(gt_texts, &path)?;
+            self.keep("genotypes", &contig, written, sink, &path, None)?;
         }
         Ok(())
     }
 
+    /// Takes note of a finished file.
+    fn keep(
+        &mut self,
+        table: &str,
+        contig: &str,
+        written: Written,
+        sink: Sink,
+        path: &Path,
+        pos_range: Option<(i32, i32)>,
+    ) -> Result<()> {
+        local::sync(sink, path)?;
+        self.finished.push(FileRecord {
+            table: table.into(),
+            contig: contig.to_string(),
+            path: Self::part_path(table, contig, self.number),
+            rows: written.rows,
+            bytes: written.bytes,
+            sha256: written.sha256,
+            pos_range,
+            contigs: Vec::new(),
+            spans: Vec::new(),
+        });
+        Ok(())
+    }
+
     /// Ends the last contig; the files stay in the staging folder.
-    pub fn finish(mut self) -> Result<Vec<FileRecord>> {
-        self.end_contig()?;
+    pub fn finish(mut self, gt_texts: &[String]) -> Result<Vec<FileRecord>> {
+        self.end_contig(gt_texts)?;
         Ok(self.finished)
     }
 }

@@ -200,45 +200,56 @@ pub struct BlockCell {
     strange: bool,
 }
 
-/// A cursor over one cell.
+/// A cursor over one cell: what is left of it.
 struct Cursor<'a> {
-    text: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
     /// A number without sign that ends with the field or with a comma; `None` (nothing consumed) for any other text.
     #[inline]
     fn number(&mut self) -> Option<i32> {
-        let mut value: i64 = 0;
-        let mut at = self.at;
-        while let Some(digit) = self.text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-            value = value * 10 + i64::from(digit);
-            at += 1;
+        let mut value = 0u32;
+        let mut n = 0;
+        for &byte in self.rest.iter().take(MAX_DIGITS) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            value = value * 10 + u32::from(digit);
+            n += 1;
         }
-        let ended = at > self.at && at - self.at < 10 && matches!(self.text.get(at), None | Some(b':' | b','));
-        if !ended || value > i64::from(i32::MAX) {
+        if n == 0 || !matches!(self.rest.get(n), None | Some(b':' | b',')) {
             return None;
         }
-        self.at = at;
+        self.rest = &self.rest[n..];
         Some(value as i32)
     }
 
     /// The rest of the field.
     #[inline]
     fn field(&mut self) -> &'a [u8] {
-        let start = self.at;
-        while self.text.get(self.at).is_some_and(|&byte| byte != b':') {
-            self.at += 1;
-        }
-        &self.text[start..self.at]
+        let len = self.rest.iter().position(|&byte| byte == b':').unwrap_or(self.rest.len());
+        let (field, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        field
     }
 
+    /// Takes a byte if it is the next one.
     #[inline]
-    fn at_end(&self) -> bool {
-        self.at >= self.text.len()
+    fn take(&mut self, wanted: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == wanted => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 }
+
+/// Digits of a number that is read fast: all such numbers fit 32 bits.
+const MAX_DIGITS: usize = 9;
 
 fn wrong(key: &str, text: &[u8]) -> Error {
     Error::bad_data(format!("FORMAT/{key} is {:?}, expected a number from 0 on", String::from_utf8_lossy(text)))
@@ -262,7 +273,7 @@ impl BlockCell {
         };
         let mut cell = NOTHING;
         let mut ranks = [u8::MAX; 3];
-        let mut cursor = Cursor { text, at: 0 };
+        let mut cursor = Cursor { rest: text };
         for &slot in &layout.slots {
             match slot {
                 Slot::Gt => cell.read_gt(&mut cursor),
@@ -274,17 +285,21 @@ impl BlockCell {
                 Slot::Gl => cell.read_gl(&mut cursor)?,
                 Slot::Other => cell.has_values |= !is_missing(cursor.field()),
             }
-            if cursor.at_end() {
+            if !cursor.take(b':') {
                 break;
             }
-            cursor.at += 1;
         }
-        cell.strange |= !cursor.at_end();
+        cell.strange |= !cursor.rest.is_empty();
         Ok(cell)
     }
 
     #[inline]
     fn read_gt(&mut self, cursor: &mut Cursor) {
+        if let [b'0', b'/', b'0', b':', ..] = cursor.rest {
+            self.gt = Some(BlockGt::HomRef);
+            cursor.rest = &cursor.rest[3..];
+            return;
+        }
         let field = cursor.field();
         self.gt = BlockGt::of(field);
         self.strange |= self.gt.is_none() && !field.is_empty();
@@ -292,7 +307,7 @@ impl BlockCell {
 
     #[inline]
     fn read_pl(&mut self, cursor: &mut Cursor) {
-        let start = cursor.at;
+        let start = cursor.rest;
         let mut pl = [MISSING; 3];
         let mut n = 0;
         while let Some(value) = cursor.number() {
@@ -300,13 +315,12 @@ impl BlockCell {
                 pl[n] = value;
             }
             n += 1;
-            if cursor.text.get(cursor.at) != Some(&b',') {
+            if !cursor.take(b',') {
                 break;
             }
-            cursor.at += 1;
         }
-        if !matches!(cursor.text.get(cursor.at), None | Some(b':')) || n == 0 {
-            cursor.at = start;
+        if !matches!(cursor.rest.first(), None | Some(b':')) || n == 0 || ends_with_comma(start, cursor.rest) {
+            cursor.rest = start;
             let missing = is_missing(cursor.field());
             self.strange |= !missing;
             return;
@@ -386,12 +400,17 @@ impl BlockCell {
     }
 }
 
+/// Whether what was read of a field ends with a comma.
+fn ends_with_comma(field: &[u8], rest: &[u8]) -> bool {
+    field[..field.len() - rest.len()].last() == Some(&b',')
+}
+
 /// Reads a number into `value` unless a better key of the same meaning has one.
 #[inline]
 fn read_ranked(cursor: &mut Cursor, value: &mut i32, held: &mut u8, rank: u8, key: &str) -> Result<()> {
     let found = match cursor.number() {
-        Some(number) if !matches!(cursor.text.get(cursor.at), Some(b',')) => number,
-        _ => match odd_number(cursor, key)? {
+        Some(number) if cursor.rest.first() != Some(&b',') => number,
+        number => match odd_number(cursor, number, key)? {
             Some(number) => number,
             None => return Ok(()),
         },
@@ -402,10 +421,13 @@ fn read_ranked(cursor: &mut Cursor, value: &mut i32, held: &mut u8, rank: u8, ke
     Ok(())
 }
 
-/// `.`, or a number with a fraction (GQ of Strelka2 and others), which is rounded.
+/// `.`, or a number with a fraction (GQ of Strelka2 and others), which is rounded. `first`: the first of a list.
 #[cold]
-fn odd_number(cursor: &mut Cursor, key: &str) -> Result<Option<i32>> {
+fn odd_number(cursor: &mut Cursor, first: Option<i32>, key: &str) -> Result<Option<i32>> {
     let field = cursor.field();
+    if let Some(first) = first {
+        return Err(wrong(key, format!("{first}{}", String::from_utf8_lossy(field)).as_bytes()));
+    }
     if is_missing(field) {
         return Ok(None);
     }

@@ -162,13 +162,17 @@ impl RecordParser {
 /// The number at the start of a text and how many digits it has.
 #[inline]
 pub fn digits(text: &[u8]) -> Option<(i32, usize)> {
-    let mut value: i64 = 0;
+    let mut value = 0u64;
     let mut n = 0;
-    while let Some(digit) = text.get(n).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-        value = value * 10 + i64::from(digit);
+    for &byte in text.iter().take(11) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value * 10 + u64::from(digit);
         n += 1;
     }
-    (n > 0 && n < 11 && value <= i64::from(i32::MAX)).then_some((value as i32, n))
+    (n > 0 && n < 11 && value <= i32::MAX as u64).then_some((value as i32, n))
 }
 
 /// Whether a line is of the contig `chrom_and_tab`; its POS and where the rest begins, when both are plain.

@@ -40,7 +40,7 @@ const STOP_EVERY: usize = 256;
 /// Runs one call shard; its files are below `staging` after.
 pub fn run_joint_shard(context: &Context, task: &JointTask, staging: &Path) -> Result<Outcome> {
     let schemas = context.schemas;
-    let files = ShardFiles::new(staging, task.number, schemas.variants.clone(), schemas.genotypes.clone());
+    let files = ShardFiles::new(staging, task.number, schemas, context.n_samples);
     let mut emitter = Emitter::new(context, files);
     let mut accounting = Accounting::default();
     let mut n_sites = 0;

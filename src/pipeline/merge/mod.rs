@@ -139,7 +139,7 @@ struct OpenSource<'a> {
 /// Runs one shard of a merge; its files are below `staging` after.
 pub fn run_merge_shard(context: &Context, task: MergeTask, staging: &Path) -> Result<Outcome> {
     let schemas = context.schemas;
-    let files = ShardFiles::new(staging, task.number, schemas.variants.clone(), schemas.genotypes.clone());
+    let files = ShardFiles::new(staging, task.number, schemas, context.n_samples);
     let mut merge = Merge {
         context,
         emitter: Emitter::new(context, files),

@@ -1,4 +1,15 @@
-//! What the errors of Parquet readers and writers mean for the file.
+//! Parquet below the tables: columns encoded straight into pages, and what the errors of readers and writers mean.
+//!
+//! The general writer interns every value of a dictionary column by its hash; most columns here are known as runs or small
+//! codes before, and are encoded from those: [`columns`] makes column chunks, [`file`] puts them into row groups.
+
+pub mod chunk;
+pub mod columns;
+pub mod encoding;
+pub mod file;
+mod word;
+
+pub use word::Word;
 
 use crate::error::{Error, Result};
 use parquet::errors::ParquetError;

@@ -1,0 +1,180 @@
+//! A file of the table `genotypes`: batches of rows into pages, pages into row groups.
+//!
+//! What every row has (variant, place, sample, genotype) is known as runs and small codes and waits for the row group to be
+//! full, as codes that repeat from variant to variant compress best in one page; FORMAT columns become pages batch by batch.
+
+use super::genotypes::{GenotypesBuilder, NO_GT, Run};
+use super::parquet_file::{GENOTYPES_ROW_GROUP, Written, ZSTD, properties};
+use super::values::Filled;
+use crate::error::{Error, Result};
+use crate::genome::genotype::dosage_of_text;
+use crate::store::hashing::Hashed;
+use crate::store::parquet::chunk::Codec;
+use crate::store::parquet::columns::{self, IntegerColumn, Meaning};
+use crate::store::parquet::file::{Chunk, ChunkFile};
+use arrow_array::{ArrayRef, new_null_array};
+use arrow_schema::{DataType, SchemaRef};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use parquet::schema::types::ColumnDescPtr;
+use std::io::Write;
+use std::path::Path;
+
+/// Writes one file of `genotypes`, all of one contig.
+pub struct GenotypesFile<W: Write + Send> {
+    file: ChunkFile<W>,
+    codec: Codec,
+    contig: String,
+    n_samples: usize,
+    schema: SchemaRef,
+    leaves: Vec<ColumnDescPtr>,
+    runs: Vec<Run>,
+    sample_index: Vec<u32>,
+    gt: Vec<u16>,
+    fields: Vec<FieldColumn>,
+    rows: u64,
+}
+
+/// Columns before those of FORMAT: variant_id, contig, pos, sample_index, gt, dosage.
+const N_FIXED: usize = 6;
+
+/// One column of a FORMAT field in the row group.
+enum FieldColumn {
+    /// Rows so far, all null.
+    Nulls(usize),
+    Integers(Box<IntegerColumn>),
+    General(Box<ArrowColumnWriter>),
+}
+
+impl<W: Write + Send> GenotypesFile<W> {
+    /// Begins a file on `sink`.
+    pub fn new(sink: W, schema: &SchemaRef, contig: &str, n_samples: usize) -> Result<Self> {
+        let file = ChunkFile::new(sink, schema, properties(schema, GENOTYPES_ROW_GROUP))?;
+        let leaves = file.columns();
+        // every column of the table is one leaf: lists are of plain values
+        let fields = (N_FIXED..leaves.len()).map(|_| FieldColumn::Nulls(0)).collect();
+        Ok(GenotypesFile {
+            file,
+            codec: Codec::zstd(ZSTD),
+            contig: contig.to_string(),
+            n_samples,
+            schema: schema.clone(),
+            leaves,
+            runs: Vec::new(),
+            sample_index: Vec::new(),
+            gt: Vec::new(),
+            fields,
+            rows: 0,
+        })
+    }
+
+    /// Takes the rows out of the builder. `gt_texts` are the texts that the calls refer to. `path` is for messages.
+    pub fn write(&mut self, rows: &mut GenotypesBuilder, gt_texts: &[String], path: &Path) -> Result<()> {
+        self.rows += rows.n_rows() as u64;
+        self.runs.extend(rows.runs.iter().filter(|run| run.n_rows > 0));
+        self.sample_index.extend_from_slice(&rows.sample_index);
+        self.gt.extend_from_slice(&rows.gt);
+        let GenotypesBuilder { formats, other, .. } = rows;
+        let values = formats.iter_mut().flat_map(|format| format.columns()).chain([other]);
+        for (i, values) in values.enumerate() {
+            self.take_field(i, values.filled())?;
+        }
+        rows.clear();
+        if self.gt.len() >= GENOTYPES_ROW_GROUP { self.end_group(gt_texts, path) } else { Ok(()) }
+    }
+
+    fn take_field(&mut self, field: usize, filled: Filled) -> Result<()> {
+        let leaf = &self.leaves[N_FIXED + field];
+        let column = &mut self.fields[field];
+        if let (FieldColumn::Nulls(n), Filled::Nulls(more)) = (&mut *column, &filled) {
+            *n += more;
+            return Ok(());
+        }
+        if let FieldColumn::Nulls(n) = *column {
+            *column = if matches!(filled, Filled::General(_)) {
+                let writer = self.file.general_columns()?.into_iter().nth(N_FIXED + field);
+                FieldColumn::General(Box::new(writer.expect("a writer for each leaf")))
+            } else {
+                FieldColumn::Integers(Box::new(IntegerColumn::new(leaf.clone())))
+            };
+            append(column, Filled::Nulls(n), self.schema.field(N_FIXED + field).data_type(), &mut self.codec)?;
+        }
+        append(column, filled, self.schema.field(N_FIXED + field).data_type(), &mut self.codec)
+    }
+
+    /// Writes the rows so far as a row group, after which the texts of `gt` may change.
+    pub fn end_group(&mut self, gt_texts: &[String], path: &Path) -> Result<()> {
+        let n_rows = self.gt.len();
+        if n_rows == 0 {
+            return Ok(());
+        }
+        let codec = &mut self.codec;
+        let leaf = |i: usize| self.leaves[i].clone();
+        let variant_ids: Vec<(i64, u32)> = self.runs.iter().map(|run| (run.variant_id, run.n_rows)).collect();
+        let positions: Vec<(i32, u32)> = self.runs.iter().map(|run| (run.vcf_pos, run.n_rows)).collect();
+        let one_contig = vec![0; n_rows];
+        let mut chunks = vec![
+            columns::runs(leaf(0), &variant_ids, codec)?,
+            columns::coded_texts(leaf(1), &one_contig, &[Meaning::Entry(0)], &[&self.contig], codec)?,
+            columns::runs(leaf(2), &positions, codec)?,
+            columns::indexes(leaf(3), &self.sample_index, self.n_samples, codec)?,
+        ];
+        let dosages: Vec<Option<i32>> = gt_texts.iter().map(|text| dosage_of_text(text)).collect();
+        let gt = |text: usize| Meaning::Entry(text as u32);
+        let dosage = |text: usize| dosages[text].map_or(Meaning::Null, |dosage| Meaning::Entry(dosage as u32));
+        let no_gt = gt_texts.len() as u16;
+        for code in self.gt.iter_mut().filter(|code| **code == NO_GT) {
+            *code = no_gt;
+        }
+        let of_texts = |meaning: &dyn Fn(usize) -> Meaning| -> Vec<Meaning> {
+            (0..gt_texts.len()).map(meaning).chain([Meaning::Null]).collect()
+        };
+        chunks.push(columns::coded_texts(leaf(4), &self.gt, &of_texts(&gt), gt_texts, codec)?);
+        let values: Vec<i32> = (0..=dosages.iter().flatten().copied().max().unwrap_or(0)).collect();
+        chunks.push(columns::coded_integers(leaf(5), &self.gt, &of_texts(&dosage), &values, codec)?);
+        let mut chunks: Vec<Chunk> = chunks.into_iter().map(Chunk::Encoded).collect();
+        for (i, field) in self.fields.iter_mut().enumerate() {
+            chunks.push(match std::mem::replace(field, FieldColumn::Nulls(0)) {
+                FieldColumn::Nulls(n) => Chunk::Encoded(columns::nulls(leaf(N_FIXED + i), n, codec)?),
+                FieldColumn::Integers(mut column) => Chunk::Encoded(column.finish(codec)?),
+                FieldColumn::General(writer) => Chunk::General(writer.close().map_err(not_encoded)?),
+            });
+        }
+        self.file.write_group(chunks, path)?;
+        self.runs.clear();
+        self.sample_index.clear();
+        self.gt.clear();
+        Ok(())
+    }
+
+    /// Writes what is left and the footer, and gives the sink back.
+    pub fn finish(mut self, gt_texts: &[String], path: &Path) -> Result<(Written, W)> {
+        self.end_group(gt_texts, path)?;
+        let (Hashed { bytes, sha256 }, sink) = self.file.finish(path)?;
+        Ok((Written { rows: self.rows, bytes, sha256 }, sink))
+    }
+}
+
+fn not_encoded(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("a column of genotypes cannot be encoded: {error}"))
+}
+
+/// Appends a batch to a column that is no longer all null.
+fn append(column: &mut FieldColumn, filled: Filled, data_type: &DataType, codec: &mut Codec) -> Result<()> {
+    match (column, filled) {
+        (_, Filled::Nulls(0)) => Ok(()),
+        (FieldColumn::Integers(column), Filled::Integers(values)) => column.push_page(values, codec),
+        (FieldColumn::Integers(column), Filled::Lists { ends, values }) => column.push_list_page(ends, values, codec),
+        (FieldColumn::Integers(column), Filled::Nulls(n)) => column.push_null_page(n, codec),
+        (FieldColumn::General(writer), Filled::General(array)) => write_array(writer, &array, data_type),
+        (FieldColumn::General(writer), Filled::Nulls(n)) => write_array(writer, &new_null_array(data_type, n), data_type),
+        _ => Err(not_encoded("it changed its type")),
+    }
+}
+
+fn write_array(writer: &mut ArrowColumnWriter, array: &ArrayRef, data_type: &DataType) -> Result<()> {
+    let field = arrow_schema::Field::new("", data_type.clone(), true);
+    for leaf in compute_leaves(&field, array).map_err(not_encoded)? {
+        writer.write(&leaf).map_err(not_encoded)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! A column chunk that is put together from encoded pages, to be appended to a row group as it is.
+
+use super::word::Word;
+use crate::error::{Error, Result};
+use parquet::basic::{Compression, Encoding, PageType, Type, ZstdLevel};
+use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+/// ZSTD at one level; its tables are made once for all pages of a worker.
+pub struct Codec {
+    level: ZstdLevel,
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+impl Codec {
+    /// At a level of 1 to 22.
+    pub fn zstd(level: i32) -> Codec {
+        Codec {
+            level: ZstdLevel::try_new(level).expect("a level of ZSTD"),
+            compressor: zstd::bulk::Compressor::new(level).expect("a level of ZSTD"),
+        }
+    }
+
+    fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        self.compressor
+            .compress(bytes)
+            .map_err(|error| Error::internal(format!("a page of {} bytes cannot be compressed: {error}", bytes.len())))
+    }
+}
+
+/// What is said about a page beside its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct PageFacts {
+    /// Entries, nulls and empty lists included.
+    pub n_values: usize,
+    /// Rows.
+    pub n_rows: usize,
+    /// Entries that are null.
+    pub n_null: usize,
+    /// Least and largest value; `None`: the page has none, or they are not kept.
+    pub range: Option<(i64, i64)>,
+}
+
+struct DataPage {
+    compressed: Vec<u8>,
+    n_uncompressed: usize,
+    encoding: Encoding,
+    facts: PageFacts,
+}
+
+/// Gathers the data pages of a chunk.
+pub struct ChunkBuilder {
+    column: ColumnDescPtr,
+    pages: Vec<DataPage>,
+}
+
+/// A finished chunk.
+pub struct EncodedChunk {
+    /// Its pages.
+    pub(super) bytes: bytes::Bytes,
+    /// What the footer says of it.
+    pub(super) close: ColumnCloseResult,
+}
+
+/// The values that indexes refer to.
+pub struct DictionaryPage<'a> {
+    /// In PLAIN form.
+    pub values: &'a [u8],
+    /// Their number.
+    pub n_values: usize,
+}
+
+fn refused(error: ParquetError) -> Error {
+    Error::internal(format!("a column chunk cannot be put together: {error}"))
+}
+
+impl ChunkBuilder {
+    /// Without pages.
+    pub fn new(column: ColumnDescPtr) -> Self {
+        ChunkBuilder { column, pages: Vec::new() }
+    }
+
+    /// The column.
+    pub fn column(&self) -> &ColumnDescPtr {
+        &self.column
+    }
+
+    /// Rows so far.
+    pub fn n_rows(&self) -> usize {
+        self.pages.iter().map(|page| page.facts.n_rows).sum()
+    }
+
+    /// Compresses a page: levels and values, as a data page of version 1 has them.
+    pub fn push_page(&mut self, body: &[u8], encoding: Encoding, facts: PageFacts, codec: &mut Codec) -> Result<()> {
+        let compressed = codec.compress(body)?;
+        self.pages.push(DataPage { compressed, n_uncompressed: body.len(), encoding, facts });
+        Ok(())
+    }
+
+    /// The chunk with its dictionary, of a column of integers; empties the builder.
+    pub fn finish<T: Word>(&mut self, dictionary: Option<DictionaryPage>, codec: &mut Codec) -> Result<EncodedChunk> {
+        let ranges = || self.pages.iter().filter_map(|page| page.facts.range);
+        let least = ranges().map(|range| T::from_i64(range.0)).min();
+        let most = ranges().map(|range| T::from_i64(range.1)).max();
+        let statistics = T::statistics(least, most, self.n_null());
+        let mut index = ColumnIndexBuilder::new(self.column.physical_type());
+        for DataPage { facts, .. } in &self.pages {
+            let (mut least, mut most) = (Vec::new(), Vec::new());
+            match facts.range {
+                Some(range) => {
+                    T::from_i64(range.0).push_plain(&mut least);
+                    T::from_i64(range.1).push_plain(&mut most);
+                }
+                None if facts.n_null < facts.n_values => index.to_invalid(),
+                None => {}
+            }
+            index.append(facts.range.is_none(), least, most, facts.n_null as i64, None);
+        }
+        self.write(dictionary, statistics, Some(index), codec)
+    }
+
+    /// The chunk of a column of texts. `range`: least and largest text by bytes.
+    pub fn finish_texts(
+        &mut self,
+        dictionary: Option<DictionaryPage>,
+        range: Option<(&[u8], &[u8])>,
+        codec: &mut Codec,
+    ) -> Result<EncodedChunk> {
+        let bound = |bytes: &[u8]| bytes.to_vec().into();
+        let (least, most) = (range.map(|range| bound(range.0)), range.map(|range| bound(range.1)));
+        let statistics = Statistics::byte_array(least, most, None, Some(self.n_null()), false);
+        self.write(dictionary, statistics, None, codec)
+    }
+
+    /// The chunk of a column of any type whose pages are all null.
+    pub fn finish_nulls(&mut self, codec: &mut Codec) -> Result<EncodedChunk> {
+        let n_null = Some(self.n_null());
+        let statistics = match self.column.physical_type() {
+            Type::BOOLEAN => Statistics::boolean(None, None, None, n_null, false),
+            Type::INT32 => Statistics::int32(None, None, None, n_null, false),
+            Type::INT64 => Statistics::int64(None, None, None, n_null, false),
+            Type::DOUBLE => Statistics::double(None, None, None, n_null, false),
+            Type::BYTE_ARRAY => Statistics::byte_array(None, None, None, n_null, false),
+            other => return Err(Error::internal(format!("no column has the type {other}"))),
+        };
+        let mut index = ColumnIndexBuilder::new(self.column.physical_type());
+        for DataPage { facts, .. } in &self.pages {
+            index.append(true, Vec::new(), Vec::new(), facts.n_null as i64, None);
+        }
+        self.write(None, statistics, Some(index), codec)
+    }
+
+    fn n_null(&self) -> u64 {
+        self.pages.iter().map(|page| page.facts.n_null as u64).sum()
+    }
+
+    fn write(
+        &mut self,
+        dictionary: Option<DictionaryPage>,
+        statistics: Statistics,
+        column_index: Option<ColumnIndexBuilder>,
+        codec: &mut Codec,
+    ) -> Result<EncodedChunk> {
+        let pages = std::mem::take(&mut self.pages);
+        let mut sink = TrackedWrite::new(Vec::new());
+        let mut writer = SerializedPageWriter::new(&mut sink);
+        let (mut n_uncompressed, mut n_written) = (0, 0);
+        let mut encodings = vec![Encoding::RLE];
+        let mut stats: Vec<PageEncodingStats> = Vec::new();
+        let mut note = |page_type, encoding| {
+            if !encodings.contains(&encoding) {
+                encodings.push(encoding);
+            }
+            match stats.iter_mut().find(|known| known.page_type == page_type && known.encoding == encoding) {
+                Some(known) => known.count += 1,
+                None => stats.push(PageEncodingStats { page_type, encoding, count: 1 }),
+            }
+        };
+        let mut dictionary_offset = None;
+        if let Some(dictionary) = dictionary {
+            let page = Page::DictionaryPage {
+                buf: codec.compress(dictionary.values)?.into(),
+                num_values: dictionary.n_values as u32,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            };
+            let page = CompressedPage::new(page, dictionary.values.len());
+            let spec = writer.write_page(page).map_err(refused)?;
+            dictionary_offset = Some(spec.offset as i64);
+            n_uncompressed += spec.uncompressed_size;
+            n_written += spec.bytes_written;
+            note(PageType::DICTIONARY_PAGE, Encoding::PLAIN);
+        }
+        let mut offsets = OffsetIndexBuilder::new();
+        let mut data_offset = None;
+        let (mut n_values, mut n_rows) = (0, 0);
+        for DataPage { compressed, n_uncompressed: body, encoding, facts } in pages {
+            let page = Page::DataPage {
+                buf: compressed.into(),
+                num_values: facts.n_values as u32,
+                encoding,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            };
+            let spec = writer.write_page(CompressedPage::new(page, body)).map_err(refused)?;
+            data_offset.get_or_insert(spec.offset as i64);
+            offsets.append_offset_and_size(spec.offset as i64, spec.bytes_written as i32);
+            offsets.append_row_count(facts.n_rows as i64);
+            n_uncompressed += spec.uncompressed_size;
+            n_written += spec.bytes_written;
+            n_values += facts.n_values;
+            n_rows += facts.n_rows;
+            note(PageType::DATA_PAGE, encoding);
+        }
+        let metadata = ColumnChunkMetaData::builder(self.column.clone())
+            .set_encodings(encodings)
+            .set_page_encoding_stats(stats)
+            .set_compression(Compression::ZSTD(codec.level))
+            .set_num_values(n_values as i64)
+            .set_total_compressed_size(n_written as i64)
+            .set_total_uncompressed_size(n_uncompressed as i64)
+            .set_data_page_offset(data_offset.unwrap_or_default())
+            .set_dictionary_page_offset(dictionary_offset)
+            .set_statistics(statistics)
+            .build()
+            .map_err(refused)?;
+        let column_index = match column_index.filter(ColumnIndexBuilder::valid) {
+            Some(index) => Some(index.build().map_err(refused)?),
+            None => None,
+        };
+        let bytes = sink.into_inner().map_err(refused)?;
+        let close = ColumnCloseResult {
+            bytes_written: n_written,
+            rows_written: n_rows as u64,
+            metadata,
+            bloom_filter: None,
+            column_index,
+            offset_index: Some(offsets.build()),
+        };
+        Ok(EncodedChunk { bytes: bytes.into(), close })
+    }
+}
