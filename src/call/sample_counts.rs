@@ -75,3 +75,76 @@ impl SampleCounts {
         }
     }
 }
+
+/// What one genotype of a site, or one carrier of an allele row, adds one to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Lane {
+    /// Nothing.
+    None,
+    /// `n_missing`.
+    Missing,
+    /// `n_het`.
+    Het,
+    /// `n_hom_alt`.
+    HomAlt,
+    /// `ti` and `n_snv`.
+    Transition,
+    /// `tv` and `n_snv`.
+    Transversion,
+    /// `n_ins`.
+    Insertion,
+    /// `n_del`.
+    Deletion,
+}
+
+/// Number of lanes.
+const N_LANES: usize = 8;
+
+/// Counts call by call, the counters of one sample side by side in memory, until they are added to [`SampleCounts`].
+#[derive(Clone, Debug)]
+pub struct SampleTally {
+    /// `[n_samples][N_LANES]`
+    lanes: Vec<[u32; N_LANES]>,
+}
+
+impl SampleTally {
+    /// All zero.
+    pub fn new(n_samples: usize) -> Self {
+        SampleTally { lanes: vec![[0; N_LANES]; n_samples] }
+    }
+
+    /// Counts one call of a sample.
+    #[inline]
+    pub fn count(&mut self, sample: u32, lane: Lane) {
+        self.lanes[sample as usize][lane as usize] += 1;
+    }
+
+    /// Counts one call of every sample in a range.
+    pub fn count_all(&mut self, samples: std::ops::Range<u32>, lane: Lane) {
+        for lanes in &mut self.lanes[samples.start as usize..samples.end as usize] {
+            lanes[lane as usize] += 1;
+        }
+    }
+
+    /// Adds the counts to `counts` and begins from zero.
+    pub fn drain_into(&mut self, counts: &mut SampleCounts) {
+        const COUNTERS: [(Lane, &[Counter]); 7] = [
+            (Lane::Missing, &[Counter::NMissing]),
+            (Lane::Het, &[Counter::NHet]),
+            (Lane::HomAlt, &[Counter::NHomAlt]),
+            (Lane::Transition, &[Counter::Ti, Counter::NSnv]),
+            (Lane::Transversion, &[Counter::Tv, Counter::NSnv]),
+            (Lane::Insertion, &[Counter::NIns]),
+            (Lane::Deletion, &[Counter::NDel]),
+        ];
+        for (lane, counters) in COUNTERS {
+            for &counter in counters {
+                for (count, lanes) in counts.get_mut(counter).iter_mut().zip(&self.lanes) {
+                    *count += i64::from(lanes[lane as usize]);
+                }
+            }
+        }
+        self.lanes.fill([0; N_LANES]);
+    }
+}

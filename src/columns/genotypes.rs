@@ -4,6 +4,7 @@ use super::field::{AlleleOfSite, FieldBuilder, Problem};
 use super::schema::TableSchemas;
 use super::values::Values;
 use crate::decode::header::Kind;
+use crate::genome::genotype::GtCode;
 use std::collections::HashMap;
 
 /// What the fields of one FORMAT text are.
@@ -15,6 +16,7 @@ pub struct FormatLayout {
     absent: Vec<usize>,
     /// Whether a field is not defined in the header.
     has_other: bool,
+    has_fields: bool,
 }
 
 /// What one field of FORMAT is.
@@ -29,6 +31,11 @@ pub enum Slot {
 }
 
 impl FormatLayout {
+    /// Whether there are fields beside GT.
+    pub fn has_fields(&self) -> bool {
+        self.has_fields
+    }
+
     /// Place of a key.
     pub fn slot_of(&self, wanted: &Slot) -> Option<usize> {
         self.slots.iter().position(|slot| slot == wanted)
@@ -121,7 +128,8 @@ impl GenotypesBuilder {
         }
         let absent = (0..self.formats.len()).filter(|&column| !slots.contains(&Slot::Column(column))).collect();
         let has_other = slots.iter().any(|slot| matches!(slot, Slot::Other(_)));
-        FormatLayout { slots, absent, has_other }
+        let has_fields = slots.iter().any(|slot| *slot != Slot::Genotype);
+        FormatLayout { slots, absent, has_other, has_fields }
     }
 
     /// Adds the call of one sample to the run, without its FORMAT fields. `text`: as [`RowCall::text`] has it.
@@ -131,6 +139,16 @@ impl GenotypesBuilder {
     pub fn push_call(&mut self, sample: u32, text: Option<u32>) {
         self.sample_index.push(sample);
         self.gt.push(text.map_or(NO_GT, |text| text as u16));
+    }
+
+    /// Adds the calls of several samples to the run, without FORMAT fields: sample `first_sample + samples[i]` has the text
+    /// `text_of[codes[i]]`.
+    pub fn push_calls(&mut self, first_sample: u32, samples: &[u32], codes: &[GtCode], text_of: &[u16]) {
+        match first_sample {
+            0 => self.sample_index.extend_from_slice(samples),
+            first => self.sample_index.extend(samples.iter().map(|sample| first + sample)),
+        }
+        self.gt.extend(codes.iter().map(|&code| text_of[usize::from(code)]));
     }
 
     /// Adds the FORMAT fields of one sample. After a problem the batch is void.

@@ -11,4 +11,5 @@ pub mod lines;
 pub mod probe;
 pub mod samples;
 pub mod stream;
+mod stride;
 pub mod vcf;

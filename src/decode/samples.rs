@@ -1,22 +1,40 @@
-//! The sample columns of one record: genotype codes of all samples, and where each sample's text is.
+//! The sample columns of one record: genotype codes, and where each sample's text is.
 //!
 //! The common case, nothing but diploid one-digit GT, is four bytes per sample and takes the fixed-stride kernel;
-//! everything else takes the general path. A property test holds the two to the same answer.
+//! everything else takes the general path; only what is not `0/0` or `0|0` gets a code. A property test holds the two to the
+//! same answer.
 
+use super::stride::{self, CELL, OtherCells};
 use crate::error::{Error, Result};
-use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED};
+use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
 use memchr::memchr_iter;
 
 /// Sample columns of one record. Buffers are reused from record to record.
 #[derive(Debug, Default)]
 pub struct SampleColumns {
-    /// Genotype code of each sample, `[n_samples]`.
-    pub codes: Vec<GtCode>,
     /// Samples whose code is not diploid plain reference, ascending.
     pub not_reference: Vec<u32>,
+    /// Their codes.
+    pub codes: Vec<GtCode>,
+    /// Each code among them once, and how often.
+    pub distinct: Vec<(GtCode, u32)>,
+    /// Number of samples.
+    n_samples: usize,
+    /// How often each code came, all 0 between records.
+    counts: Vec<u32>,
+    cells: OtherCells,
     /// Start of each sample's text, then one more behind the end (each end is the next start less the tab). Empty when
     /// the fixed-stride kernel ran: then sample `i` starts at `4 i`.
     starts: Vec<u32>,
+}
+
+/// Where GT is in the text of a sample.
+#[derive(Clone, Copy)]
+enum GtSlot {
+    /// It is all of it.
+    Whole,
+    /// It is one of several fields.
+    Field(usize),
 }
 
 impl SampleColumns {
@@ -29,43 +47,58 @@ impl SampleColumns {
         n_slots: usize,
         table: &mut GtTable,
     ) -> Result<()> {
-        self.codes.clear();
-        self.not_reference.clear();
-        self.starts.clear();
-        let fixed = gt_slot == Some(0) && n_slots == 1 && n_samples > 0 && text.len() == 4 * n_samples - 1;
-        if fixed && self.read_fixed_stride(text) {
-            return Ok(());
+        self.clear();
+        self.n_samples = n_samples;
+        let fixed = gt_slot == Some(0) && n_slots == 1 && n_samples > 0 && text.len() == CELL * n_samples - 1;
+        if !(fixed && self.read_fixed_stride(text)) {
+            self.clear();
+            // a GT alone is the whole text, so that a second field is seen to be wrong
+            let gt_slot = if n_slots == 1 { gt_slot.map(|_| GtSlot::Whole) } else { gt_slot.map(GtSlot::Field) };
+            self.read_general(text, n_samples, gt_slot, table)?;
         }
-        self.read_general(text, n_samples, gt_slot, table)
+        self.count();
+        Ok(())
     }
 
-    /// Four bytes per sample: allele, separator, allele, tab. False (and nothing kept) when the text is anything else.
+    fn clear(&mut self) {
+        self.codes.clear();
+        self.not_reference.clear();
+        self.distinct.clear();
+        self.starts.clear();
+        self.n_samples = 0;
+    }
+
+    /// Number of samples.
+    pub fn n_samples(&self) -> usize {
+        self.n_samples
+    }
+
+    /// Four bytes per sample: allele, separator, allele, tab. False when the text is anything else.
     fn read_fixed_stride(&mut self, text: &[u8]) -> bool {
-        let n_samples = (text.len() + 1) / 4;
-        self.codes.resize(n_samples, 0);
-        let (last, others) = self.codes.split_last_mut().expect("at least one sample");
-        let mut bad = 0u32;
-        for (code, cell) in others.iter_mut().zip(text.chunks_exact(4)) {
-            let (value, wrong) = stride_code([cell[0], cell[1], cell[2]]);
-            *code = value;
-            bad |= wrong | u32::from(cell[3] ^ b'\t');
+        self.cells.clear();
+        let (whole, last) = text.split_at(text.len() / CELL * CELL);
+        stride::scan(whole, &mut self.cells);
+        // the last cell has no tab
+        let n_before = self.cells.indexes.len();
+        stride::scan(&[last[0], last[1], last[2], b'\t'], &mut self.cells);
+        if let Some(index) = self.cells.indexes.get_mut(n_before) {
+            *index = (whole.len() / CELL) as u32;
         }
-        let end = 4 * (n_samples - 1);
-        let (value, wrong) = stride_code([text[end], text[end + 1], text[end + 2]]);
-        *last = value;
-        if bad | wrong != 0 {
-            self.codes.clear();
-            return false;
-        }
-        self.list_not_reference();
-        true
+        let mut bad = 0;
+        self.codes.extend(self.cells.words.iter().map(|&word| {
+            let (code, wrong) = stride_code(word);
+            bad |= wrong;
+            code
+        }));
+        std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
+        bad == 0
     }
 
     fn read_general(
         &mut self,
         text: &[u8],
         n_samples: usize,
-        gt_slot: Option<usize>,
+        gt_slot: Option<GtSlot>,
         table: &mut GtTable,
     ) -> Result<()> {
         let mut start = 0;
@@ -75,7 +108,11 @@ impl SampleColumns {
                 let code = match gt_slot {
                     None => ABSENT,
                     Some(slot) => {
-                        let gt = subfield(&text[start..tab], slot).unwrap_or_default();
+                        let cell = &text[start..tab];
+                        let gt = match slot {
+                            GtSlot::Whole => cell,
+                            GtSlot::Field(slot) => subfield(cell, slot).unwrap_or_default(),
+                        };
                         table.code(gt).ok_or_else(|| {
                             Error::bad_data(format!(
                                 "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
@@ -85,34 +122,47 @@ impl SampleColumns {
                         })?
                     }
                 };
-                self.codes.push(code);
+                if code > HOM_REF_PHASED {
+                    self.not_reference.push(self.starts.len() as u32 - 1);
+                    self.codes.push(code);
+                }
                 start = tab + 1;
             }
         }
-        if self.codes.len() != n_samples {
+        if self.starts.len() != n_samples {
             return Err(Error::bad_data(format!(
                 "the line has {} sample columns, expected {n_samples} as in the header",
-                self.codes.len()
+                self.starts.len()
             )));
         }
+        self.n_samples = n_samples;
         self.starts.push(start as u32);
-        self.list_not_reference();
         Ok(())
     }
 
-    fn list_not_reference(&mut self) {
-        const LANES: usize = 16;
-        let mut base = 0;
-        for chunk in self.codes.chunks(LANES) {
-            let most = chunk.iter().fold(0, |most, &code| most.max(code));
-            if most > HOM_REF_PHASED {
-                for (i, &code) in chunk.iter().enumerate() {
-                    if code > HOM_REF_PHASED {
-                        self.not_reference.push(base + i as u32);
-                    }
-                }
+    /// Lists the codes that are there, in the order of their numbers.
+    fn count(&mut self) {
+        for &code in &self.codes {
+            let code = usize::from(code);
+            if code >= self.counts.len() {
+                self.counts.resize(code + 1, 0);
             }
-            base += LANES as u32;
+            self.counts[code] += 1;
+            if self.counts[code] == 1 {
+                self.distinct.push((code as GtCode, 0));
+            }
+        }
+        self.distinct.sort_unstable();
+        for (code, n) in &mut self.distinct {
+            *n = std::mem::take(&mut self.counts[usize::from(*code)]);
+        }
+    }
+
+    /// Code of a sample that is not listed: `0/0` or `0|0`. `cell`: as [`SampleColumns::cell`] gives it; `gt_slot`: of GT.
+    pub fn reference_code(cell: &[u8], gt_slot: Option<usize>) -> GtCode {
+        match gt_slot.and_then(|slot| subfield(cell, slot)) {
+            Some(b"0|0") => HOM_REF_PHASED,
+            _ => HOM_REF_UNPHASED,
         }
     }
 
@@ -126,21 +176,24 @@ impl SampleColumns {
     }
 }
 
-/// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype.
-/// Branch-free, so that the loop over samples can be vectorised.
+/// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.
+/// Branch-free, so that the loop over cells can be vectorised.
 #[inline(always)]
-fn stride_code(cell: [u8; 3]) -> (GtCode, u32) {
-    let allele = |byte: u8| {
-        let digit = byte.wrapping_sub(b'0');
-        let missing = byte == b'.';
+fn stride_code(word: u32) -> (GtCode, u32) {
+    let allele = |byte: u32| {
+        let digit = byte.wrapping_sub(u32::from(b'0'));
+        let missing = byte == u32::from(b'.');
         let value = if missing { 10 } else { digit };
-        (u16::from(value), u32::from(!missing & (digit > 9)))
+        (value, u32::from(!missing & (digit > 9)))
     };
-    let (first, bad_first) = allele(cell[0]);
-    let (second, bad_second) = allele(cell[2]);
-    let phased = cell[1] == b'|';
-    let bad_separator = u32::from(!phased & (cell[1] != b'/'));
-    ((first * 11 + second) * 2 + u16::from(phased), bad_first | bad_second | bad_separator)
+    let (first, bad_first) = allele(word & 0xff);
+    let (second, bad_second) = allele(word >> 16 & 0xff);
+    let separator = word >> 8 & 0xff;
+    let phased = separator == u32::from(b'|');
+    let bad_separator = u32::from(!phased & (separator != u32::from(b'/')));
+    let bad_end = word >> 24 ^ u32::from(b'\t');
+    let code = (first * 11 + second) * 2 + u32::from(phased);
+    (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
 }
 
 /// The `slot`-th `:`-separated field of a sample's text.
@@ -164,10 +217,23 @@ mod tests {
         let mut columns = SampleColumns::default();
         if fast {
             columns.read(text, n, Some(0), 1, &mut table)?;
+            columns.distinct.clear();
         } else {
-            columns.read_general(text, n, Some(0), &mut table)?;
+            columns.read_general(text, n, Some(GtSlot::Whole), &mut table)?;
         }
-        let texts = columns.codes.iter().map(|&code| String::from_utf8_lossy(&table.genotype(code).text).into_owned());
+        columns.count();
+        let mut codes: Vec<GtCode> = Vec::new();
+        for sample in 0..n {
+            let cell = columns.cell(text, sample);
+            codes.push(match columns.not_reference.iter().position(|&other| other as usize == sample) {
+                Some(at) => columns.codes[at],
+                None => SampleColumns::reference_code(cell, Some(0)),
+            });
+        }
+        for &(code, n) in &columns.distinct {
+            assert_eq!(codes.iter().filter(|&&found| found == code).count(), n as usize);
+        }
+        let texts = codes.iter().map(|&code| String::from_utf8_lossy(&table.genotype(code).text).into_owned());
         Ok((texts.collect(), columns.not_reference))
     }
 

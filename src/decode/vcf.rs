@@ -46,6 +46,15 @@ impl RecordIndex {
         Ok(index)
     }
 
+    /// The index of the line without its sample columns, and the length of that line.
+    pub fn without_samples(mut self) -> (RecordIndex, usize) {
+        if self.n_fields == 9 {
+            self.len = self.ends[8];
+        }
+        let len = self.len as usize;
+        (self, len)
+    }
+
     /// The record of `line`, which must be the line of [`RecordIndex::new`].
     pub fn view<'a>(&'a self, line: &'a [u8]) -> RecordView<'a> {
         RecordView { line, index: self }

@@ -5,7 +5,7 @@ use super::shard::{Context, Outcome};
 use super::sparse::SparseCalls;
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
-use crate::call::sample_counts::{Counter, SampleCounts};
+use crate::call::sample_counts::{Counter, Lane, SampleCounts, SampleTally};
 use crate::call::statistics::RowStatistics;
 use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, NO_GT, Slot};
@@ -13,7 +13,7 @@ use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
-use crate::decode::samples::subfield;
+use crate::decode::samples::{SampleColumns, subfield};
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
@@ -91,8 +91,13 @@ pub struct Emitter<'a> {
     no_fields: FormatLayout,
     /// Genotype codes of this shard.
     pub gt: GtTable,
-    /// Per-sample counts of this shard.
+    /// Per-sample counts of this shard, but for those of the tally.
     pub(super) counts: SampleCounts,
+    pub(super) tally: SampleTally,
+    /// Text in this row of each code that it has.
+    text_of: Vec<u16>,
+    /// What a call of each code counts as in this row or site.
+    lane_of: Vec<Lane>,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
@@ -119,6 +124,9 @@ impl<'a> Emitter<'a> {
             no_fields,
             gt: GtTable::new(),
             counts: SampleCounts::new(context.n_samples),
+            tally: SampleTally::new(context.n_samples),
+            text_of: Vec::new(),
+            lane_of: Vec::new(),
             n_variant_rows: 0,
             n_genotype_rows: 0,
             warnings: BTreeMap::new(),
@@ -149,6 +157,11 @@ impl<'a> Emitter<'a> {
         Some(layout)
     }
 
+    /// Whether the texts of samples are looked at after their genotypes are known.
+    pub fn reads_cells(&self, layout: &FormatLayout) -> bool {
+        self.context.calls == Calls::All || layout.has_fields()
+    }
+
     /// Writes one row with its calls.
     pub fn emit(&mut self, row: &Row) -> Result<()> {
         let rank = self.next_rank(row.vcf_pos)?;
@@ -162,22 +175,20 @@ impl<'a> Emitter<'a> {
             builder.start_run(variant_id, row.vcf_pos);
         }
         let mut statistics = RowStatistics::default();
-        let mut last_carrier = None;
         for part in row.parts {
-            self.emit_calls(part, &mut statistics, &mut last_carrier)?;
+            self.emit_calls(part, &mut statistics)?;
         }
         if let Some(sparse) = row.sparse {
-            self.emit_sparse(sparse, row, &mut statistics, &mut last_carrier)?;
+            self.emit_sparse(sparse, row, &mut statistics)?;
         }
         if statistics.ac > 0 {
-            if let Some(sample) = last_carrier.filter(|_| statistics.ac == 1) {
-                self.counts.get_mut(Counter::NSingleton)[sample as usize] += 1;
-            }
+            let lane = carrier_lane(row);
+            let is_singleton = statistics.ac == 1;
             for part in row.parts {
-                self.count_carriers(part, row);
+                self.count_carriers(part, lane, is_singleton);
             }
             if let Some(sparse) = row.sparse {
-                self.count_sparse_carriers(sparse, row);
+                self.count_sparse_carriers(sparse, row.alt_index, lane, is_singleton);
             }
         }
         let variant = VariantRow {
@@ -225,14 +236,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// The calls of one part of a row into the builder, and into its statistics.
-    fn emit_calls(
-        &mut self,
-        part: &Part,
-        statistics: &mut RowStatistics,
-        last_carrier: &mut Option<u32>,
-    ) -> Result<()> {
+    fn emit_calls(&mut self, part: &Part, statistics: &mut RowStatistics) -> Result<()> {
         let Some(builder) = &mut self.genotypes else { return Ok(()) };
-        let before = builder.n_rows();
         let Some((record, layout)) = part.record.and_then(|record| Some((record, record.layout.as_ref()?))) else {
             let call = self.gt.call(NO_CALL, 0);
             statistics.add(&call, part.n_samples as i32);
@@ -243,43 +248,52 @@ impl<'a> Emitter<'a> {
             self.n_genotype_rows += u64::from(part.n_samples);
             return Ok(());
         };
-        let alt_index = part.allele.alt_index;
-        let n_reference = part.n_samples as usize - record.samples.not_reference.len();
+        let before = builder.n_rows();
+        let (samples, alt_index) = (&record.samples, part.allele.alt_index);
+        let n_reference = part.n_samples as usize - samples.not_reference.len();
         if n_reference > 0 {
             statistics.add(&self.gt.call(HOM_REF_UNPHASED, alt_index), n_reference as i32);
         }
-        let text = record.view().samples();
-        let has_fields = layout.slots.iter().any(|slot| *slot != Slot::Genotype);
         let all = self.context.calls == Calls::All;
-        let context = self.context;
-        let mut push = |sample: u32, gt: &mut GtTable, in_statistics: bool| -> Result<()> {
-            let call = gt.call(record.samples.codes[sample as usize], alt_index);
-            let in_cohort = part.first_sample + sample;
-            if in_statistics {
-                statistics.add(&call, 1);
-                if call.copies > 0 {
-                    *last_carrier = Some(in_cohort);
-                }
-            }
-            if all || !call.plain_reference {
-                builder.push_call(in_cohort, call.text);
-                if has_fields {
-                    builder
-                        .push_cell(record.samples.cell(text, sample as usize), layout, part.allele)
-                        .map_err(|error| sample_error(error, context, in_cohort))?;
-                }
-            }
-            Ok(())
-        };
-        if all {
-            let mut others = record.samples.not_reference.iter().copied().peekable();
-            for sample in 0..part.n_samples {
-                let other = others.next_if_eq(&sample).is_some();
-                push(sample, &mut self.gt, other)?;
-            }
+        let mut all_carriers = true;
+        for &(code, n) in &samples.distinct {
+            let call = self.gt.call(code, alt_index);
+            statistics.add(&call, n as i32);
+            all_carriers &= !call.plain_reference;
+            set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
+        }
+        if all_carriers && !all && !layout.has_fields() {
+            builder.push_calls(part.first_sample, &samples.not_reference, &samples.codes, &self.text_of);
         } else {
-            for &sample in &record.samples.not_reference {
-                push(sample, &mut self.gt, true)?;
+            let text = record.view().samples();
+            let mut push = |sample: u32, code: GtCode| {
+                let call = self.gt.call(code, alt_index);
+                if call.plain_reference && !all {
+                    return Ok(());
+                }
+                let in_cohort = part.first_sample + sample;
+                builder.push_call(in_cohort, call.text);
+                if !layout.has_fields() {
+                    return Ok(());
+                }
+                builder
+                    .push_cell(samples.cell(text, sample as usize), layout, part.allele)
+                    .map_err(|error| sample_error(error, self.context, in_cohort))
+            };
+            let mut listed = samples.not_reference.iter().copied().zip(samples.codes.iter().copied());
+            if all {
+                let gt_slot = layout.slot_of(&Slot::Genotype);
+                let mut next = listed.next();
+                for sample in 0..part.n_samples {
+                    if let Some((_, code)) = next.filter(|(other, _)| *other == sample) {
+                        next = listed.next();
+                        push(sample, code)?;
+                    } else {
+                        push(sample, SampleColumns::reference_code(samples.cell(text, sample as usize), gt_slot))?;
+                    }
+                }
+            } else {
+                listed.try_for_each(|(sample, code)| push(sample, code))?;
             }
         }
         let n_rows = builder.n_rows() - before;
@@ -288,50 +302,52 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    /// Per-sample counts of one part of an allele row.
-    fn count_carriers(&mut self, part: &Part, row: &Row) {
-        let kind = match row.allele_type {
-            AlleleType::Snv => Counter::NSnv,
-            AlleleType::Ins => Counter::NIns,
-            AlleleType::Del => Counter::NDel,
-            _ => return,
-        };
+    /// Per-sample counts of one part of an allele row that has carriers. `is_singleton`: of one copy.
+    fn count_carriers(&mut self, part: &Part, lane: Lane, is_singleton: bool) {
         let Some(record) = part.record else { return };
-        let change = (row.allele_type == AlleleType::Snv)
-            .then(|| if is_transition(row.ref_allele[0], row.alt_allele[0]) { Counter::Ti } else { Counter::Tv });
-        for &sample in &record.samples.not_reference {
-            if self.gt.call(record.samples.codes[sample as usize], part.allele.alt_index).copies > 0 {
-                let in_cohort = (part.first_sample + sample) as usize;
-                self.counts.get_mut(kind)[in_cohort] += 1;
-                if let Some(change) = change {
-                    self.counts.get_mut(change)[in_cohort] += 1;
+        for &(code, _) in &record.samples.distinct {
+            let carries = self.gt.call(code, part.allele.alt_index).copies > 0;
+            set_at(&mut self.lane_of, code, if carries { lane } else { Lane::None });
+        }
+        self.count_calls(part.first_sample, &record.samples);
+        if is_singleton {
+            let calls = record.samples.not_reference.iter().zip(&record.samples.codes);
+            for (&sample, &code) in calls {
+                if self.gt.call(code, part.allele.alt_index).copies > 0 {
+                    self.counts.get_mut(Counter::NSingleton)[(part.first_sample + sample) as usize] += 1;
                 }
             }
         }
     }
 
-    /// Per-sample counts of one part of a site.
-    pub fn count_site(&mut self, part: &Part) {
-        let samples = part.first_sample as usize..(part.first_sample + part.n_samples) as usize;
-        let Some(record) = part.record else {
-            self.counts.get_mut(Counter::NMissing)[samples].iter_mut().for_each(|count| *count += 1);
-            return;
-        };
-        for &sample in &record.samples.not_reference {
-            if let Some(counter) = self.site_counter(record.samples.codes[sample as usize]) {
-                self.counts.get_mut(counter)[samples.start + sample as usize] += 1;
-            }
+    /// Counts the listed calls of a record, each in the lane of its code.
+    fn count_calls(&mut self, first_sample: u32, samples: &SampleColumns) {
+        for (&sample, &code) in samples.not_reference.iter().zip(&samples.codes) {
+            self.tally.count(first_sample + sample, self.lane_of[usize::from(code)]);
         }
     }
 
+    /// Per-sample counts of one part of a site.
+    pub fn count_site(&mut self, part: &Part) {
+        let Some(record) = part.record else {
+            self.tally.count_all(part.first_sample..part.first_sample + part.n_samples, Lane::Missing);
+            return;
+        };
+        for &(code, _) in &record.samples.distinct {
+            let lane = self.site_lane(code);
+            set_at(&mut self.lane_of, code, lane);
+        }
+        self.count_calls(part.first_sample, &record.samples);
+    }
+
     /// What a genotype counts as in the table `samples`.
-    pub(super) fn site_counter(&self, code: GtCode) -> Option<Counter> {
+    pub(super) fn site_lane(&self, code: GtCode) -> Lane {
         match &self.gt.genotype(code).alleles[..] {
-            alleles if alleles.iter().all(|&allele| allele < 0) => Some(Counter::NMissing),
-            alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => None,
-            alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Some(Counter::NHet),
-            alleles if alleles[0] > 0 => Some(Counter::NHomAlt),
-            _ => None,
+            alleles if alleles.iter().all(|&allele| allele < 0) => Lane::Missing,
+            alleles if alleles.len() < 2 || alleles.iter().any(|&allele| allele < 0) => Lane::None,
+            alleles if alleles.iter().any(|allele| allele != &alleles[0]) => Lane::Het,
+            alleles if alleles[0] > 0 => Lane::HomAlt,
+            _ => Lane::None,
         }
     }
 
@@ -425,6 +441,7 @@ impl<'a> Emitter<'a> {
     /// Ends the files. `n_sites`: sites that were counted.
     pub fn finish(mut self, mut accounting: Accounting, n_sites: i64) -> Result<Outcome> {
         self.flush()?;
+        self.tally.drain_into(&mut self.counts);
         let [called, missing] = [Counter::NCalled, Counter::NMissing].map(|counter| counter as usize);
         for sample in 0..self.counts.n_samples() {
             self.counts.counters[called][sample] = n_sites - self.counts.counters[missing][sample];
@@ -486,7 +503,7 @@ impl Rehearsal {
                 },
             )?;
             let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else { continue };
-            for sample in 0..record.samples.codes.len() {
+            for sample in 0..record.samples.n_samples() {
                 builder
                     .push_cell(record.samples.cell(view.samples(), sample), layout, allele)
                     .map_err(|error| sample_error(error, context, first_sample + sample as u32))?;
@@ -557,8 +574,28 @@ fn undefined_keys(text: &[u8]) -> impl Iterator<Item = String> + '_ {
     })
 }
 
+/// What a carrier of the row counts as.
+fn carrier_lane(row: &Row) -> Lane {
+    match row.allele_type {
+        AlleleType::Snv if is_transition(row.ref_allele[0], row.alt_allele[0]) => Lane::Transition,
+        AlleleType::Snv => Lane::Transversion,
+        AlleleType::Ins => Lane::Insertion,
+        AlleleType::Del => Lane::Deletion,
+        _ => Lane::None,
+    }
+}
+
+/// Sets the entry of a code in a table that grows with the codes.
+fn set_at<T: Copy>(table: &mut Vec<T>, code: GtCode, value: T) {
+    let at = usize::from(code);
+    if table.len() <= at {
+        table.resize(at + 1, value);
+    }
+    table[at] = value;
+}
+
 /// A purine for a purine, or a pyrimidine for a pyrimidine.
-pub(super) fn is_transition(a: u8, b: u8) -> bool {
+fn is_transition(a: u8, b: u8) -> bool {
     matches!(
         (a.to_ascii_uppercase(), b.to_ascii_uppercase()),
         (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C')

@@ -8,7 +8,6 @@ use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{RecordIndex, RecordView, parse_f64, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
-use crate::genome::genotype::GtCode;
 use std::rc::Rc;
 
 /// A record in the window. Buffers are reused.
@@ -92,30 +91,25 @@ pub fn fill(
     record.qual = parse_qual(view.qual())?;
     record.n_alts = view.n_alts();
     record.layout = emitter.layout(view.format().unwrap_or_default());
-    record.line.clear();
-    record.line.extend_from_slice(line.text);
     (record.vcf_pos, record.rank) = (line.vcf_pos, line.rank);
-    record.index = line.index;
     record.n_rows_left = 0;
-    read_samples(record, n_samples, emitter)
+    read_samples(record, view.samples(), n_samples, emitter)?;
+    let (index, len) = match &record.layout {
+        Some(layout) if emitter.reads_cells(layout) => (line.index, line.text.len()),
+        _ => line.index.without_samples(),
+    };
+    record.index = index;
+    record.line.clear();
+    record.line.extend_from_slice(&line.text[..len]);
+    Ok(())
 }
 
-/// Genotype codes of a held record, checked against its number of alleles.
-fn read_samples(record: &mut Held, n_samples: usize, emitter: &mut Emitter) -> Result<()> {
-    let Some(layout) = record.layout.clone() else { return Ok(()) };
-    let mut samples = std::mem::take(&mut record.samples);
+/// Genotype codes of a record, checked against its number of alleles.
+fn read_samples(record: &mut Held, text: &[u8], n_samples: usize, emitter: &mut Emitter) -> Result<()> {
+    let Some(layout) = &record.layout else { return Ok(()) };
     let gt_slot = layout.slot_of(&Slot::Genotype);
-    let text = record.view().samples();
-    let result = samples.read(text, n_samples, gt_slot, layout.slots.len(), &mut emitter.gt);
-    record.samples = samples;
-    result?;
-    let most = record.samples.not_reference.iter().map(|&sample| record.samples.codes[sample as usize]);
-    let mut last: Option<GtCode> = None;
-    for code in most {
-        if last == Some(code) {
-            continue;
-        }
-        last = Some(code);
+    record.samples.read(text, n_samples, gt_slot, layout.slots.len(), &mut emitter.gt)?;
+    for &(code, _) in &record.samples.distinct {
         let genotype = emitter.gt.genotype(code);
         if genotype.max_allele > record.n_alts as i32 {
             return Err(Error::bad_data(format!(

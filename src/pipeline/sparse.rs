@@ -1,8 +1,7 @@
 //! Rows whose calls are given one by one, for the samples that are not plain reference: what joint calling emits.
 
-use super::emit::{Emitter, Row, is_transition, sample_error};
-use crate::alleles::AlleleType;
-use crate::call::sample_counts::Counter;
+use super::emit::{Emitter, Row, sample_error};
+use crate::call::sample_counts::{Counter, Lane};
 use crate::call::statistics::RowStatistics;
 use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::FormatLayout;
@@ -41,7 +40,6 @@ impl Emitter<'_> {
         calls: &SparseCalls,
         row: &Row,
         statistics: &mut RowStatistics,
-        last_carrier: &mut Option<u32>,
     ) -> Result<()> {
         for &(code, n) in calls.reference {
             statistics.add(&self.gt.call(code, row.alt_index), n as i32);
@@ -52,9 +50,6 @@ impl Emitter<'_> {
         for listed in calls.calls {
             let call = self.gt.call(listed.code, row.alt_index);
             statistics.add(&call, 1);
-            if call.copies > 0 {
-                *last_carrier = Some(listed.sample);
-            }
             if all || !call.plain_reference {
                 builder.push_call(listed.sample, call.text);
                 let cell = &calls.text[listed.cell.0 as usize..listed.cell.1 as usize];
@@ -70,21 +65,13 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Per-sample counts of a row's carriers.
-    pub(super) fn count_sparse_carriers(&mut self, calls: &SparseCalls, row: &Row) {
-        let kind = match row.allele_type {
-            AlleleType::Snv => Counter::NSnv,
-            AlleleType::Ins => Counter::NIns,
-            AlleleType::Del => Counter::NDel,
-            _ => return,
-        };
-        let change = (row.allele_type == AlleleType::Snv)
-            .then(|| if is_transition(row.ref_allele[0], row.alt_allele[0]) { Counter::Ti } else { Counter::Tv });
+    /// Per-sample counts of a row's carriers. `is_singleton`: of one copy.
+    pub(super) fn count_sparse_carriers(&mut self, calls: &SparseCalls, alt_index: u32, lane: Lane, is_singleton: bool) {
         for listed in calls.calls {
-            if self.gt.call(listed.code, row.alt_index).copies > 0 {
-                self.counts.get_mut(kind)[listed.sample as usize] += 1;
-                if let Some(change) = change {
-                    self.counts.get_mut(change)[listed.sample as usize] += 1;
+            if self.gt.call(listed.code, alt_index).copies > 0 {
+                self.tally.count(listed.sample, lane);
+                if is_singleton {
+                    self.counts.get_mut(Counter::NSingleton)[listed.sample as usize] += 1;
                 }
             }
         }
@@ -93,9 +80,8 @@ impl Emitter<'_> {
     /// Per-sample counts of a site, once for all of its rows.
     pub fn count_sparse_site(&mut self, calls: &[SparseCall]) {
         for listed in calls {
-            if let Some(counter) = self.site_counter(listed.code) {
-                self.counts.get_mut(counter)[listed.sample as usize] += 1;
-            }
+            let lane = self.site_lane(listed.code);
+            self.tally.count(listed.sample, lane);
         }
     }
 }

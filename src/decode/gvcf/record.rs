@@ -69,10 +69,10 @@ impl RecordParser {
             return None;
         }
         let cell = BlockCell::read(text, layout).ok()?;
-        let end = cell.end_by_length(vcf_pos).unwrap_or(end);
         if end < vcf_pos {
             return None;
         }
+        let end = cell.end_by_length(vcf_pos).unwrap_or(end);
         cell.block(vcf_pos, end, self.plain, layout)
     }
 

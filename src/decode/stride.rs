@@ -1,0 +1,158 @@
+//! The fixed-stride kernel: which four-byte cells of a line are not `0/0` or `0|0`, sixteen or eight at a time where the
+//! processor can, else one by one. All ways give the same; a property test holds them to it.
+
+/// Bytes of a cell: allele, separator, allele, tab.
+pub const CELL: usize = 4;
+
+const UNPHASED: u32 = u32::from_le_bytes(*b"0/0\t");
+const PHASED: u32 = u32::from_le_bytes(*b"0|0\t");
+
+/// Cells that are not plain reference.
+#[derive(Debug, Default)]
+pub struct OtherCells {
+    /// Index of each, ascending.
+    pub indexes: Vec<u32>,
+    /// Its bytes as a little-endian word.
+    pub words: Vec<u32>,
+}
+
+impl OtherCells {
+    /// Without cells.
+    pub fn clear(&mut self) {
+        self.indexes.clear();
+        self.words.clear();
+    }
+
+    #[inline]
+    fn push(&mut self, index: u32, word: u32) {
+        self.indexes.push(index);
+        self.words.push(word);
+    }
+}
+
+/// Appends the cells of `text` that are not `0/0` or `0|0` before a tab. `text`: whole cells.
+pub fn scan(text: &[u8], others: &mut OtherCells) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has the feature.
+            return unsafe { x86::scan_avx512(text, others) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature.
+            return unsafe { x86::scan_avx2(text, others) };
+        }
+    }
+    scan_portable(text, 0, others)
+}
+
+/// [`scan`] cell by cell; the first has the index `base`.
+fn scan_portable(text: &[u8], base: u32, others: &mut OtherCells) {
+    for (index, cell) in (base..).zip(text.chunks_exact(CELL)) {
+        let word = u32::from_le_bytes([cell[0], cell[1], cell[2], cell[3]]);
+        if word != UNPHASED && word != PHASED {
+            others.push(index, word);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{CELL, OtherCells, PHASED, UNPHASED, scan_portable};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f,popcnt")]
+    pub fn scan_avx512(text: &[u8], others: &mut OtherCells) {
+        const LANES: usize = 16;
+        let chunks = text.chunks_exact(LANES * CELL);
+        let n_chunks = chunks.len();
+        let (unphased, phased) = (_mm512_set1_epi32(UNPHASED as i32), _mm512_set1_epi32(PHASED as i32));
+        let mut index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            // SAFETY: the chunk has 64 bytes; the load needs no alignment.
+            let words = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+            let is_other = _mm512_cmpneq_epi32_mask(words, unphased) & _mm512_cmpneq_epi32_mask(words, phased);
+            if is_other != 0 {
+                let n = is_other.count_ones() as usize;
+                others.indexes.reserve(LANES);
+                others.words.reserve(LANES);
+                let len = others.indexes.len();
+                // SAFETY: both vectors have room for 16 more, of which the first `n` are those of the mask; they are of
+                // the same length throughout.
+                unsafe {
+                    let packed = _mm512_maskz_compress_epi32(is_other, index);
+                    _mm512_storeu_si512(others.indexes.as_mut_ptr().add(len).cast(), packed);
+                    let packed = _mm512_maskz_compress_epi32(is_other, words);
+                    _mm512_storeu_si512(others.words.as_mut_ptr().add(len).cast(), packed);
+                    others.indexes.set_len(len + n);
+                    others.words.set_len(len + n);
+                }
+            }
+            index = _mm512_add_epi32(index, _mm512_set1_epi32(LANES as i32));
+        }
+        scan_portable(rest, (n_chunks * LANES) as u32, others);
+    }
+
+    #[target_feature(enable = "avx2,popcnt")]
+    pub fn scan_avx2(text: &[u8], others: &mut OtherCells) {
+        const LANES: usize = 8;
+        let chunks = text.chunks_exact(LANES * CELL);
+        let n_chunks = chunks.len();
+        let rest = chunks.remainder();
+        let (unphased, phased) = (_mm256_set1_epi32(UNPHASED as i32), _mm256_set1_epi32(PHASED as i32));
+        for (i, chunk) in chunks.enumerate() {
+            // SAFETY: the chunk has 32 bytes; the load needs no alignment.
+            let words = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
+            let is_reference = _mm256_or_si256(_mm256_cmpeq_epi32(words, unphased), _mm256_cmpeq_epi32(words, phased));
+            let mut is_other = !_mm256_movemask_ps(_mm256_castsi256_ps(is_reference)) & 0xff;
+            while is_other != 0 {
+                let lane = is_other.trailing_zeros() as usize;
+                let cell = &chunk[lane * CELL..];
+                let word = u32::from_le_bytes([cell[0], cell[1], cell[2], cell[3]]);
+                others.push((i * LANES + lane) as u32, word);
+                is_other &= is_other - 1;
+            }
+        }
+        scan_portable(rest, (n_chunks * LANES) as u32, others);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Scan = fn(&[u8], &mut OtherCells);
+
+    fn ways() -> Vec<(&'static str, Scan)> {
+        let mut ways: Vec<(&'static str, Scan)> = vec![("dispatched", scan)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor has the feature.
+                ways.push(("avx512", |text, others| unsafe { x86::scan_avx512(text, others) }));
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has the feature.
+                ways.push(("avx2", |text, others| unsafe { x86::scan_avx2(text, others) }));
+            }
+        }
+        ways
+    }
+
+    proptest! {
+        #[test]
+        fn all_ways_agree(cells in prop::collection::vec(prop::sample::select(vec!["0/0\t", "0|0\t", "0/1\t", ".|.\t", "0/0x", "00/\t"]), 0..90)) {
+            let text = cells.concat();
+            let mut expected = OtherCells::default();
+            scan_portable(text.as_bytes(), 0, &mut expected);
+            for (name, scan) in ways() {
+                let mut found = OtherCells::default();
+                scan(text.as_bytes(), &mut found);
+                prop_assert_eq!(&found.indexes, &expected.indexes, "{}", name);
+                prop_assert_eq!(&found.words, &expected.words, "{}", name);
+            }
+        }
+    }
+}
