@@ -111,6 +111,12 @@ def sources(varbatch, cohort, works, folder):
     return found
 
 
+def form_of(work, found):
+    """The form that a work reads, or the one there is: `--input` may be plain text."""
+    form = WORKS[work].form
+    return form if form in found else next(iter(found))
+
+
 def gvcfs(folder):
     """The gVCFs in a folder, by name."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".gz"))

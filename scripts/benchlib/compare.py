@@ -71,14 +71,13 @@ def one_work(options, work, sides, folder):
     """Measures both sides on one work; whether there is a regression."""
     cohort = cohorts.of(work, options)
     found = cohorts.sources(sides["head"], cohort, [work], folder)
-    wanted = cohorts.WORKS[work]
-    form = wanted.form if wanted.form in found else next(iter(found))
+    form, calls = cohorts.form_of(work, found), cohorts.WORKS[work].calls
     threads = sorted({1, options.threads})
     every = {}
     for side, program in sides.items():
         to = os.path.join(folder, side)
         os.makedirs(to, exist_ok=True)
-        made = [programs.ours(program, to, found[form], form, wanted.calls, n) for n in threads]
+        made = [programs.ours(program, to, found[form], form, calls, n) for n in threads]
         every[side] = [one._replace(name=f"{side}, {programs.said(one.threads)}") for one in made]
     for one in every["base"] + every["head"]:
         measure.from_nothing(one)

@@ -45,7 +45,8 @@ def width_of(words):
 
 def picture(height, title, parts):
     """The whole file; `title` is read aloud by programs for the blind."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" role="img">'
+    size = f'viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     paper = f'<rect width="{WIDTH}" height="{height:.0f}" class="paper"/>'
     return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", paper, *parts, "</svg>", ""])
 
@@ -65,7 +66,7 @@ class Row:
         self.middle, self.low, self.high = figures.median(runs, "cpu_s"), min(cpu), max(cpu)
         self.label = f"{self.middle:.2f} s"
         if ours is not runs:
-            self.label += f" (varbatch: {figures.ratio(ours, runs, 'cpu_s').median:.2f} of it)"
+            self.label += f" (varbatch: {figures.ratio(ours, runs, 'cpu_s').median:.2f}x this)"
         first = name.split()[0]
         self.kind = {"varbatch": "ours", "plink2": "plink2", "bcftools": "bcftools"}.get(first, "floor")
 
@@ -106,7 +107,8 @@ def bars(groups, caption):
         for row in rows:
             middle = y + LINE / 2
             parts.append(text(left - 8, middle + SIZE / 3, row.name, anchor="end"))
-            parts.append(f'<rect x="{left:.1f}" y="{y + 3:.1f}" width="{max(1, row.middle * scale):.1f}" height="{LINE - 6}" class="{row.kind}"/>')
+            long = max(1, row.middle * scale)
+            parts.append(f'<rect x="{left:.1f}" y="{y + 3:.1f}" width="{long:.1f}" height="{LINE - 6}" class="{row.kind}"/>')
             parts.append(line(left + row.low * scale, middle, left + row.high * scale, middle, "range"))
             parts.append(text(left + row.high * scale + 8, middle + SIZE / 3, row.label))
             y += LINE
@@ -153,7 +155,7 @@ def scaling(curves, caption):
         ends.append((f"{name}: {points[-1][1]:.2f}x", colour, up(points[-1][1])))
     ends.sort(key=lambda end: end[2])
     for (name, colour, y), placed in zip(ends, apart([end[2] for end in ends], SIZE + 6)):
-        parts.append(line(across(most) + 8, y, box[2] + 14, placed, f"{colour}" if colour == "ideal" else f"curve {colour}"))
+        parts.append(line(across(most) + 8, y, box[2] + 14, placed, colour if colour == "ideal" else f"curve {colour}"))
         parts.append(text(box[2] + 20, placed + SIZE / 3, name))
     parts.append(text(MARGIN, box[3] + 70, caption, "small"))
     return picture(box[3] + 70 + MARGIN, "Threads against speed", parts)

@@ -83,7 +83,7 @@ def merge(folder, source):
 def of_work(varbatch, work, found, folder, threads):
     """The programs of one work, ours first."""
     wanted = cohorts.WORKS[work]
-    form = wanted.form if wanted.form in found else next(iter(found))
+    form = cohorts.form_of(work, found)
     source = found[form]
     mine = sorted({1, min(2, threads), threads})
     theirs = [1, threads] if threads > 1 else [1]
@@ -97,8 +97,6 @@ def of_work(varbatch, work, found, folder, threads):
         if len(cohorts.gvcfs(source)) <= 50:
             yield merge(folder, source)
         return
-    if form == "plain":
-        theirs = [threads]
     if wanted.calls == "carriers":
         yield from (plink2(folder, source, form, n) for n in theirs)
     yield from (bcftools(folder, source, form, n) for n in theirs)

@@ -65,8 +65,8 @@ def table(found, cores):
             f"{100 * point['efficiency']:.0f} %", f"{point['peak_mib']:.0f}",
             f"{point['copy_gb_s']:.1f}", f"{point['copy_speed_up']:.2f}",
         ])
-    heads = ["threads", "wall s", "CPU s", "records/s", "input MB/s", "faster", "efficiency", "peak MiB"]
-    return tables.markdown([*heads, "copy GB/s", "copy faster"], rows)
+    heads = ["threads", "wall s", "CPU s", "records/s", "input MB/s", "speed-up", "efficiency", "peak MiB"]
+    return tables.markdown([*heads, "copy GB/s", "copy speed-up"], rows)
 
 
 def run(options, work, folder):
@@ -74,9 +74,8 @@ def run(options, work, folder):
     counts = sorted(set(options.scaling))
     cohort = cohorts.of(work, options)
     found = cohorts.sources(options.varbatch, cohort, [work], folder)
-    wanted = cohorts.WORKS[work]
-    form = wanted.form if wanted.form in found else next(iter(found))
-    each = {n: programs.ours(options.varbatch, folder, found[form], form, wanted.calls, n) for n in counts}
+    form, calls = cohorts.form_of(work, found), cohorts.WORKS[work].calls
+    each = {n: programs.ours(options.varbatch, folder, found[form], form, calls, n) for n in counts}
     about = record.machine()
     measure.from_nothing(each[counts[0]])
     timed, copied = measured(each, counts, options.runs)
@@ -85,7 +84,8 @@ def run(options, work, folder):
     text = "\n".join([
         f"Work {work}, `varbatch call` with more and more threads; {accounting['records_read']} records, "
         f"{cohorts.size_bytes(found[form]) / 1e6:.2f} MB of input.",
-        f"{record.in_words(about)}; medians of {options.runs} runs. Copy: so many processes copying memory, bytes read and written.",
+        f"{record.in_words(about)}; medians of {options.runs} runs. Copy: so many processes copying memory; bytes read and "
+        "written.",
         "", table(line, about["cores"]),
     ])
     print(text + "\n")

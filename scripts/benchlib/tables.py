@@ -27,7 +27,8 @@ def of_programs(runs, outputs):
 
 
 def of_ratios(pairs):
-    rows = [[pair.ours, pair.theirs, str(pair.cpu), str(pair.wall), f"{pair.output:.2f}" if pair.output else ""] for pair in pairs]
+    size = lambda pair: f"{pair.output:.2f}" if pair.output else ""
+    rows = [[pair.ours, pair.theirs, str(pair.cpu), str(pair.wall), size(pair)] for pair in pairs]
     return markdown(["ours", "<divided by", "CPU", "wall", "output"], rows)
 
 
