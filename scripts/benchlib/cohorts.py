@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from typing import NamedTuple
 
@@ -103,6 +104,8 @@ def sources(varbatch, cohort, works, folder):
         return {"gvcf": path}
     found = {"plain" if path.endswith(".vcf") else "vcf": path}
     if "bcf" in forms:
+        if not shutil.which("bcftools"):
+            raise SystemExit("error: bcftools, which makes the BCF, is not installed\nhint: scripts/setup test, or other works")
         found["bcf"] = os.path.join(folder, f"{cohort.name}.bcf")
         if not os.path.exists(found["bcf"]):
             part = found["bcf"] + ".part"

@@ -181,10 +181,10 @@ def regenerate(records, folder):
         note = "CPU seconds (user + system), one thread; medians, the line is the range. "
         drawn.append(os.path.join(folder, "cpu.svg"))
         save(drawn[-1], bars(groups, note + caption_of(days, about)))
-    lines = {name: found for name, found in newest.items() if name.startswith("scaling-")}
+    names = [f"scaling-{work}-{cohorts.COHORTS[wanted.cohort].name}" for work, wanted in cohorts.WORKS.items()]
+    lines = [newest[name] for name in names if name in newest]
     if lines:
-        curves = [(f"work {found['work']}", found["points"]) for _, found in lines.values()]
+        curves = [(f"work {found['work']}", found["points"]) for _, found in lines]
         drawn.append(os.path.join(folder, "scaling.svg"))
-        days, about = [day[:10] for day, _ in lines.values()], list(lines.values())[-1][1]["machine"]
-        save(drawn[-1], scaling(curves, caption_of(days, about)))
+        save(drawn[-1], scaling(curves, caption_of([day[:10] for day, _ in lines], lines[-1][1]["machine"])))
     return drawn

@@ -88,6 +88,20 @@ class Comparison(unittest.TestCase):
         self.assertEqual(len(rows), len(compare.FIGURES))
 
 
+    def test_only_what_is_found_twice_counts(self):
+        worse, fine = ("1 thread", "cpu_s", 1, 2, 2, True), ("1 thread", "cpu_s", 1, 1, 1, False)
+        wall = ("1 thread", "wall_s", 1, 2, 2, True)
+        for answers, expected, measured in [
+            ([[fine]], set(), 1),
+            ([[worse], [fine]], set(), 2),
+            ([[worse], [worse]], {("1 thread", "cpu_s")}, 2),
+            ([[worse], [wall]], set(), 2),
+        ]:
+            left = iter(answers)
+            tries, slower = compare.confirmed(lambda: next(left))
+            self.assertEqual((slower, len(tries)), (expected, measured))
+
+
 class Output(unittest.TestCase):
     def test_table(self):
         self.assertEqual(tables.markdown(["a", "b", "<c"], [["1", "2", "3"]]), "| a | b | c |\n|---|---:|---|\n| 1 | 2 | 3 |")
