@@ -1,6 +1,7 @@
-"""One process of the memory bandwidth test: copies a large buffer again and again, and says how many bytes a second.
+"""One process of the memory bandwidth test: copies a large buffer again and again.
 
-It prints `ready`, waits for a line, so that several begin together, and prints the rate. Started by scaling.py.
+It prints `ready`, waits for a line, so that several begin together, and prints when it began, when it ended, and the bytes
+read and written. Started by scaling.py.
 """
 
 import sys
@@ -13,11 +14,10 @@ def main():
     print("ready", flush=True)
     sys.stdin.readline()
     begin, copied = time.monotonic(), 0
-    while (took := time.monotonic() - begin) < seconds:
+    while time.monotonic() - begin < seconds:
         target[:] = source
         copied += size
-    # Read once and written once.
-    print(2 * copied / took, flush=True)
+    print(begin, time.monotonic(), 2 * copied, flush=True)
 
 
 if __name__ == "__main__":
