@@ -111,12 +111,11 @@ impl<W: Write + Send> GenotypesFile<W> {
         let leaf = |i: usize| self.leaves[i].clone();
         let variant_ids: Vec<(i64, u32)> = self.runs.iter().map(|run| (run.variant_id, run.n_rows)).collect();
         let positions: Vec<(i32, u32)> = self.runs.iter().map(|run| (run.vcf_pos, run.n_rows)).collect();
-        let one_contig = vec![0; n_rows];
         let mut chunks = vec![
             columns::runs(leaf(0), &variant_ids, codec)?,
-            columns::coded_texts(leaf(1), &one_contig, &[Meaning::Entry(0)], &[&self.contig], codec)?,
+            columns::one_text(leaf(1), &self.contig, n_rows, codec)?,
             columns::runs(leaf(2), &positions, codec)?,
-            columns::indexes(leaf(3), &self.sample_index, self.n_samples, codec)?,
+            columns::indexes(leaf(3), &self.sample_index, self.n_samples, self.runs.len(), codec)?,
         ];
         let dosages: Vec<Option<i32>> = gt_texts.iter().map(|text| dosage_of_text(text)).collect();
         let gt = |text: usize| Meaning::Entry(text as u32);

@@ -3,7 +3,7 @@
 //! Each is the twin of what the general writer makes of the same values: readers see no difference but in size and time.
 
 use super::chunk::{ChunkBuilder, Codec, DictionaryPage, EncodedChunk, PageFacts};
-use super::encoding::{even_bit_width, push_delta, push_packed, push_run};
+use super::encoding::{even_bit_width, push_delta, push_even_delta, push_packed, push_packed_bytes, push_run};
 use super::word::Word;
 use crate::error::Result;
 use parquet::basic::Encoding;
@@ -59,7 +59,21 @@ pub enum Meaning {
     Entry(u32),
 }
 
-/// A column of codes: a chunk of one page. `meanings[code]`; `n_entries` of the dictionary.
+impl Meaning {
+    fn entry(self) -> Option<u32> {
+        match self {
+            Meaning::Null => None,
+            Meaning::Entry(entry) => Some(entry),
+        }
+    }
+
+    /// Definition level of a nullable column.
+    fn level(self) -> u8 {
+        u8::from(self != Meaning::Null)
+    }
+}
+
+/// A page of codes. `meanings[code]`; `n_entries` of the dictionary.
 fn codes_page(
     chunk: &mut ChunkBuilder,
     codes: &[u16],
@@ -68,30 +82,71 @@ fn codes_page(
     range: Option<(i64, i64)>,
     codec: &mut Codec,
 ) -> Result<()> {
-    let entries: Vec<u32> = meanings.iter().map(|meaning| if let Meaning::Entry(entry) = meaning { *entry } else { 0 }).collect();
-    let is_null: Vec<bool> = meanings.iter().map(|&meaning| meaning == Meaning::Null).collect();
-    let entry = |code: &u16| entries[usize::from(*code)];
+    let n_null = match meanings.contains(&Meaning::Null) {
+        true => codes.iter().filter(|code| meanings[usize::from(**code)] == Meaning::Null).count(),
+        false => 0,
+    };
     let mut body = Vec::with_capacity(codes.len() / 2 + 64);
-    let mut n_null = 0;
-    let nullable = chunk.column().max_def_level() > 0;
-    if nullable {
-        if is_null.contains(&true) {
-            n_null = codes.iter().filter(|code| is_null[usize::from(**code)]).count();
-        }
-        push_levels(&mut body, codes.len(), n_null, codes.iter().map(|code| u32::from(!is_null[usize::from(*code)])));
-    }
     let bit_width = even_bit_width(n_entries.saturating_sub(1) as u32);
-    body.push(bit_width as u8);
-    if n_entries == 1 {
-        push_run(&mut body, 0, codes.len() - n_null, bit_width);
-    } else if n_null == 0 {
-        push_packed(&mut body, codes.iter().map(entry), bit_width);
+    // as bytes where that can be: most columns have a handful of codes
+    if meanings.len() <= BYTES && bit_width <= 8 {
+        push_few_codes(&mut body, codes, meanings, n_null, chunk.column().max_def_level() > 0, bit_width);
     } else {
-        let present: Vec<u32> = codes.iter().filter(|code| !is_null[usize::from(**code)]).map(entry).collect();
-        push_packed(&mut body, present.into_iter(), bit_width);
+        let present: Vec<u32> = codes.iter().filter_map(|&code| meanings[usize::from(code)].entry()).collect();
+        if chunk.column().max_def_level() > 0 {
+            let levels: Vec<u8> = codes.iter().map(|&code| meanings[usize::from(code)].level()).collect();
+            push_levels(&mut body, &levels, n_null);
+        }
+        body.push(bit_width as u8);
+        push_packed(&mut body, &present, bit_width);
     }
     let facts = PageFacts { n_values: codes.len(), n_rows: codes.len(), n_null, range };
     chunk.push_page(&body, Encoding::RLE_DICTIONARY, facts, codec)
+}
+
+/// Codes that fit a table of bytes.
+const BYTES: usize = 256;
+
+fn push_few_codes(
+    body: &mut Vec<u8>,
+    codes: &[u16],
+    meanings: &[Meaning],
+    n_null: usize,
+    nullable: bool,
+    bit_width: u32,
+) {
+    let (mut entries, mut levels) = ([0u8; BYTES], [0u8; BYTES]);
+    for (code, meaning) in meanings.iter().enumerate() {
+        entries[code] = meaning.entry().unwrap_or(0) as u8;
+        levels[code] = meaning.level();
+    }
+    let entry = |code: &u16| entries[usize::from(*code as u8)];
+    let level = |code: &u16| levels[usize::from(*code as u8)];
+    if nullable {
+        match n_null {
+            0 => push_levels(body, &vec![1; codes.len()], 0),
+            _ => push_levels(body, &codes.iter().map(level).collect::<Vec<u8>>(), n_null),
+        }
+    }
+    body.push(bit_width as u8);
+    if bit_width == 0 {
+        push_run(body, 0, codes.len() - n_null, bit_width);
+        return;
+    }
+    let mut present: Vec<u8>;
+    if n_null == 0 {
+        present = codes.iter().map(entry).collect();
+    } else {
+        // without a branch: what comes behind a null is written over it
+        present = vec![0; codes.len() + 1];
+        let mut n = 0;
+        for code in codes {
+            present[n] = entry(code);
+            n += usize::from(level(code));
+        }
+        present.truncate(n);
+    }
+    push_packed_bytes(body, &present, bit_width);
 }
 
 /// Which entries codes use, in the order of the codes, renumbered from 0; and what each code means in these numbers.
@@ -124,10 +179,7 @@ pub fn coded_texts(
     let (entries, meanings) = entries_in_use(codes, meanings);
     let texts: Vec<&[u8]> = entries.iter().map(|&entry| texts[entry as usize].as_ref().as_bytes()).collect();
     let mut dictionary = Vec::new();
-    for text in &texts {
-        dictionary.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        dictionary.extend_from_slice(text);
-    }
+    texts.iter().for_each(|text| push_text(&mut dictionary, text));
     let mut chunk = ChunkBuilder::new(column);
     codes_page(&mut chunk, codes, &meanings, texts.len(), None, codec)?;
     let range = texts.iter().min().zip(texts.iter().max()).map(|(least, most)| (*least, *most));
@@ -152,24 +204,58 @@ pub fn coded_integers(
     chunk.finish::<i32>(Some(DictionaryPage { values: &dictionary, n_values: values.len() }), codec)
 }
 
-/// A column of numbers below `n`, each its own entry of the dictionary, so that nothing is looked up; without nulls.
-/// Where there are few rows for such a dictionary, differences.
-pub fn indexes(column: ColumnDescPtr, values: &[u32], n: usize, codec: &mut Codec) -> Result<EncodedChunk> {
+/// A column with one text in all rows.
+pub fn one_text(column: ColumnDescPtr, text: &str, n_rows: usize, codec: &mut Codec) -> Result<EncodedChunk> {
+    let mut chunk = ChunkBuilder::new(column);
+    let mut dictionary = Vec::new();
+    push_text(&mut dictionary, text.as_bytes());
+    let mut body = Vec::new();
+    if chunk.column().max_def_level() > 0 {
+        push_level_run(&mut body, 1, n_rows);
+    }
+    body.push(0);
+    push_run(&mut body, 0, n_rows, 0);
+    let facts = PageFacts { n_values: n_rows, n_rows, n_null: 0, range: None };
+    chunk.push_page(&body, Encoding::RLE_DICTIONARY, facts, codec)?;
+    let range = Some((text.as_bytes(), text.as_bytes()));
+    chunk.finish_texts(Some(DictionaryPage { values: &dictionary, n_values: 1 }), range, codec)
+}
+
+fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+/// A column of numbers below `n` that ascend in `n_runs` runs, without nulls.
+pub fn indexes(
+    column: ColumnDescPtr,
+    values: &[u32],
+    n: usize,
+    n_runs: usize,
+    codec: &mut Codec,
+) -> Result<EncodedChunk> {
+    /// Rows of a run from which on bytes of differences are smaller than indexes.
+    const LONG: usize = 64;
     let mut chunk = ChunkBuilder::new(column);
     let range = values.iter().min().zip(values.iter().max()).map(|(&least, &most)| (i64::from(least), i64::from(most)));
     let facts = PageFacts { n_values: values.len(), n_rows: values.len(), n_null: 0, range };
-    if values.len() < 4 * n || n > 1 << 16 {
-        let values: Vec<i32> = values.iter().map(|&value| value as i32).collect();
-        let mut body = Vec::new();
-        push_delta(&mut body, &values);
+    let mut body = Vec::new();
+    let has_dictionary = n <= BYTES || values.len() < LONG * n_runs && n <= 1 << 16 && values.len() > 4 * n;
+    if !has_dictionary {
+        if values.len() < LONG * n_runs {
+            push_delta(&mut body, &values.iter().map(|&value| value as i32).collect::<Vec<i32>>());
+        } else {
+            push_even_delta(&mut body, values);
+        }
         chunk.push_page(&body, Encoding::DELTA_BINARY_PACKED, facts, codec)?;
         return chunk.finish::<i32>(None, codec);
     }
+    // each number is its own entry, so that nothing is looked up
     let mut dictionary = Vec::with_capacity(4 * n);
     (0..n as i32).for_each(|value| value.push_plain(&mut dictionary));
     let bit_width = even_bit_width(n as u32 - 1);
-    let mut body = vec![bit_width as u8];
-    push_packed(&mut body, values.iter().copied(), bit_width);
+    body.push(bit_width as u8);
+    push_packed(&mut body, values, bit_width);
     chunk.push_page(&body, Encoding::RLE_DICTIONARY, facts, codec)?;
     chunk.finish::<i32>(Some(DictionaryPage { values: &dictionary, n_values: n }), codec)
 }
@@ -184,29 +270,31 @@ pub fn nulls(column: ColumnDescPtr, n_rows: usize, codec: &mut Codec) -> Result<
 fn push_null_page(chunk: &mut ChunkBuilder, n_rows: usize, codec: &mut Codec) -> Result<()> {
     let mut body = Vec::new();
     if chunk.column().max_rep_level() > 0 {
-        push_level_run(&mut body, n_rows);
+        push_level_run(&mut body, 0, n_rows);
     }
-    push_level_run(&mut body, n_rows);
+    push_level_run(&mut body, 0, n_rows);
     let facts = PageFacts { n_values: n_rows, n_rows, n_null: n_rows, range: None };
     chunk.push_page(&body, Encoding::PLAIN, facts, codec)
 }
 
-/// `n` levels of 0.
-fn push_level_run(body: &mut Vec<u8>, n: usize) {
+/// `n` levels of 0 or 1, all the same.
+fn push_level_run(body: &mut Vec<u8>, level: u32, n: usize) {
     let mut levels = Vec::new();
-    push_run(&mut levels, 0, n, 1);
+    push_run(&mut levels, level, n, 1);
     push_sized(body, &levels);
 }
 
 /// Levels of 0 (null) and 1, behind their length.
-fn push_levels(body: &mut Vec<u8>, n: usize, n_null: usize, levels: impl ExactSizeIterator<Item = u32>) {
-    let mut bytes = Vec::new();
+fn push_levels(body: &mut Vec<u8>, levels: &[u8], n_null: usize) {
     match n_null {
-        0 => push_run(&mut bytes, 1, n, 1),
-        n_null if n_null == n => push_run(&mut bytes, 0, n, 1),
-        _ => push_packed(&mut bytes, levels, 1),
+        0 => push_level_run(body, 1, levels.len()),
+        n_null if n_null == levels.len() => push_level_run(body, 0, levels.len()),
+        _ => {
+            let mut bytes = Vec::new();
+            push_packed_bytes(&mut bytes, levels, 1);
+            push_sized(body, &bytes);
+        }
     }
-    push_sized(body, &bytes);
 }
 
 fn push_sized(body: &mut Vec<u8>, bytes: &[u8]) {
@@ -241,7 +329,7 @@ impl Dictionary {
             Some(&first) if self.indexes.iter().all(|&index| index == first) => {
                 push_run(body, first, values.len(), bit_width);
             }
-            _ => push_packed(body, self.indexes.iter().copied(), bit_width),
+            _ => push_packed(body, &self.indexes, bit_width),
         }
         Encoding::RLE_DICTIONARY
     }
@@ -316,8 +404,8 @@ impl IntegerColumn {
         self.body.clear();
         let n_null = count_nulls(values);
         if self.chunk.column().max_def_level() > 0 {
-            let levels = values.iter().map(|&value| u32::from(value != i32::NULL));
-            push_levels(&mut self.body, values.len(), n_null, levels);
+            let levels: Vec<u8> = values.iter().map(|&value| u8::from(value != i32::NULL)).collect();
+            push_levels(&mut self.body, &levels, n_null);
         }
         self.push_values(values, values.len(), values.len(), n_null, codec)
     }
@@ -390,10 +478,10 @@ struct Lists<'a> {
 
 /// Definition levels of a nullable list of nullable items (Parquet format, Nested Encoding).
 mod level {
-    pub const NULL_LIST: u32 = 0;
-    pub const EMPTY_LIST: u32 = 1;
-    pub const NULL_ITEM: u32 = 2;
-    pub const ITEM: u32 = 3;
+    pub const NULL_LIST: u8 = 0;
+    pub const EMPTY_LIST: u8 = 1;
+    pub const NULL_ITEM: u8 = 2;
+    pub const ITEM: u8 = 3;
 }
 
 impl Lists<'_> {
@@ -422,14 +510,10 @@ impl Lists<'_> {
     /// Appends the repetition and the definition levels.
     fn levels(&self, n_null: usize, repetition: &mut Vec<u8>, definition: &mut Vec<u8>) {
         if let Some(length) = self.one_length().filter(|_| n_null == 0) {
-            let mut at = 0;
-            let again = (0..self.values.len()).map(|_| {
-                let level = u32::from(at > 0);
-                at = if at + 1 == length { 0 } else { at + 1 };
-                level
-            });
-            push_packed(repetition, again, 1);
-            push_run(definition, level::ITEM, self.values.len(), 2);
+            let mut again = vec![1; self.values.len()];
+            again.iter_mut().step_by(length).for_each(|level| *level = 0);
+            push_packed_bytes(repetition, &again, 1);
+            push_run(definition, u32::from(level::ITEM), self.values.len(), 2);
             return;
         }
         let n = self.values.len() + self.n_without_items();
@@ -441,13 +525,13 @@ impl Lists<'_> {
                     defined.push(if is_null { level::NULL_LIST } else { level::EMPTY_LIST });
                 }
                 items => {
-                    again.extend((0..items.len()).map(|i| u32::from(i > 0)));
+                    again.extend((0..items.len()).map(|i| u8::from(i > 0)));
                     let level = |&item: &i32| if item == i32::NULL { level::NULL_ITEM } else { level::ITEM };
                     defined.extend(items.iter().map(level));
                 }
             }
         }
-        push_packed(repetition, again.into_iter(), 1);
-        push_packed(definition, defined.into_iter(), 2);
+        push_packed_bytes(repetition, &again, 1);
+        push_packed_bytes(definition, &defined, 2);
     }
 }

@@ -22,33 +22,70 @@ pub fn push_run(out: &mut Vec<u8>, value: u32, n: usize, bit_width: u32) {
 }
 
 /// Appends numbers to a hybrid as one packed run; `bit_width` as [`even_bit_width`] gives it.
-pub fn push_packed(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u32>, bit_width: u32) {
-    let n_groups = values.len().div_ceil(8);
-    push_varint(out, (n_groups as u64) << 1 | 1);
-    let end = out.len() + n_groups * bit_width as usize;
-    out.reserve(n_groups * bit_width as usize);
+pub fn push_packed(out: &mut Vec<u8>, values: &[u32], bit_width: u32) {
+    let end = start_packed(out, values.len(), bit_width);
     match bit_width {
-        8 => out.extend(values.map(|value| value as u8)),
-        16 => values.for_each(|value| out.extend_from_slice(&(value as u16).to_le_bytes())),
-        32 => values.for_each(|value| out.extend_from_slice(&value.to_le_bytes())),
+        0 => {}
+        8 => out.extend(values.iter().map(|&value| value as u8)),
+        16 => push_words(out, values, |value| (value as u16).to_le_bytes()),
+        32 => push_words(out, values, u32::to_le_bytes),
         _ => {
-            let per_byte = 8 / bit_width.max(1);
-            let (mut byte, mut n) = (0, 0);
-            for value in values {
-                byte |= (value as u8) << (n * bit_width);
-                n += 1;
-                if n == per_byte {
-                    out.push(byte);
-                    (byte, n) = (0, 0);
-                }
-            }
-            if n > 0 {
-                out.push(byte);
-            }
+            let bytes: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+            push_parts(out, &bytes, bit_width);
         }
     }
     // the last group is filled up
     out.resize(end, 0);
+}
+
+/// [`push_packed`] for numbers below 256.
+pub fn push_packed_bytes(out: &mut Vec<u8>, values: &[u8], bit_width: u32) {
+    let end = start_packed(out, values.len(), bit_width);
+    match bit_width {
+        0 => {}
+        8 => out.extend_from_slice(values),
+        _ => push_parts(out, values, bit_width),
+    }
+    out.resize(end, 0);
+}
+
+/// Begins a packed run; says where it will end.
+fn start_packed(out: &mut Vec<u8>, n: usize, bit_width: u32) -> usize {
+    let n_groups = n.div_ceil(8);
+    push_varint(out, (n_groups as u64) << 1 | 1);
+    out.reserve(n_groups * bit_width as usize);
+    out.len() + n_groups * bit_width as usize
+}
+
+#[inline]
+fn push_words<const N: usize>(out: &mut Vec<u8>, values: &[u32], bytes: impl Fn(u32) -> [u8; N]) {
+    let start = out.len();
+    out.resize(start + N * values.len(), 0);
+    for (word, &value) in out[start..].chunks_exact_mut(N).zip(values) {
+        word.copy_from_slice(&bytes(value));
+    }
+}
+
+/// Packs numbers of 1, 2 or 4 bits.
+fn push_parts(out: &mut Vec<u8>, values: &[u8], bit_width: u32) {
+    match bit_width {
+        1 => push_parts_of::<8>(out, values),
+        2 => push_parts_of::<4>(out, values),
+        4 => push_parts_of::<2>(out, values),
+        _ => unreachable!("an even width below a byte"),
+    }
+}
+
+/// `N` numbers a byte.
+#[inline]
+fn push_parts_of<const N: usize>(out: &mut Vec<u8>, values: &[u8]) {
+    let pack = |values: &[u8]| values.iter().rev().fold(0, |byte: u8, value| byte << (8 / N) | value);
+    let chunks = values.chunks_exact(N);
+    let rest = chunks.remainder();
+    out.extend(chunks.map(pack));
+    if !rest.is_empty() {
+        out.push(pack(rest));
+    }
 }
 
 /// Values of a block of DELTA_BINARY_PACKED, and of a miniblock.
@@ -82,6 +119,47 @@ pub fn push_delta<T: Word>(out: &mut Vec<u8>, values: &[T]) {
             let bit_width = u64::BITS - most.leading_zeros();
             out[widths_at + i] = bit_width as u8;
             pack(out, miniblock.iter().map(above), bit_width);
+        }
+    }
+}
+
+/// Values of a block and of a miniblock of [`push_even_delta`].
+const EVEN_BLOCK: usize = 1024;
+const EVEN_MINIBLOCK: usize = 32;
+
+/// Appends a DELTA_BINARY_PACKED page whose differences begin at bytes, for numbers that ascend in long runs: what repeats
+/// from run to run are the same bytes then, which zstd finds. A miniblock where a new run begins has 32 bits a number, as its
+/// negative difference wraps.
+pub fn push_even_delta(out: &mut Vec<u8>, values: &[u32]) {
+    push_varint(out, EVEN_BLOCK as u64);
+    push_varint(out, (EVEN_BLOCK / EVEN_MINIBLOCK) as u64);
+    push_varint(out, values.len() as u64);
+    push_varint(out, to_zigzag(i64::from(values.first().map_or(0, |&first| first as i32))));
+    let mut deltas = [0u32; EVEN_BLOCK];
+    let n = values.len().saturating_sub(1);
+    for start in (0..n).step_by(EVEN_BLOCK) {
+        let n_here = EVEN_BLOCK.min(n - start);
+        let (before, behind) = (&values[start..start + n_here], &values[start + 1..start + 1 + n_here]);
+        for ((delta, after), before) in deltas.iter_mut().zip(behind).zip(before) {
+            *delta = after.wrapping_sub(*before);
+        }
+        deltas[n_here..].fill(0);
+        // the least difference: 0
+        out.push(0);
+        let widths_at = out.len();
+        out.resize(widths_at + EVEN_BLOCK / EVEN_MINIBLOCK, 0);
+        for (i, miniblock) in deltas.chunks_exact(EVEN_MINIBLOCK).enumerate() {
+            if i * EVEN_MINIBLOCK >= n_here {
+                break;
+            }
+            let all = miniblock.iter().fold(0, |all, delta| all | delta);
+            let bit_width = even_bit_width(all).max(8);
+            out[widths_at + i] = bit_width as u8;
+            match bit_width {
+                8 => push_words(out, miniblock, |delta| [delta as u8]),
+                16 => push_words(out, miniblock, |delta| (delta as u16).to_le_bytes()),
+                _ => push_words(out, miniblock, u32::to_le_bytes),
+            }
         }
     }
 }
@@ -303,7 +381,12 @@ mod tests {
             let values: Vec<u32> = values.into_iter().map(|value| value.min(cut)).collect();
             let bit_width = even_bit_width(cut);
             let mut bytes = Vec::new();
-            push_packed(&mut bytes, values.iter().copied(), bit_width);
+            push_packed(&mut bytes, &values, bit_width);
+            if bit_width <= 8 {
+                let mut again = Vec::new();
+                push_packed_bytes(&mut again, &values.iter().map(|&value| value as u8).collect::<Vec<u8>>(), bit_width);
+                prop_assert_eq!(&again, &bytes);
+            }
             let padding = values.len().next_multiple_of(8) - values.len();
             let mut expected = values;
             expected.resize(expected.len() + padding, 0);
@@ -321,6 +404,21 @@ mod tests {
             let values: Vec<i32> = values.into_iter().map(|value| value >> shift).collect();
             let mut bytes = Vec::new();
             push_delta(&mut bytes, &values);
+            let mut found = Vec::new();
+            delta(&bytes, &mut found).expect("complete");
+            prop_assert_eq!(found, values);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn even_differences_are_read_again(values in prop::collection::vec(any::<i32>(), 0..3000), shift in 0u32..32, sorted in any::<bool>()) {
+            let mut values: Vec<i32> = values.into_iter().map(|value| value >> shift).collect();
+            if sorted {
+                values.sort_unstable();
+            }
+            let mut bytes = Vec::new();
+            push_even_delta(&mut bytes, &values.iter().map(|&value| value as u32).collect::<Vec<u32>>());
             let mut found = Vec::new();
             delta(&bytes, &mut found).expect("complete");
             prop_assert_eq!(found, values);
