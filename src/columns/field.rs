@@ -66,6 +66,7 @@ pub struct FieldBuilder {
     projection: Projection,
     lenient: bool,
     is_text: bool,
+    is_integer: bool,
     own: Vec<Values>,
     site: Option<Values>,
     items: Vec<(u32, u32)>,
@@ -82,6 +83,7 @@ impl FieldBuilder {
             projection: columns.projection,
             lenient: columns.lenient,
             is_text: columns.kind == Kind::Text,
+            is_integer: columns.kind == Kind::Integer,
             own: columns.names.iter().map(own).collect(),
             site: columns.site_name.as_ref().map(|_| Values::list(columns.kind)),
             items: Vec::new(),
@@ -110,6 +112,9 @@ impl FieldBuilder {
             self.append_null();
             return Ok(());
         }
+        if self.is_integer && self.append_plain(text, allele) {
+            return Ok(());
+        }
         match self.projection {
             Projection::Flag => self.own[0].append_value(text),
             Projection::Scalar if self.is_text => self.own[0].append_value(text),
@@ -123,6 +128,32 @@ impl FieldBuilder {
             Projection::List => self.own[0].append_list(text.split(|&byte| byte == b',')),
             _ => self.append_projected(text, allele),
         }
+    }
+
+    /// The usual case: unsigned numbers, one alternate allele, ploidy 2. False, and nothing done, for any other.
+    #[inline]
+    fn append_plain(&mut self, text: &[u8], allele: AlleleOfSite) -> bool {
+        let is_biallelic = allele.n_alts == 1 && allele.alt_index == 1;
+        match self.projection {
+            Projection::Scalar => {
+                let Some([value]) = plain_integers(text) else { return false };
+                self.own[0].append_integer(value);
+            }
+            Projection::PerAllelePair if is_biallelic => {
+                let Some([of_ref, of_alt]) = plain_integers(text) else { return false };
+                self.own[0].append_integer(of_ref);
+                self.own[1].append_integer(of_alt);
+            }
+            Projection::PerGenotype if is_biallelic => {
+                let Some(values) = plain_integers::<3>(text) else { return false };
+                self.own[0].append_integers(&values);
+            }
+            _ => return false,
+        }
+        if let Some(site) = &mut self.site {
+            site.append_null();
+        }
+        true
     }
 
     fn append_projected(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
@@ -225,6 +256,30 @@ impl FieldBuilder {
     }
 }
 
+/// `N` numbers of at most nine digits with commas between them; `None` for any other text.
+#[inline]
+fn plain_integers<const N: usize>(text: &[u8]) -> Option<[i32; N]> {
+    const MAX_DIGITS: usize = 9;
+    let mut values = [0; N];
+    let mut at = 0;
+    for (i, value) in values.iter_mut().enumerate() {
+        let start = at;
+        let mut number = 0u32;
+        while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+            number = number.wrapping_mul(10).wrapping_add(u32::from(digit));
+            at += 1;
+        }
+        let is_last = i + 1 == N;
+        let is_ended = if is_last { at == text.len() } else { text.get(at) == Some(&b',') };
+        if at == start || at - start > MAX_DIGITS || !is_ended {
+            return None;
+        }
+        *value = number as i32;
+        at += 1;
+    }
+    Some(values)
+}
+
 /// Binomial coefficient; saturates instead of overflowing.
 fn choose(n: usize, k: usize) -> usize {
     let mut result: u128 = 1;
@@ -239,11 +294,17 @@ fn ploidy_of(n_genotypes: usize, n_alleles: usize) -> Option<usize> {
     if n_alleles == 1 {
         return (n_genotypes == 1).then_some(2);
     }
+    if n_genotypes == n_alleles * (n_alleles + 1) / 2 {
+        return Some(2);
+    }
     (1..=16).find(|&ploidy| choose(n_alleles + ploidy - 1, ploidy) == n_genotypes)
 }
 
 /// Index of the genotype with `copies` of `allele` and REF for the rest (VCF 4.5 section 1.6.2, GL: sum of C(a_j + j, j + 1)).
 fn genotype_index(ploidy: usize, copies: usize, allele: usize) -> usize {
+    if ploidy == 2 {
+        return [0, allele * (allele + 1) / 2, allele * (allele + 3) / 2][copies];
+    }
     (ploidy - copies..ploidy).map(|j| choose(allele + j, j + 1)).sum()
 }
 
@@ -284,6 +345,36 @@ mod tests {
         assert_eq!(list(&out[1]), [Some(10), Some(11), Some(12)]);
         let problem = builder.append(b"1,2,3,4,5", AlleleOfSite::new(1, 2)).expect_err("must not fit");
         assert_eq!(problem.to_string(), "has 5 values, expected 6 for 3 alleles at ploidy 2");
+    }
+
+    #[test]
+    fn the_plain_way_agrees_with_the_general_one() {
+        let allele = AlleleOfSite::new(1, 1);
+        let cases = [
+            (Projection::Scalar, &["0", "17", "999999999", "2147483647", "-3", "007", "1,2", "x", ""][..]),
+            (Projection::PerAllelePair, &["3,4", "3", "3,4,5", ".,4", "3,-4", "3,,4", "3,4,"]),
+            (Projection::PerGenotype, &["0,3,40", "0,3", "0,.,4", "0,3,40,5", "0,3,x", "0,3,4294967296"]),
+        ];
+        for (projection, texts) in cases {
+            for text in texts {
+                let run = |plain: bool| {
+                    let mut builder = FieldBuilder::new(&columns(projection, true, false));
+                    builder.is_integer = plain;
+                    let mut out = Vec::new();
+                    builder.append(text.as_bytes(), allele).map(|()| {
+                        builder.finish(&mut out);
+                        out
+                    })
+                };
+                assert_eq!(run(true), run(false), "{text}");
+            }
+        }
+        for n_alleles in 2..6 {
+            for (allele, copies) in (1..n_alleles).flat_map(|allele| (0..3).map(move |copies| (allele, copies))) {
+                let by_sum: usize = (2 - copies..2).map(|j| choose(allele + j, j + 1)).sum();
+                assert_eq!(genotype_index(2, copies, allele), by_sum);
+            }
+        }
     }
 
     #[test]

@@ -152,37 +152,25 @@ impl GenotypesBuilder {
     }
 
     /// Adds the FORMAT fields of one sample. After a problem the batch is void.
-    pub fn push_cell(&mut self, cell: &[u8], layout: &FormatLayout, allele: AlleleOfSite) -> Result<(), CellProblem> {
-        let mut start = 0;
+    pub fn push_fields<'a>(
+        &mut self,
+        mut fields: impl Iterator<Item = &'a [u8]>,
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), CellProblem> {
         self.other_text.clear();
         for slot in &layout.slots {
-            let value = if start <= cell.len() {
-                let end = memchr::memchr(b':', &cell[start..]).map_or(cell.len(), |offset| start + offset);
-                let value = &cell[start..end];
-                start = end + 1;
-                value
-            } else {
-                &[]
-            };
+            let value = fields.next().unwrap_or_default();
             match slot {
                 Slot::Genotype => {}
                 Slot::Column(column) if value.is_empty() => self.formats[*column].append_null(),
                 Slot::Column(column) => self.formats[*column]
                     .append(value, allele)
                     .map_err(|problem| CellProblem::Field { id: self.format_ids[*column].clone(), problem })?,
-                Slot::Other(id) => {
-                    if !value.is_empty() && value != b"." {
-                        if !self.other_text.is_empty() {
-                            self.other_text.push(':');
-                        }
-                        self.other_text.push_str(id);
-                        self.other_text.push('=');
-                        self.other_text.push_str(&String::from_utf8_lossy(value));
-                    }
-                }
+                Slot::Other(id) => push_other(&mut self.other_text, id, value),
             }
         }
-        if start <= cell.len() && !layout.slots.is_empty() {
+        if fields.next().is_some() && !layout.slots.is_empty() {
             return Err(CellProblem::TooMany { n_slots: layout.slots.len() });
         }
         if layout.has_other {
@@ -216,4 +204,17 @@ impl GenotypesBuilder {
             values.clear();
         }
     }
+}
+
+/// Adds a field that the header does not define to the text of `fmt_other`.
+fn push_other(text: &mut String, id: &str, value: &[u8]) {
+    if value.is_empty() || value == b"." {
+        return;
+    }
+    if !text.is_empty() {
+        text.push(':');
+    }
+    text.push_str(id);
+    text.push('=');
+    text.push_str(&String::from_utf8_lossy(value));
 }

@@ -116,6 +116,27 @@ impl Values {
         Ok(())
     }
 
+    /// A row with an integer of VCF's range.
+    #[inline]
+    pub fn append_integer(&mut self, value: i32) {
+        self.keep_nulls();
+        if let Kept::Int(values) = &mut self.kept {
+            values.push(value);
+            self.n_kept += 1;
+        }
+    }
+
+    /// A row with a list of integers of VCF's range.
+    #[inline]
+    pub fn append_integers(&mut self, items: &[i32]) {
+        self.keep_nulls();
+        if let Kept::IntList(lists) = &mut self.kept {
+            lists.values.extend_from_slice(items);
+            lists.ends.push(lists.values.len() as u32);
+            self.n_kept += 1;
+        }
+    }
+
     /// A row with a text that is not looked at.
     pub fn append_text(&mut self, text: &str) {
         self.keep_nulls();

@@ -4,6 +4,7 @@
 
 pub mod bcf;
 pub mod bgzf;
+mod delimiters;
 pub mod fasta;
 pub mod gvcf;
 pub mod header;

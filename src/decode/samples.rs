@@ -4,10 +4,10 @@
 //! everything else takes the general path; only what is not `0/0` or `0|0` gets a code. A property test holds the two to the
 //! same answer.
 
+use super::delimiters;
 use super::stride::{self, CELL, OtherCells};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
-use memchr::memchr_iter;
 
 /// Sample columns of one record. Buffers are reused from record to record.
 #[derive(Debug, Default)]
@@ -23,19 +23,43 @@ pub struct SampleColumns {
     /// How often each code came, all 0 between records.
     counts: Vec<u32>,
     cells: OtherCells,
-    /// Start of each sample's text, then one more behind the end (each end is the next start less the tab). Empty when
-    /// the fixed-stride kernel ran: then sample `i` starts at `4 i`.
-    starts: Vec<u32>,
+    /// End of every field of every sample. Empty when the fixed-stride kernel ran: then sample `i` is bytes `4 i` to `4 i + 3`.
+    ends: Vec<u32>,
+    /// Index in `ends` of each sample's first field, then one more.
+    first_field: Vec<u32>,
 }
 
-/// Where GT is in the text of a sample.
-#[derive(Clone, Copy)]
-enum GtSlot {
-    /// It is all of it.
-    Whole,
-    /// It is one of several fields.
-    Field(usize),
+/// The fields of one sample, in the order of FORMAT. Trailing fields may be left out (VCF 4.5 section 1.6.2).
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    text: &'a [u8],
+    start: usize,
+    ends: &'a [u32],
 }
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (&end, rest) = self.ends.split_first()?;
+        let field = &self.text[self.start..end as usize];
+        (self.start, self.ends) = (end as usize + 1, rest);
+        Some(field)
+    }
+
+    #[inline]
+    fn nth(&mut self, n: usize) -> Option<&'a [u8]> {
+        if n > 0 {
+            self.start = *self.ends.get(n - 1)? as usize + 1;
+            self.ends = &self.ends[n..];
+        }
+        self.next()
+    }
+}
+
+/// End of the three bytes of a fixed-stride cell.
+const STRIDE_ENDS: [u32; 1] = [CELL as u32 - 1];
 
 impl SampleColumns {
     /// Reads the sample columns `text` of `n_samples` samples. `gt_slot` is the place of GT in FORMAT, of `n_slots` fields.
@@ -52,9 +76,7 @@ impl SampleColumns {
         let fixed = gt_slot == Some(0) && n_slots == 1 && n_samples > 0 && text.len() == CELL * n_samples - 1;
         if !(fixed && self.read_fixed_stride(text)) {
             self.clear();
-            // a GT alone is the whole text, so that a second field is seen to be wrong
-            let gt_slot = if n_slots == 1 { gt_slot.map(|_| GtSlot::Whole) } else { gt_slot.map(GtSlot::Field) };
-            self.read_general(text, n_samples, gt_slot, table)?;
+            self.read_general(text, n_samples, gt_slot, n_slots, table)?;
         }
         self.count();
         Ok(())
@@ -64,7 +86,8 @@ impl SampleColumns {
         self.codes.clear();
         self.not_reference.clear();
         self.distinct.clear();
-        self.starts.clear();
+        self.ends.clear();
+        self.first_field.clear();
         self.n_samples = 0;
     }
 
@@ -98,46 +121,69 @@ impl SampleColumns {
         &mut self,
         text: &[u8],
         n_samples: usize,
-        gt_slot: Option<GtSlot>,
+        gt_slot: Option<usize>,
+        n_slots: usize,
         table: &mut GtTable,
     ) -> Result<()> {
-        let mut start = 0;
         if n_samples > 0 && !text.is_empty() {
-            for tab in memchr_iter(b'\t', text).chain([text.len()]) {
-                self.starts.push(start as u32);
-                let code = match gt_slot {
-                    None => ABSENT,
-                    Some(slot) => {
-                        let cell = &text[start..tab];
-                        let gt = match slot {
-                            GtSlot::Whole => cell,
-                            GtSlot::Field(slot) => subfield(cell, slot).unwrap_or_default(),
-                        };
-                        table.code(gt).ok_or_else(|| {
-                            Error::bad_data(format!(
-                                "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
-                                self.starts.len(),
-                                String::from_utf8_lossy(gt)
-                            ))
-                        })?
-                    }
-                };
-                if code > HOM_REF_PHASED {
-                    self.not_reference.push(self.starts.len() as u32 - 1);
-                    self.codes.push(code);
-                }
-                start = tab + 1;
-            }
+            delimiters::scan(text, &mut self.ends);
+            self.ends.push(text.len() as u32);
+            self.find_samples(text, n_samples, n_slots);
         }
-        if self.starts.len() != n_samples {
+        let found = self.first_field.len().saturating_sub(1);
+        if found != n_samples {
             return Err(Error::bad_data(format!(
-                "the line has {} sample columns, expected {n_samples} as in the header",
-                self.starts.len()
+                "the line has {found} sample columns, expected {n_samples} as in the header"
             )));
         }
         self.n_samples = n_samples;
-        self.starts.push(start as u32);
+        for sample in 0..n_samples {
+            let code = match gt_slot {
+                None => ABSENT,
+                Some(slot) => {
+                    let gt = self.fields(text, sample).nth(slot).unwrap_or_default();
+                    match table.code(gt) {
+                        // a GT alone is the whole text of the sample
+                        Some(code) if n_slots > 1 || self.n_fields(sample) == 1 => code,
+                        _ => {
+                            let shown = if n_slots > 1 { gt } else { self.cell(text, sample) };
+                            return Err(Error::bad_data(format!(
+                                "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
+                                sample + 1,
+                                String::from_utf8_lossy(shown)
+                            )));
+                        }
+                    }
+                }
+            };
+            if code > HOM_REF_PHASED {
+                self.not_reference.push(sample as u32);
+                self.codes.push(code);
+            }
+        }
         Ok(())
+    }
+
+    /// Fills `first_field` from `ends`: at once where every sample has all fields, else tab by tab.
+    fn find_samples(&mut self, text: &[u8], n_samples: usize, n_slots: usize) {
+        let is_tab = |end: u32| text.get(end as usize).is_none_or(|&byte| byte == b'\t');
+        let is_regular = n_slots > 0
+            && self.ends.len() == n_samples * n_slots
+            && self.ends.chunks_exact(n_slots).all(|ends| {
+                let (&last, inner) = ends.split_last().expect("not empty");
+                is_tab(last) && !inner.iter().any(|&end| is_tab(end))
+            });
+        if is_regular {
+            self.first_field.extend((0..=n_samples).map(|sample| (sample * n_slots) as u32));
+        } else {
+            self.first_field.push(0);
+            let tabs = self.ends.iter().enumerate().filter(|&(_, &end)| is_tab(end));
+            self.first_field.extend(tabs.map(|(i, _)| i as u32 + 1));
+        }
+    }
+
+    fn n_fields(&self, sample: usize) -> u32 {
+        self.first_field[sample + 1] - self.first_field[sample]
     }
 
     /// Lists the codes that are there, in the order of their numbers.
@@ -158,21 +204,29 @@ impl SampleColumns {
         }
     }
 
-    /// Code of a sample that is not listed: `0/0` or `0|0`. `cell`: as [`SampleColumns::cell`] gives it; `gt_slot`: of GT.
-    pub fn reference_code(cell: &[u8], gt_slot: Option<usize>) -> GtCode {
-        match gt_slot.and_then(|slot| subfield(cell, slot)) {
+    /// Code of a sample that is not listed: `0/0` or `0|0`. `gt_slot`: the place of GT in FORMAT.
+    pub fn reference_code(&self, text: &[u8], sample: usize, gt_slot: Option<usize>) -> GtCode {
+        match gt_slot.and_then(|slot| self.fields(text, sample).nth(slot)) {
             Some(b"0|0") => HOM_REF_PHASED,
             _ => HOM_REF_UNPHASED,
         }
     }
 
-    /// Text of one sample out of the `text` that was read.
+    /// The fields of one sample out of the `text` that was read.
     #[inline]
-    pub fn cell<'a>(&self, text: &'a [u8], sample: usize) -> &'a [u8] {
-        if self.starts.is_empty() {
-            return &text[4 * sample..4 * sample + 3];
+    pub fn fields<'a>(&'a self, text: &'a [u8], sample: usize) -> Fields<'a> {
+        if self.ends.is_empty() {
+            return Fields { text: &text[CELL * sample..], start: 0, ends: &STRIDE_ENDS };
         }
-        &text[self.starts[sample] as usize..self.starts[sample + 1] as usize - 1]
+        let (first, end) = (self.first_field[sample] as usize, self.first_field[sample + 1] as usize);
+        let start = if first == 0 { 0 } else { self.ends[first - 1] as usize + 1 };
+        Fields { text, start, ends: &self.ends[first..end] }
+    }
+
+    /// Text of one sample out of the `text` that was read by the general path.
+    fn cell<'a>(&self, text: &'a [u8], sample: usize) -> &'a [u8] {
+        let fields = self.fields(text, sample);
+        &text[fields.start..fields.ends.last().map_or(fields.start, |&end| end as usize)]
     }
 }
 
@@ -196,17 +250,6 @@ fn stride_code(word: u32) -> (GtCode, u32) {
     (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
 }
 
-/// The `slot`-th `:`-separated field of a sample's text.
-#[inline]
-pub fn subfield(cell: &[u8], slot: usize) -> Option<&[u8]> {
-    let mut start = 0;
-    for _ in 0..slot {
-        start += memchr::memchr(b':', &cell[start..])? + 1;
-    }
-    let rest = &cell[start..];
-    Some(&rest[..rest.iter().position(|&byte| byte == b':').unwrap_or(rest.len())])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,15 +262,14 @@ mod tests {
             columns.read(text, n, Some(0), 1, &mut table)?;
             columns.distinct.clear();
         } else {
-            columns.read_general(text, n, Some(GtSlot::Whole), &mut table)?;
+            columns.read_general(text, n, Some(0), 1, &mut table)?;
         }
         columns.count();
         let mut codes: Vec<GtCode> = Vec::new();
         for sample in 0..n {
-            let cell = columns.cell(text, sample);
             codes.push(match columns.not_reference.iter().position(|&other| other as usize == sample) {
                 Some(at) => columns.codes[at],
-                None => SampleColumns::reference_code(cell, Some(0)),
+                None => columns.reference_code(text, sample, Some(0)),
             });
         }
         for &(code, n) in &columns.distinct {
@@ -253,7 +295,20 @@ mod tests {
     fn columns_are_counted() {
         assert!(read(b"0/0\t0/1", 3, true).is_err());
         assert!(read(b"0/0\t0/1\t1/1\t1/1", 3, true).is_err());
-        assert_eq!(subfield(b"0/1:3:9,1", 2), Some(&b"9,1"[..]));
-        assert_eq!(subfield(b"0/1", 2), None);
+        assert!(read(b"0/0\t0/1:3\t1/1", 3, true).is_err());
+    }
+
+    #[test]
+    fn fields_of_samples() {
+        let (mut columns, mut table) = (SampleColumns::default(), GtTable::new());
+        for text in [&b"0/0:1:2\t0/1:3:9,1\t1/1:4:5"[..], b"0/0\t0/1:3:9,1\t1/1::5:6"] {
+            columns.read(text, 3, Some(0), 3, &mut table).expect("columns");
+            assert_eq!(columns.not_reference, [1, 2]);
+            for (sample, cell) in text.split(|&byte| byte == b'\t').enumerate() {
+                let expected: Vec<&[u8]> = cell.split(|&byte| byte == b':').collect();
+                assert_eq!(columns.fields(text, sample).collect::<Vec<_>>(), expected);
+                assert_eq!(columns.fields(text, sample).nth(2), expected.get(2).copied());
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
-use crate::decode::samples::{SampleColumns, subfield};
+use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
@@ -277,7 +277,7 @@ impl<'a> Emitter<'a> {
                     return Ok(());
                 }
                 builder
-                    .push_cell(samples.cell(text, sample as usize), layout, part.allele)
+                    .push_fields(samples.fields(text, sample as usize), layout, part.allele)
                     .map_err(|error| sample_error(error, self.context, in_cohort))
             };
             let mut listed = samples.not_reference.iter().copied().zip(samples.codes.iter().copied());
@@ -289,7 +289,7 @@ impl<'a> Emitter<'a> {
                         next = listed.next();
                         push(sample, code)?;
                     } else {
-                        push(sample, SampleColumns::reference_code(samples.cell(text, sample as usize), gt_slot))?;
+                        push(sample, samples.reference_code(text, sample as usize, gt_slot))?;
                     }
                 }
             } else {
@@ -368,7 +368,7 @@ impl<'a> Emitter<'a> {
         for (name, sum, n) in [("dp", Counter::DpSum, Counter::DpN), ("gq", Counter::GqSum, Counter::GqN)] {
             let Some(slot) = slot_named(name) else { continue };
             for sample in 0..part.n_samples as usize {
-                let value = subfield(record.samples.cell(text, sample), slot).and_then(parse_i32);
+                let value = record.samples.fields(text, sample).nth(slot).and_then(parse_i32);
                 if let Some(value) = value {
                     self.counts.get_mut(sum)[first + sample] += i64::from(value);
                     self.counts.get_mut(n)[first + sample] += 1;
@@ -505,7 +505,7 @@ impl Rehearsal {
             let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else { continue };
             for sample in 0..record.samples.n_samples() {
                 builder
-                    .push_cell(record.samples.cell(view.samples(), sample), layout, allele)
+                    .push_fields(record.samples.fields(view.samples(), sample), layout, allele)
                     .map_err(|error| sample_error(error, context, first_sample + sample as u32))?;
             }
         }

@@ -55,7 +55,7 @@ impl Emitter<'_> {
                 let cell = &calls.text[listed.cell.0 as usize..listed.cell.1 as usize];
                 // the fields are written for the row's allele alone
                 builder
-                    .push_cell(cell, &calls.layout, AlleleOfSite::new(1, 1))
+                    .push_fields(cell.split(|&byte| byte == b':'), &calls.layout, AlleleOfSite::new(1, 1))
                     .map_err(|error| sample_error(error, self.context, listed.sample))?;
             }
         }
