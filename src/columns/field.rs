@@ -358,7 +358,7 @@ mod tests {
         for (projection, texts) in cases {
             for text in texts {
                 let run = |plain: bool| {
-                    let mut builder = FieldBuilder::new(&columns(projection, true, false));
+                    let mut builder = FieldBuilder::new(&columns(projection, projection != Projection::Scalar, false));
                     builder.is_integer = plain;
                     let mut out = Vec::new();
                     builder.append(text.as_bytes(), allele).map(|()| {

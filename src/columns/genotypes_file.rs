@@ -4,17 +4,17 @@
 //! full, as codes that repeat from variant to variant compress best in one page; FORMAT columns become pages batch by batch.
 
 use super::genotypes::{GenotypesBuilder, NO_GT, Run};
-use super::parquet_file::{GENOTYPES_ROW_GROUP, Written, ZSTD, properties};
+use super::parquet_file::{GENOTYPES_ROW_GROUP, SORTED_BY, Written, ZSTD};
 use super::values::Filled;
 use crate::error::{Error, Result};
 use crate::genome::genotype::dosage_of_text;
 use crate::store::hashing::Hashed;
+use crate::store::parquet::arrays::{ArrayColumn, Nature};
 use crate::store::parquet::chunk::Codec;
-use crate::store::parquet::columns::{self, IntegerColumn, Meaning};
-use crate::store::parquet::file::{Chunk, ChunkFile};
-use arrow_array::{ArrayRef, new_null_array};
-use arrow_schema::{DataType, SchemaRef};
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use crate::store::parquet::columns::{self, Meaning};
+use crate::store::parquet::file::ChunkFile;
+use crate::store::parquet::integers::IntegerColumn;
+use arrow_schema::SchemaRef;
 use parquet::schema::types::ColumnDescPtr;
 use std::io::Write;
 use std::path::Path;
@@ -42,13 +42,13 @@ enum FieldColumn {
     /// Rows so far, all null.
     Nulls(usize),
     Integers(Box<IntegerColumn>),
-    General(Box<ArrowColumnWriter>),
+    General(Box<ArrayColumn>),
 }
 
 impl<W: Write + Send> GenotypesFile<W> {
     /// Begins a file on `sink`.
     pub fn new(sink: W, schema: &SchemaRef, contig: &str, n_samples: usize) -> Result<Self> {
-        let file = ChunkFile::new(sink, schema, properties(schema, GENOTYPES_ROW_GROUP))?;
+        let file = ChunkFile::new(sink, schema, &SORTED_BY)?;
         let leaves = file.columns();
         // every column of the table is one leaf: lists are of plain values
         let fields = (N_FIXED..leaves.len()).map(|_| FieldColumn::Nulls(0)).collect();
@@ -91,14 +91,14 @@ impl<W: Write + Send> GenotypesFile<W> {
         }
         if let FieldColumn::Nulls(n) = *column {
             *column = if matches!(filled, Filled::General(_)) {
-                let writer = self.file.general_columns()?.into_iter().nth(N_FIXED + field);
-                FieldColumn::General(Box::new(writer.expect("a writer for each leaf")))
+                let data_type = self.schema.field(N_FIXED + field).data_type();
+                FieldColumn::General(Box::new(ArrayColumn::new(leaf.clone(), data_type, Nature::Any)?))
             } else {
                 FieldColumn::Integers(Box::new(IntegerColumn::new(leaf.clone())))
             };
-            append(column, Filled::Nulls(n), self.schema.field(N_FIXED + field).data_type(), &mut self.codec)?;
+            append(column, Filled::Nulls(n), &mut self.codec)?;
         }
-        append(column, filled, self.schema.field(N_FIXED + field).data_type(), &mut self.codec)
+        append(column, filled, &mut self.codec)
     }
 
     /// Writes the rows so far as a row group, after which the texts of `gt` may change.
@@ -130,12 +130,11 @@ impl<W: Write + Send> GenotypesFile<W> {
         chunks.push(columns::coded_texts(leaf(4), &self.gt, &of_texts(&gt), gt_texts, codec)?);
         let values: Vec<i32> = (0..=dosages.iter().flatten().copied().max().unwrap_or(0)).collect();
         chunks.push(columns::coded_integers(leaf(5), &self.gt, &of_texts(&dosage), &values, codec)?);
-        let mut chunks: Vec<Chunk> = chunks.into_iter().map(Chunk::Encoded).collect();
         for (i, field) in self.fields.iter_mut().enumerate() {
             chunks.push(match std::mem::replace(field, FieldColumn::Nulls(0)) {
-                FieldColumn::Nulls(n) => Chunk::Encoded(columns::nulls(leaf(N_FIXED + i), n, codec)?),
-                FieldColumn::Integers(mut column) => Chunk::Encoded(column.finish(codec)?),
-                FieldColumn::General(writer) => Chunk::General(writer.close().map_err(not_encoded)?),
+                FieldColumn::Nulls(n) => columns::nulls(leaf(N_FIXED + i), n, codec)?,
+                FieldColumn::Integers(mut column) => column.finish(codec)?,
+                FieldColumn::General(mut column) => column.finish(codec)?,
             });
         }
         self.file.write_group(chunks, path)?;
@@ -153,27 +152,15 @@ impl<W: Write + Send> GenotypesFile<W> {
     }
 }
 
-fn not_encoded(error: impl std::fmt::Display) -> Error {
-    Error::internal(format!("a column of genotypes cannot be encoded: {error}"))
-}
-
 /// Appends a batch to a column that is no longer all null.
-fn append(column: &mut FieldColumn, filled: Filled, data_type: &DataType, codec: &mut Codec) -> Result<()> {
+fn append(column: &mut FieldColumn, filled: Filled, codec: &mut Codec) -> Result<()> {
     match (column, filled) {
         (_, Filled::Nulls(0)) => Ok(()),
         (FieldColumn::Integers(column), Filled::Integers(values)) => column.push_page(values, codec),
         (FieldColumn::Integers(column), Filled::Lists { ends, values }) => column.push_list_page(ends, values, codec),
         (FieldColumn::Integers(column), Filled::Nulls(n)) => column.push_null_page(n, codec),
-        (FieldColumn::General(writer), Filled::General(array)) => write_array(writer, &array, data_type),
-        (FieldColumn::General(writer), Filled::Nulls(n)) => write_array(writer, &new_null_array(data_type, n), data_type),
-        _ => Err(not_encoded("it changed its type")),
+        (FieldColumn::General(column), Filled::General(array)) => column.push(&array, codec),
+        (FieldColumn::General(column), Filled::Nulls(n)) => column.push_nulls(n, codec),
+        _ => Err(Error::internal("a column of genotypes changed its type")),
     }
-}
-
-fn write_array(writer: &mut ArrowColumnWriter, array: &ArrayRef, data_type: &DataType) -> Result<()> {
-    let field = arrow_schema::Field::new("", data_type.clone(), true);
-    for leaf in compute_leaves(&field, array).map_err(not_encoded)? {
-        writer.write(&leaf).map_err(not_encoded)?;
-    }
-    Ok(())
 }

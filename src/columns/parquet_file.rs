@@ -1,15 +1,13 @@
 //! One Parquet file: its layout, its digest, its row count.
 
-use crate::error::{Error, Result};
-use crate::store::hashing::{Hashed, Hashing};
-use crate::store::parquet::writing_error;
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use crate::error::Result;
+use crate::store::hashing::Hashed;
+use crate::store::parquet::arrays::{ArrayColumn, Nature};
+use crate::store::parquet::chunk::{Codec, EncodedChunk};
+use crate::store::parquet::file::ChunkFile;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{FieldRef, SchemaRef};
+use parquet::schema::types::ColumnDescPtr;
 use std::io::Write;
 use std::path::Path;
 
@@ -31,55 +29,68 @@ pub struct Written {
     pub sha256: String,
 }
 
-/// Writes batches of one table.
+/// Writes batches of one table, a page each.
 pub struct ParquetFile<W: Write + Send> {
-    writer: ArrowWriter<Hashing<W>>,
+    file: ChunkFile<W>,
+    codec: Codec,
+    columns: Vec<ArrayColumn>,
+    row_group: usize,
+    group_rows: usize,
     rows: u64,
 }
 
-/// Layout of a table: row group size, encodings, sort order.
-pub(super) fn properties(schema: &SchemaRef, row_group: usize) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_created_by("varbatch".into())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD).expect("a valid level")))
-        .set_max_row_group_row_count(Some(row_group))
-        .set_statistics_enabled(EnabledStatistics::Page);
-    for name in ["variant_id", "pos", "end", "sample_index", "site_id"] {
-        let column = ColumnPath::from(name);
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
-    let sorted: Vec<SortingColumn> = ["variant_id", "sample_index"]
-        .iter()
-        .filter_map(|name| schema.index_of(name).ok())
-        .map(|column_idx| SortingColumn { column_idx: column_idx as i32, descending: false, nulls_first: false })
-        .collect();
-    if sorted.first().is_some_and(|first| first.column_idx == 0) {
-        properties = properties.set_sorting_columns(Some(sorted));
-    }
-    properties.build()
-}
+/// Columns that ascend, or nearly so.
+const ASCENDING: [&str; 5] = ["variant_id", "pos", "end", "sample_index", "site_id"];
+
+/// What the rows of the tables are in the order of.
+pub(super) const SORTED_BY: [&str; 2] = ["variant_id", "sample_index"];
 
 impl<W: Write + Send> ParquetFile<W> {
     /// Begins a file on `sink`.
     pub fn new(sink: W, schema: &SchemaRef, row_group: usize) -> Result<Self> {
-        let writer = ArrowWriter::try_new(Hashing::new(sink), schema.clone(), Some(properties(schema, row_group)))
-            .map_err(|error| Error::internal(format!("the Parquet schema is not accepted: {error}")))?;
-        Ok(ParquetFile { writer, rows: 0 })
+        let file = ChunkFile::new(sink, schema, &SORTED_BY)?;
+        let column = |(column, field): (ColumnDescPtr, &FieldRef)| {
+            let nature = if ASCENDING.contains(&field.name().as_str()) { Nature::Ascending } else { Nature::Any };
+            ArrayColumn::new(column, field.data_type(), nature)
+        };
+        // every column of a table is one leaf
+        let columns = file.columns().into_iter().zip(schema.fields()).map(column).collect::<Result<_>>()?;
+        Ok(ParquetFile { file, codec: Codec::zstd(ZSTD), columns, row_group, group_rows: 0, rows: 0 })
     }
 
     /// Appends rows. `path` is for the message only.
     pub fn write(&mut self, batch: &RecordBatch, path: &Path) -> Result<()> {
-        self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|error| writing_error(path, error))
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let n_rows = (batch.num_rows() - from).min(self.row_group - self.group_rows);
+            for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+                column.push(&array.slice(from, n_rows), &mut self.codec)?;
+            }
+            from += n_rows;
+            self.group_rows += n_rows;
+            self.rows += n_rows as u64;
+            if self.group_rows == self.row_group {
+                self.end_group(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self, path: &Path) -> Result<()> {
+        if self.group_rows == 0 {
+            return Ok(());
+        }
+        let codec = &mut self.codec;
+        let chunks: Vec<EncodedChunk> =
+            self.columns.iter_mut().map(|column| column.finish(codec)).collect::<Result<_>>()?;
+        self.group_rows = 0;
+        self.file.write_group(chunks, path)
     }
 
     /// Writes the footer and gives the sink back.
-    pub fn finish(self, path: &Path) -> Result<(Written, W)> {
-        let hashing = self.writer.into_inner().map_err(|error| writing_error(path, error))?;
-        let (Hashed { bytes, sha256 }, sink) = hashing.finish();
+    pub fn finish(mut self, path: &Path) -> Result<(Written, W)> {
+        self.end_group(path)?;
+        let (Hashed { bytes, sha256 }, sink) = self.file.finish(path)?;
         Ok((Written { rows: self.rows, bytes, sha256 }, sink))
     }
 }

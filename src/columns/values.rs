@@ -4,7 +4,7 @@
 
 use crate::decode::header::Kind;
 use crate::decode::vcf::{parse_f64, parse_i32};
-use crate::store::parquet::columns::NO_LIST;
+use crate::store::parquet::levels::NO_LIST;
 use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int32Array, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
@@ -252,7 +252,12 @@ impl Lists {
         let offsets = OffsetBuffer::new(offsets.collect::<Vec<i32>>().into());
         let nulls = NullBuffer::from_iter(self.ends.iter().map(|end| end & NO_LIST == 0));
         let item = Arc::new(Field::new("item", DataType::Int32, true));
-        ListArray::new(item, offsets, Arc::new(integers(self.values)), Some(nulls).filter(|nulls| nulls.null_count() > 0))
+        ListArray::new(
+            item,
+            offsets,
+            Arc::new(integers(self.values)),
+            Some(nulls).filter(|nulls| nulls.null_count() > 0),
+        )
     }
 }
 

@@ -1,9 +1,7 @@
 //! Columns and layout of the tables `ref_blocks` and `evidence`.
 
+use crate::store::parquet::arrays::Nature;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
 use std::sync::Arc;
 
 /// Name of the table of reference blocks.
@@ -17,10 +15,8 @@ pub const BLOCKS_ROW_GROUP: usize = 1 << 20;
 pub const RECORDS_ROW_GROUP: usize = 1 << 18;
 /// Rows of a page, at most: what is read to find one position.
 pub const PAGE_ROWS: usize = 20_480;
-/// Rows that a column takes in between two looks at the size of its page.
-const WRITE_BATCH_ROWS: usize = 4_096;
 /// ZSTD level: the parts are written once and read once or twice by the joint call.
-const ZSTD: i32 = 1;
+pub const ZSTD: i32 = 1;
 
 fn dictionary_text() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
@@ -70,32 +66,11 @@ pub fn records_schema() -> SchemaRef {
     ])
 }
 
-/// Layout of a part of either table.
-pub fn properties(row_group: usize) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_created_by("varbatch".into())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD).expect("a valid level")))
-        .set_max_row_group_row_count(Some(row_group))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(WRITE_BATCH_ROWS)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
-    for name in ["start", "pos"] {
-        properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+/// What is known of the values of a column.
+pub fn nature(column: &str) -> Nature {
+    match column {
+        "start" | "pos" | "end" => Nature::Ascending,
+        "info" | "cell" => Nature::Distinct,
+        _ => Nature::Any,
     }
-    // texts that differ from row to row: their least and largest tell nothing
-    for name in ["id", "ref", "alt", "qual", "info", "cell", "aligned"] {
-        properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
-    }
-    for name in ["info", "cell"] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
-    }
-    // ascending or nearly so; the other numbers are few different ones, which a dictionary holds in less
-    for name in ["start", "pos", "end"] {
-        let column = ColumnPath::from(name);
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
-    properties.build()
 }

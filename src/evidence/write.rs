@@ -1,18 +1,18 @@
 //! Writes parts: rows into columns, columns into Parquet, and where the rows of each contig are.
 
-use super::schema::{BLOCKS_ROW_GROUP, PAGE_ROWS, RECORDS_ROW_GROUP, blocks_schema, properties, records_schema};
+use super::schema::{BLOCKS_ROW_GROUP, PAGE_ROWS, RECORDS_ROW_GROUP, ZSTD, blocks_schema, nature, records_schema};
 use super::{ContigRows, RecordText};
 use crate::decode::gvcf::{Block, BlockGt, FilterNames, MISSING, NO_FILTER};
-use crate::error::{Error, Result};
-use crate::store::hashing::{Hashed, Hashing};
-use crate::store::parquet::writing_error;
+use crate::error::Result;
+use crate::store::hashing::Hashed;
+use crate::store::parquet::arrays::ArrayColumn;
+use crate::store::parquet::chunk::{Codec, EncodedChunk};
+use crate::store::parquet::file::ChunkFile;
 use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::KeyValue;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,10 @@ pub struct PartWritten {
 
 /// The file of a part.
 struct Part<W: Write + Send> {
-    writer: ArrowWriter<Hashing<W>>,
+    writer: ChunkFile<W>,
+    codec: Codec,
+    columns: Vec<ArrayColumn>,
+    row_group: usize,
     path: PathBuf,
     rows: u64,
     contigs: Vec<ContigRows>,
@@ -43,9 +46,13 @@ struct Part<W: Write + Send> {
 
 impl<W: Write + Send> Part<W> {
     fn new(sink: W, path: &Path, schema: &SchemaRef, row_group: usize) -> Result<Self> {
-        let writer = ArrowWriter::try_new(Hashing::new(sink), schema.clone(), Some(properties(row_group)))
-            .map_err(|error| Error::internal(format!("the Parquet schema is not accepted: {error}")))?;
-        Ok(Part { writer, path: path.to_path_buf(), rows: 0, contigs: Vec::new() })
+        let writer = ChunkFile::new(sink, schema, &[])?;
+        // every column is one leaf
+        let columns = writer.columns().into_iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| ArrayColumn::new(column, field.data_type(), nature(field.name())));
+        let columns = columns.collect::<Result<_>>()?;
+        let codec = Codec::zstd(ZSTD);
+        Ok(Part { writer, codec, columns, row_group, path: path.to_path_buf(), rows: 0, contigs: Vec::new() })
     }
 
     /// Takes note of the place of the next row.
@@ -69,16 +76,29 @@ impl<W: Write + Send> Part<W> {
         self.rows += 1;
     }
 
-    fn write(&mut self, schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<()> {
-        let batch = RecordBatch::try_new(schema.clone(), columns).expect("columns are built in schema order");
-        self.writer.write(&batch).map_err(|error| writing_error(&self.path, error))
+    /// Appends rows, a page of each column.
+    fn write(&mut self, arrays: Vec<ArrayRef>) -> Result<()> {
+        for (column, array) in self.columns.iter_mut().zip(&arrays) {
+            column.push(array, &mut self.codec)?;
+        }
+        if self.columns[0].n_rows() >= self.row_group { self.end_group() } else { Ok(()) }
+    }
+
+    fn end_group(&mut self) -> Result<()> {
+        if self.columns[0].n_rows() == 0 {
+            return Ok(());
+        }
+        let codec = &mut self.codec;
+        let chunks: Vec<EncodedChunk> =
+            self.columns.iter_mut().map(|column| column.finish(codec)).collect::<Result<_>>()?;
+        self.writer.write_group(chunks, &self.path)
     }
 
     fn finish(mut self) -> Result<(PartWritten, W)> {
+        self.end_group()?;
         let contigs = serde_json::to_string(&self.contigs).expect("rows are plain data");
-        self.writer.append_key_value_metadata(KeyValue::new(CONTIG_ROWS_KEY.into(), contigs));
-        let hashing = self.writer.into_inner().map_err(|error| writing_error(&self.path, error))?;
-        let (file, sink) = hashing.finish();
+        self.writer.add_metadata(CONTIG_ROWS_KEY, contigs);
+        let (file, sink) = self.writer.finish(&self.path)?;
         Ok((PartWritten { rows: self.rows, file, contigs: self.contigs }, sink))
     }
 }
@@ -86,7 +106,6 @@ impl<W: Write + Send> Part<W> {
 /// Writes a part of `ref_blocks`.
 pub struct BlockWriter<W: Write + Send> {
     part: Part<W>,
-    schema: SchemaRef,
     contig: u32,
     contig_name: String,
     sample: Vec<i32>,
@@ -96,10 +115,9 @@ pub struct BlockWriter<W: Write + Send> {
 impl<W: Write + Send> BlockWriter<W> {
     /// On `sink`; `path` is for messages.
     pub fn new(sink: W, path: &Path) -> Result<Self> {
-        let schema = blocks_schema();
-        let part = Part::new(sink, path, &schema, BLOCKS_ROW_GROUP)?;
+        let part = Part::new(sink, path, &blocks_schema(), BLOCKS_ROW_GROUP)?;
         let (sample, rows) = (Vec::with_capacity(BATCH_ROWS), Vec::with_capacity(BATCH_ROWS));
-        Ok(BlockWriter { part, schema, contig: 0, contig_name: String::new(), sample, rows })
+        Ok(BlockWriter { part, contig: 0, contig_name: String::new(), sample, rows })
     }
 
     /// Rows of another contig follow.
@@ -141,7 +159,7 @@ impl<W: Write + Send> BlockWriter<W> {
             numbers(rows, |row| row.pl[2]),
             filter_column(rows, filters),
         ];
-        self.part.write(&self.schema, columns)?;
+        self.part.write(columns)?;
         self.sample.clear();
         self.rows.clear();
         Ok(())
@@ -180,7 +198,6 @@ fn filter_column(rows: &[Block], filters: &FilterNames) -> ArrayRef {
 /// Writes a part of `evidence`.
 pub struct RecordWriter<W: Write + Send> {
     part: Part<W>,
-    schema: SchemaRef,
     contig: u32,
     contig_name: String,
     columns: RecordColumns,
@@ -200,15 +217,14 @@ struct RecordColumns {
 }
 
 /// Rows of `evidence` that are gathered before they are encoded.
-const RECORD_BATCH_ROWS: usize = 4_096;
+const RECORD_BATCH_ROWS: usize = 8_192;
 
 impl<W: Write + Send> RecordWriter<W> {
     /// On `sink`; `path` is for messages.
     pub fn new(sink: W, path: &Path) -> Result<Self> {
-        let schema = records_schema();
-        let part = Part::new(sink, path, &schema, RECORDS_ROW_GROUP)?;
+        let part = Part::new(sink, path, &records_schema(), RECORDS_ROW_GROUP)?;
         let columns = RecordColumns::default();
-        Ok(RecordWriter { part, schema, contig: 0, contig_name: String::new(), columns, n_not_utf8: 0 })
+        Ok(RecordWriter { part, contig: 0, contig_name: String::new(), columns, n_not_utf8: 0 })
     }
 
     /// Rows of another contig follow.
@@ -268,7 +284,7 @@ impl<W: Write + Send> RecordWriter<W> {
             cell,
             aligned,
         ];
-        self.part.write(&self.schema, arrays)
+        self.part.write(arrays)
     }
 
     /// Ends the file and gives the sink back.

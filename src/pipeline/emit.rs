@@ -24,7 +24,7 @@ use std::rc::Rc;
 /// Rows of `genotypes` in a batch before it is encoded.
 const GENOTYPES_BATCH: usize = 1 << 16;
 /// Rows of `variants` in a batch before it is encoded.
-const VARIANTS_BATCH: usize = 1 << 12;
+const VARIANTS_BATCH: usize = 1 << 14;
 
 /// The genotype code of `./.`: what a sample has where its input has no record.
 const NO_CALL: GtCode = (10 * 11 + 10) * 2;

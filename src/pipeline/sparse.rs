@@ -35,12 +35,7 @@ pub struct SparseCall {
 
 impl Emitter<'_> {
     /// The calls of a row into the builder, and into its statistics.
-    pub(super) fn emit_sparse(
-        &mut self,
-        calls: &SparseCalls,
-        row: &Row,
-        statistics: &mut RowStatistics,
-    ) -> Result<()> {
+    pub(super) fn emit_sparse(&mut self, calls: &SparseCalls, row: &Row, statistics: &mut RowStatistics) -> Result<()> {
         for &(code, n) in calls.reference {
             statistics.add(&self.gt.call(code, row.alt_index), n as i32);
         }
@@ -66,7 +61,13 @@ impl Emitter<'_> {
     }
 
     /// Per-sample counts of a row's carriers. `is_singleton`: of one copy.
-    pub(super) fn count_sparse_carriers(&mut self, calls: &SparseCalls, alt_index: u32, lane: Lane, is_singleton: bool) {
+    pub(super) fn count_sparse_carriers(
+        &mut self,
+        calls: &SparseCalls,
+        alt_index: u32,
+        lane: Lane,
+        is_singleton: bool,
+    ) {
         for listed in calls.calls {
             if self.gt.call(listed.code, alt_index).copies > 0 {
                 self.tally.count(listed.sample, lane);

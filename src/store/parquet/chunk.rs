@@ -1,6 +1,5 @@
 //! A column chunk that is put together from encoded pages, to be appended to a row group as it is.
 
-use super::word::Word;
 use crate::error::{Error, Result};
 use parquet::basic::{Compression, Encoding, PageType, Type, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
@@ -10,24 +9,43 @@ use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetInd
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+use std::cell::RefCell;
+use zstd::bulk::Compressor;
 
-/// ZSTD at one level; its tables are made once for all pages of a worker.
+/// ZSTD at one level. Its tables, which are large, are made once for each thread.
 pub struct Codec {
     level: ZstdLevel,
-    compressor: zstd::bulk::Compressor<'static>,
+    compressor: Option<Compressor<'static>>,
+}
+
+thread_local! {
+    /// What this thread made and does not use now, with the level.
+    static IDLE: RefCell<Vec<(i32, Compressor<'static>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Codec {
+    fn drop(&mut self) {
+        if let Some(compressor) = self.compressor.take() {
+            // a thread that ends has no place for it any more
+            let _ = IDLE.try_with(|idle| idle.borrow_mut().push((self.level.compression_level(), compressor)));
+        }
+    }
 }
 
 impl Codec {
     /// At a level of 1 to 22.
     pub fn zstd(level: i32) -> Codec {
-        Codec {
-            level: ZstdLevel::try_new(level).expect("a level of ZSTD"),
-            compressor: zstd::bulk::Compressor::new(level).expect("a level of ZSTD"),
-        }
+        let idle = IDLE.with_borrow_mut(|idle| {
+            let at = idle.iter().position(|(known, _)| *known == level)?;
+            Some(idle.swap_remove(at).1)
+        });
+        let compressor = idle.unwrap_or_else(|| Compressor::new(level).expect("a level of ZSTD"));
+        Codec { level: ZstdLevel::try_new(level).expect("a level of ZSTD"), compressor: Some(compressor) }
     }
 
     fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
-        self.compressor
+        let compressor = self.compressor.as_mut().expect("it is there until the codec is dropped");
+        compressor
             .compress(bytes)
             .map_err(|error| Error::internal(format!("a page of {} bytes cannot be compressed: {error}", bytes.len())))
     }
@@ -43,8 +61,11 @@ pub struct PageFacts {
     /// Entries that are null.
     pub n_null: usize,
     /// Least and largest value; `None`: the page has none, or they are not kept.
-    pub range: Option<(i64, i64)>,
+    pub bounds: Option<Bounds>,
 }
+
+/// Least and largest value in PLAIN form.
+pub type Bounds = [Vec<u8>; 2];
 
 struct DataPage {
     compressed: Vec<u8>,
@@ -102,60 +123,44 @@ impl ChunkBuilder {
         Ok(())
     }
 
-    /// The chunk with its dictionary, of a column of integers; empties the builder.
-    pub fn finish<T: Word>(&mut self, dictionary: Option<DictionaryPage>, codec: &mut Codec) -> Result<EncodedChunk> {
-        let ranges = || self.pages.iter().filter_map(|page| page.facts.range);
-        let least = ranges().map(|range| T::from_i64(range.0)).min();
-        let most = ranges().map(|range| T::from_i64(range.1)).max();
-        let statistics = T::statistics(least, most, self.n_null());
-        let mut index = ColumnIndexBuilder::new(self.column.physical_type());
-        for DataPage { facts, .. } in &self.pages {
-            let (mut least, mut most) = (Vec::new(), Vec::new());
-            match facts.range {
-                Some(range) => {
-                    T::from_i64(range.0).push_plain(&mut least);
-                    T::from_i64(range.1).push_plain(&mut most);
-                }
-                None if facts.n_null < facts.n_values => index.to_invalid(),
-                None => {}
-            }
-            index.append(facts.range.is_none(), least, most, facts.n_null as i64, None);
-        }
-        self.write(dictionary, statistics, Some(index), codec)
-    }
-
-    /// The chunk of a column of texts. `range`: least and largest text by bytes.
-    pub fn finish_texts(
+    /// The chunk with its dictionary; empties the builder. Without `statistics` only the number of nulls is told.
+    pub fn finish(
         &mut self,
         dictionary: Option<DictionaryPage>,
-        range: Option<(&[u8], &[u8])>,
+        statistics: Option<Statistics>,
         codec: &mut Codec,
     ) -> Result<EncodedChunk> {
-        let bound = |bytes: &[u8]| bytes.to_vec().into();
-        let (least, most) = (range.map(|range| bound(range.0)), range.map(|range| bound(range.1)));
-        let statistics = Statistics::byte_array(least, most, None, Some(self.n_null()), false);
-        self.write(dictionary, statistics, None, codec)
+        let statistics = match statistics {
+            Some(statistics) => statistics,
+            None => self.count_of_nulls()?,
+        };
+        let mut index = ColumnIndexBuilder::new(self.column.physical_type());
+        for DataPage { facts, .. } in &mut self.pages {
+            let is_null_page = facts.n_null == facts.n_values;
+            match facts.bounds.take() {
+                Some([least, most]) => index.append(false, least, most, facts.n_null as i64, None),
+                None if is_null_page => index.append(true, Vec::new(), Vec::new(), facts.n_null as i64, None),
+                None => index.to_invalid(),
+            }
+        }
+        self.write(dictionary, statistics, index, codec)
     }
 
-    /// The chunk of a column of any type whose pages are all null.
-    pub fn finish_nulls(&mut self, codec: &mut Codec) -> Result<EncodedChunk> {
+    /// Statistics of a column whose least and largest value are not kept.
+    fn count_of_nulls(&self) -> Result<Statistics> {
         let n_null = Some(self.n_null());
-        let statistics = match self.column.physical_type() {
+        Ok(match self.column.physical_type() {
             Type::BOOLEAN => Statistics::boolean(None, None, None, n_null, false),
             Type::INT32 => Statistics::int32(None, None, None, n_null, false),
             Type::INT64 => Statistics::int64(None, None, None, n_null, false),
             Type::DOUBLE => Statistics::double(None, None, None, n_null, false),
             Type::BYTE_ARRAY => Statistics::byte_array(None, None, None, n_null, false),
             other => return Err(Error::internal(format!("no column has the type {other}"))),
-        };
-        let mut index = ColumnIndexBuilder::new(self.column.physical_type());
-        for DataPage { facts, .. } in &self.pages {
-            index.append(true, Vec::new(), Vec::new(), facts.n_null as i64, None);
-        }
-        self.write(None, statistics, Some(index), codec)
+        })
     }
 
-    fn n_null(&self) -> u64 {
+    /// Nulls so far.
+    pub fn n_null(&self) -> u64 {
         self.pages.iter().map(|page| page.facts.n_null as u64).sum()
     }
 
@@ -163,7 +168,7 @@ impl ChunkBuilder {
         &mut self,
         dictionary: Option<DictionaryPage>,
         statistics: Statistics,
-        column_index: Option<ColumnIndexBuilder>,
+        column_index: ColumnIndexBuilder,
         codec: &mut Codec,
     ) -> Result<EncodedChunk> {
         let pages = std::mem::take(&mut self.pages);
@@ -230,10 +235,7 @@ impl ChunkBuilder {
             .set_statistics(statistics)
             .build()
             .map_err(refused)?;
-        let column_index = match column_index.filter(ColumnIndexBuilder::valid) {
-            Some(index) => Some(index.build().map_err(refused)?),
-            None => None,
-        };
+        let column_index = if column_index.valid() { Some(column_index.build().map_err(refused)?) } else { None };
         let bytes = sink.into_inner().map_err(refused)?;
         let close = ColumnCloseResult {
             bytes_written: n_written,

@@ -23,6 +23,9 @@ pub fn push_run(out: &mut Vec<u8>, value: u32, n: usize, bit_width: u32) {
 
 /// Appends numbers to a hybrid as one packed run; `bit_width` as [`even_bit_width`] gives it.
 pub fn push_packed(out: &mut Vec<u8>, values: &[u32], bit_width: u32) {
+    if values.is_empty() {
+        return;
+    }
     let end = start_packed(out, values.len(), bit_width);
     match bit_width {
         0 => {}
@@ -40,6 +43,9 @@ pub fn push_packed(out: &mut Vec<u8>, values: &[u32], bit_width: u32) {
 
 /// [`push_packed`] for numbers below 256.
 pub fn push_packed_bytes(out: &mut Vec<u8>, values: &[u8], bit_width: u32) {
+    if values.is_empty() {
+        return;
+    }
     let end = start_packed(out, values.len(), bit_width);
     match bit_width {
         0 => {}
@@ -238,9 +244,6 @@ pub fn hybrid(mut bytes: &[u8], bit_width: u32, n: usize, out: &mut Vec<u32>) ->
             let (packed, behind) = bytes.split_at(n_bytes.min(bytes.len()));
             unpack(packed, bit_width, here.iter_mut(), |place, value| *place = value as u32)?;
             (bytes, left) = (behind, rest);
-        }
-        if count == 0 {
-            return None;
         }
     }
     Some(())

@@ -1,4 +1,4 @@
-//! A Parquet file whose row groups are given as chunks: encoded ones, and ones of the general writer.
+//! A Parquet file whose row groups are given as encoded chunks.
 
 use super::chunk::EncodedChunk;
 use super::writing_error;
@@ -6,27 +6,16 @@ use crate::error::{Error, Result};
 use crate::store::hashing::{Hashed, Hashing};
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnDescPtr;
 use std::io::Write;
 use std::path::Path;
 
-/// A column chunk of a row group.
-pub enum Chunk {
-    /// Encoded here.
-    Encoded(EncodedChunk),
-    /// Encoded by the general writer.
-    General(ArrowColumnChunk),
-}
-
 /// Writes row groups, and keeps the digest of the file.
 pub struct ChunkFile<W: Write + Send> {
     writer: SerializedFileWriter<Hashing<W>>,
-    factory: ArrowRowGroupWriterFactory,
-    n_groups: usize,
 }
 
 fn not_accepted(error: impl std::fmt::Display) -> Error {
@@ -34,12 +23,24 @@ fn not_accepted(error: impl std::fmt::Display) -> Error {
 }
 
 impl<W: Write + Send> ChunkFile<W> {
-    /// Begins a file on `sink`.
-    pub fn new(sink: W, schema: &SchemaRef, properties: WriterProperties) -> Result<Self> {
+    /// Begins a file on `sink`. `sorted_by`: columns that the rows are in the order of, as far as the table has them from its
+    /// first column on.
+    pub fn new(sink: W, schema: &SchemaRef, sorted_by: &[&str]) -> Result<Self> {
+        let columns = sorted_by.iter().filter_map(|name| schema.index_of(name).ok());
+        let sorting: Vec<SortingColumn> = columns
+            .map(|column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false })
+            .collect();
+        let properties = WriterProperties::builder()
+            .set_writer_version(WriterVersion::PARQUET_1_0)
+            .set_created_by("varbatch".into())
+            .set_sorting_columns(
+                Some(sorting).filter(|sorting| sorting.first().is_some_and(|first| first.column_idx == 0)),
+            )
+            .build();
         let writer =
             ArrowWriter::try_new(Hashing::new(sink), schema.clone(), Some(properties)).map_err(not_accepted)?;
-        let (writer, factory) = writer.into_serialized_writer().map_err(not_accepted)?;
-        Ok(ChunkFile { writer, factory, n_groups: 0 })
+        let (writer, _) = writer.into_serialized_writer().map_err(not_accepted)?;
+        Ok(ChunkFile { writer })
     }
 
     /// The leaf columns.
@@ -47,24 +48,14 @@ impl<W: Write + Send> ChunkFile<W> {
         self.writer.schema_descr().columns().to_vec()
     }
 
-    /// General writers for the leaf columns of the next row group.
-    pub fn general_columns(&self) -> Result<Vec<ArrowColumnWriter>> {
-        self.factory.create_column_writers(self.n_groups).map_err(not_accepted)
-    }
-
     /// Appends a row group: the chunks of all leaf columns in order. `path` is for the message only.
-    pub fn write_group(&mut self, chunks: impl IntoIterator<Item = Chunk>, path: &Path) -> Result<()> {
+    pub fn write_group(&mut self, chunks: impl IntoIterator<Item = EncodedChunk>, path: &Path) -> Result<()> {
         let failed = |error| writing_error(path, error);
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
-            match chunk {
-                Chunk::Encoded(chunk) => group.append_column(&chunk.bytes, chunk.close),
-                Chunk::General(chunk) => chunk.append_to_row_group(&mut group),
-            }
-            .map_err(failed)?;
+            group.append_column(&chunk.bytes, chunk.close).map_err(failed)?;
         }
         group.close().map_err(failed)?;
-        self.n_groups += 1;
         Ok(())
     }
 

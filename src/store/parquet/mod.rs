@@ -3,10 +3,13 @@
 //! The general writer interns every value of a dictionary column by its hash; most columns here are known as runs or small
 //! codes before, and are encoded from those: [`columns`] makes column chunks, [`file`] puts them into row groups.
 
+pub mod arrays;
 pub mod chunk;
 pub mod columns;
 pub mod encoding;
 pub mod file;
+pub mod integers;
+pub mod levels;
 mod word;
 
 pub use word::Word;

@@ -1,5 +1,6 @@
 //! The two integer types of columns.
 
+use super::chunk::Bounds;
 use parquet::file::statistics::Statistics;
 
 /// `i32` or `i64`, as Parquet stores them.
@@ -8,8 +9,6 @@ pub trait Word: Copy + Ord {
     const NULL: Self;
     /// Widened.
     fn to_i64(self) -> i64;
-    /// Narrowed; the number is one of the type.
-    fn from_i64(value: i64) -> Self;
     /// A difference, wrapped to the width of the type.
     fn wrap(difference: i64) -> i64;
     /// A difference of differences as the unsigned twin of the type.
@@ -26,11 +25,6 @@ impl Word for i32 {
     #[inline]
     fn to_i64(self) -> i64 {
         i64::from(self)
-    }
-
-    #[inline]
-    fn from_i64(value: i64) -> i32 {
-        value as i32
     }
 
     #[inline]
@@ -62,11 +56,6 @@ impl Word for i64 {
     }
 
     #[inline]
-    fn from_i64(value: i64) -> i64 {
-        value
-    }
-
-    #[inline]
     fn wrap(difference: i64) -> i64 {
         difference
     }
@@ -83,5 +72,49 @@ impl Word for i64 {
 
     fn statistics(least: Option<i64>, most: Option<i64>, n_null: u64) -> Statistics {
         Statistics::int64(least, most, None, Some(n_null), false)
+    }
+}
+
+/// Least and largest of some numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range<T> {
+    least: T,
+    most: T,
+}
+
+impl<T: Word> Range<T> {
+    /// Of numbers, none of them null; `None` without numbers.
+    pub fn of(values: impl Iterator<Item = T>) -> Option<Self> {
+        values.fold(None, |range, value| {
+            Some(range.map_or(Range { least: value, most: value }, |range: Range<T>| Range {
+                least: range.least.min(value),
+                most: range.most.max(value),
+            }))
+        })
+    }
+
+    /// Of both.
+    pub fn join(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => {
+                Some(Range { least: one.least.min(other.least), most: one.most.max(other.most) })
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// For the page index.
+    pub fn bounds(self) -> Bounds {
+        let plain = |value: T| {
+            let mut bytes = Vec::new();
+            value.push_plain(&mut bytes);
+            bytes
+        };
+        [plain(self.least), plain(self.most)]
+    }
+
+    /// For the footer.
+    pub fn statistics(range: Option<Self>, n_null: u64) -> Statistics {
+        T::statistics(range.map(|range| range.least), range.map(|range| range.most), n_null)
     }
 }

@@ -1,0 +1,490 @@
+//! Columns given as Arrow arrays, page by page: all types that the tables have.
+//!
+//! What the general writer of the parquet crate does for any type is done here for the few that are used, with one codec for
+//! all columns of a thread and dictionaries that give up early: a table of many columns in many small parts would else spend
+//! its time making compressors.
+
+use super::chunk::{ChunkBuilder, Codec, DictionaryPage, EncodedChunk, PageFacts};
+use super::columns::{push_null_page, push_text, text_statistics};
+use super::encoding::{even_bit_width, push_delta, push_packed, push_packed_bytes, push_run};
+use super::integers::IntegerDictionary;
+use super::levels::{Lists, NO_LIST, push_levels};
+use super::word::Range;
+use crate::error::{Error, Result};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+use parquet::basic::Encoding;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnDescPtr;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// What is known of the values of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Nothing.
+    Any,
+    /// Integers that ascend, or nearly so: differences are small.
+    Ascending,
+    /// Hardly two are the same: a dictionary is of no use.
+    Distinct,
+}
+
+/// One leaf column of a row group.
+pub struct ArrayColumn {
+    chunk: ChunkBuilder,
+    nature: Nature,
+    values: Values,
+    body: Vec<u8>,
+}
+
+/// State of a column over its pages.
+enum Values {
+    Integers(IntegerDictionary, Option<Range<i32>>),
+    Longs(Option<Range<i64>>),
+    Floats(Dictionary<u64>, Option<(f64, f64)>),
+    Texts(Dictionary<Box<str>>),
+    Flags,
+}
+
+/// Values that came so far, each with its index. It gives up for good when there are too many: pages from then on are PLAIN.
+struct Dictionary<K> {
+    index_of: HashMap<K, u32>,
+    plain: Vec<u8>,
+    given_up: bool,
+}
+
+/// Entries of a dictionary at most, and their bytes.
+const MAX_ENTRIES: usize = 1 << 14;
+const MAX_BYTES: usize = 1 << 18;
+
+impl<K: Hash + Eq> Dictionary<K> {
+    fn new() -> Self {
+        Dictionary { index_of: HashMap::new(), plain: Vec::new(), given_up: false }
+    }
+
+    /// The index of a value, entered if it is new; `None`: the dictionary is full.
+    fn index<Q>(&mut self, value: &Q, push_plain: impl FnOnce(&Q, &mut Vec<u8>)) -> Option<u32>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned + ?Sized,
+        Q::Owned: Into<K>,
+    {
+        if let Some(&index) = self.index_of.get(value) {
+            return Some(index);
+        }
+        if self.index_of.len() == MAX_ENTRIES || self.plain.len() > MAX_BYTES {
+            self.given_up = true;
+            return None;
+        }
+        let index = self.index_of.len() as u32;
+        push_plain(value, &mut self.plain);
+        self.index_of.insert(value.to_owned().into(), index);
+        Some(index)
+    }
+
+    fn page(&self) -> Option<DictionaryPage<'_>> {
+        (!self.index_of.is_empty()).then(|| DictionaryPage { values: &self.plain, n_values: self.index_of.len() })
+    }
+
+    fn clear(&mut self) {
+        self.index_of.clear();
+        self.plain.clear();
+        self.given_up = false;
+    }
+}
+
+/// Appends the indexes of a page; `n_entries`: of the dictionary so far.
+fn push_indexes(body: &mut Vec<u8>, indexes: &[u32], n_entries: usize) {
+    let bit_width = even_bit_width(n_entries.saturating_sub(1) as u32);
+    body.push(bit_width as u8);
+    match indexes.first() {
+        Some(&first) if indexes.iter().all(|&index| index == first) => {
+            push_run(body, first, indexes.len(), bit_width);
+        }
+        _ => push_packed(body, indexes, bit_width),
+    }
+}
+
+fn unknown(data_type: &DataType) -> Error {
+    Error::internal(format!("no table has columns of the type {data_type}"))
+}
+
+impl ArrayColumn {
+    /// Without rows; `data_type` of the column or, for lists, of the list.
+    pub fn new(column: ColumnDescPtr, data_type: &DataType, nature: Nature) -> Result<Self> {
+        let item = match data_type {
+            DataType::List(item) => item.data_type(),
+            other => other,
+        };
+        let values = match item {
+            DataType::Int32 => Values::Integers(IntegerDictionary::default(), None),
+            DataType::Int64 => Values::Longs(None),
+            DataType::Float64 => Values::Floats(Dictionary::new(), None),
+            DataType::Utf8 => Values::Texts(Dictionary::new()),
+            DataType::Dictionary(_, text) if **text == DataType::Utf8 => Values::Texts(Dictionary::new()),
+            DataType::Boolean => Values::Flags,
+            other => return Err(unknown(other)),
+        };
+        Ok(ArrayColumn { chunk: ChunkBuilder::new(column), nature, values, body: Vec::new() })
+    }
+
+    /// Rows so far.
+    pub fn n_rows(&self) -> usize {
+        self.chunk.n_rows()
+    }
+
+    /// Appends a page of nulls.
+    pub fn push_nulls(&mut self, n_rows: usize, codec: &mut Codec) -> Result<()> {
+        if n_rows == 0 { Ok(()) } else { push_null_page(&mut self.chunk, n_rows, codec) }
+    }
+
+    /// Appends the rows of an array as one page.
+    pub fn push(&mut self, array: &ArrayRef, codec: &mut Codec) -> Result<()> {
+        let n_rows = array.len();
+        if n_rows == 0 {
+            return Ok(());
+        }
+        self.body.clear();
+        let Some(lists) = array.as_list_opt::<i32>() else {
+            let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+            let n_null = nulls.as_ref().map_or(0, NullBuffer::null_count);
+            if self.chunk.column().max_def_level() > 0 {
+                let levels: Vec<u8> = match &nulls {
+                    Some(nulls) => nulls.iter().map(u8::from).collect(),
+                    None => vec![1; n_rows],
+                };
+                push_levels(&mut self.body, &levels, n_null);
+            }
+            let facts = PageFacts { n_values: n_rows, n_rows, n_null, bounds: None };
+            return self.push_values(array, nulls.as_ref(), facts, codec);
+        };
+        let offsets = lists.value_offsets();
+        let (first, last) = (offsets[0], offsets[n_rows]);
+        let items = lists.values().slice(first as usize, (last - first) as usize);
+        let end = |row: usize| {
+            let end = (offsets[row + 1] - first) as u32;
+            if lists.is_null(row) { end | NO_LIST } else { end }
+        };
+        let ends: Vec<u32> = (0..n_rows).map(end).collect();
+        let nulls = items.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        let n_null = nulls.as_ref().map_or(0, NullBuffer::null_count);
+        let is_null = |item| nulls.as_ref().is_some_and(|nulls| nulls.is_null(item));
+        let levels = Lists { ends: &ends, n_items: items.len(), is_null, n_null };
+        levels.push_levels(&mut self.body);
+        let n_without = levels.n_without_items();
+        let facts = PageFacts { n_values: items.len() + n_without, n_rows, n_null: n_null + n_without, bounds: None };
+        self.push_values(&items, nulls.as_ref(), facts, codec)
+    }
+
+    /// Appends a page: the levels are in the body, the values that are not null follow.
+    fn push_values(
+        &mut self,
+        array: &ArrayRef,
+        nulls: Option<&NullBuffer>,
+        mut facts: PageFacts,
+        codec: &mut Codec,
+    ) -> Result<()> {
+        let body = &mut self.body;
+        let encoding = match &mut self.values {
+            _ if facts.n_null == facts.n_values => Encoding::PLAIN,
+            Values::Integers(dictionary, all) => {
+                let present = present(array.as_primitive::<Int32Type>().values(), nulls);
+                let range = Range::of(present.iter().copied());
+                *all = Range::join(*all, range);
+                facts.bounds = range.map(Range::bounds);
+                if self.nature == Nature::Any {
+                    dictionary.push(body, &present)
+                } else {
+                    push_delta(body, &present);
+                    Encoding::DELTA_BINARY_PACKED
+                }
+            }
+            Values::Longs(all) => {
+                let present = present(array.as_primitive::<Int64Type>().values(), nulls);
+                let range = Range::of(present.iter().copied());
+                *all = Range::join(*all, range);
+                facts.bounds = range.map(Range::bounds);
+                push_delta(body, &present);
+                Encoding::DELTA_BINARY_PACKED
+            }
+            Values::Floats(dictionary, all) => {
+                let present = present(array.as_primitive::<Float64Type>().values(), nulls);
+                facts.bounds =
+                    widen(all, &present).map(|range| [range.0.to_le_bytes(), range.1.to_le_bytes()].map(Into::into));
+                push_floats(body, &present, dictionary)
+            }
+            Values::Texts(dictionary) => match array.as_dictionary_opt::<Int32Type>() {
+                Some(coded) => push_coded(body, coded, dictionary)?,
+                None => push_texts(body, array.as_string::<i32>(), dictionary, self.nature),
+            },
+            Values::Flags => {
+                push_flags(body, array.as_boolean());
+                Encoding::PLAIN
+            }
+        };
+        self.chunk.push_page(&self.body, encoding, facts, codec)
+    }
+
+    /// The chunk; the column is empty after.
+    pub fn finish(&mut self, codec: &mut Codec) -> Result<EncodedChunk> {
+        let n_null = self.chunk.n_null();
+        match &mut self.values {
+            Values::Integers(dictionary, range) => {
+                let (plain, n_values) = dictionary.take();
+                let page = (n_values > 0).then_some(DictionaryPage { values: &plain, n_values });
+                self.chunk.finish(page, Some(Range::statistics(range.take(), n_null)), codec)
+            }
+            Values::Longs(range) => self.chunk.finish(None, Some(Range::statistics(range.take(), n_null)), codec),
+            Values::Floats(dictionary, range) => {
+                let (least, most) = range.take().filter(|range| !range.0.is_nan()).unzip();
+                let statistics = Statistics::double(least, most, None, Some(n_null), false);
+                let chunk = self.chunk.finish(dictionary.page(), Some(statistics), codec);
+                dictionary.clear();
+                chunk
+            }
+            Values::Texts(dictionary) => {
+                let texts = dictionary.index_of.keys().map(|text| text.as_bytes());
+                let statistics = if dictionary.given_up { None } else { text_statistics(texts, n_null) };
+                let chunk = self.chunk.finish(dictionary.page(), statistics, codec);
+                dictionary.clear();
+                chunk
+            }
+            Values::Flags => self.chunk.finish(None, None, codec),
+        }
+    }
+}
+
+/// The values that are not null.
+fn present<'a, T: Copy>(values: &'a [T], nulls: Option<&NullBuffer>) -> std::borrow::Cow<'a, [T]> {
+    match nulls {
+        None => values.into(),
+        Some(nulls) => nulls.valid_indices().map(|row| values[row]).collect::<Vec<T>>().into(),
+    }
+}
+
+/// Least and largest of a page, and widens those of the column; not told where any is not a number.
+fn widen(all: &mut Option<(f64, f64)>, values: &[f64]) -> Option<(f64, f64)> {
+    let mut range = (f64::INFINITY, f64::NEG_INFINITY);
+    for &value in values {
+        if value.is_nan() {
+            *all = Some((f64::NAN, f64::NAN));
+            return None;
+        }
+        range = (range.0.min(value), range.1.max(value));
+    }
+    // zeros of both signs are equal: readers take -0 as the least and 0 as the largest
+    let signed = (if range.0 == 0.0 { -0.0 } else { range.0 }, if range.1 == 0.0 { 0.0 } else { range.1 });
+    let wide = all.map_or(signed, |all| (all.0.min(signed.0), all.1.max(signed.1)));
+    *all = Some(if all.is_some_and(|all| all.0.is_nan()) { (f64::NAN, f64::NAN) } else { wide });
+    Some(signed)
+}
+
+fn push_str(text: &str, plain: &mut Vec<u8>) {
+    push_text(plain, text.as_bytes());
+}
+
+fn push_floats(body: &mut Vec<u8>, values: &[f64], dictionary: &mut Dictionary<u64>) -> Encoding {
+    if !dictionary.given_up {
+        let mut indexes = Vec::with_capacity(values.len());
+        for value in values {
+            let bits = value.to_bits();
+            match dictionary.index(&bits, |bits, plain| plain.extend_from_slice(&bits.to_le_bytes())) {
+                Some(index) => indexes.push(index),
+                None => break,
+            }
+        }
+        if indexes.len() == values.len() {
+            push_indexes(body, &indexes, dictionary.index_of.len());
+            return Encoding::RLE_DICTIONARY;
+        }
+    }
+    values.iter().for_each(|value| body.extend_from_slice(&value.to_le_bytes()));
+    Encoding::PLAIN
+}
+
+fn push_texts(
+    body: &mut Vec<u8>,
+    texts: &StringArray,
+    dictionary: &mut Dictionary<Box<str>>,
+    nature: Nature,
+) -> Encoding {
+    dictionary.given_up |= nature == Nature::Distinct;
+    if !dictionary.given_up {
+        let mut indexes = Vec::with_capacity(texts.len());
+        for text in texts.iter().flatten() {
+            match dictionary.index(text, push_str) {
+                Some(index) => indexes.push(index),
+                None => break,
+            }
+        }
+        if !dictionary.given_up {
+            push_indexes(body, &indexes, dictionary.index_of.len());
+            return Encoding::RLE_DICTIONARY;
+        }
+    }
+    texts.iter().flatten().for_each(|text| push_text(body, text.as_bytes()));
+    Encoding::PLAIN
+}
+
+/// Texts that are codes already: only those in use are looked up.
+fn push_coded(
+    body: &mut Vec<u8>,
+    coded: &DictionaryArray<Int32Type>,
+    dictionary: &mut Dictionary<Box<str>>,
+) -> Result<Encoding> {
+    let texts = coded.values().as_string_opt::<i32>().ok_or_else(|| unknown(coded.values().data_type()))?;
+    let mut index_of: Vec<Option<u32>> = vec![None; texts.len()];
+    let mut indexes = Vec::with_capacity(coded.len());
+    for key in coded.keys().iter().flatten() {
+        let known = &mut index_of[key as usize];
+        if known.is_none() && !dictionary.given_up {
+            let text = texts.value(key as usize);
+            *known = dictionary.index(text, push_str);
+        }
+        let Some(index) = *known else { break };
+        indexes.push(index);
+    }
+    if !dictionary.given_up {
+        push_indexes(body, &indexes, dictionary.index_of.len());
+        return Ok(Encoding::RLE_DICTIONARY);
+    }
+    coded.keys().iter().flatten().for_each(|key| push_text(body, texts.value(key as usize).as_bytes()));
+    Ok(Encoding::PLAIN)
+}
+
+/// One bit each, least first.
+fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) {
+    let bits: Vec<u8> = flags.iter().flatten().map(u8::from).collect();
+    let mut run = Vec::new();
+    push_packed_bytes(&mut run, &bits, 1);
+    // the packed run without its header
+    let n_bytes = bits.len().div_ceil(8);
+    body.extend_from_slice(&run[run.len() - n_bytes..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::ChunkFile;
+    use super::*;
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{Float64Array, Int32Array, Int64Array, ListArray, RecordBatch};
+    use arrow_schema::{Field, Schema};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use proptest::prelude::*;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    /// Batches of any content, all with the same columns.
+    fn batches() -> impl Strategy<Value = Vec<RecordBatch>> {
+        let row = (
+            prop::option::weighted(0.8, prop_oneof![0..4, any::<i32>()]),
+            any::<i64>(),
+            prop::option::weighted(0.7, prop_oneof![Just(0.5), Just(-0.0), any::<f64>()]),
+            prop::option::weighted(0.7, "[a-c]{0,2}"),
+            prop::option::weighted(0.9, 0..3i32),
+            prop::option::weighted(0.5, any::<bool>()),
+            prop::option::weighted(0.8, prop::collection::vec(prop::option::weighted(0.8, 0..300i32), 0..4)),
+        );
+        prop::collection::vec(prop::collection::vec(row, 1..60), 1..4).prop_map(|batches| {
+            batches
+                .into_iter()
+                .map(|rows| {
+                    let mut texts = ListBuilder::new(StringBuilder::new());
+                    rows.iter().for_each(|row| {
+                        row.6
+                            .iter()
+                            .flatten()
+                            .for_each(|item| texts.values().append_option(item.map(|i| i.to_string())));
+                        texts.append(row.6.is_some());
+                    });
+                    let lists = rows.iter().map(|row| row.6.clone());
+                    let codes = Int32Array::from_iter(rows.iter().map(|row| row.4));
+                    let values = Arc::new(StringArray::from_iter_values(["x", "", "yz"]));
+                    RecordBatch::try_from_iter_with_nullable([
+                        ("ints", Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.0))) as ArrayRef, true),
+                        ("longs", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1))), false),
+                        ("floats", Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.2))), true),
+                        ("texts", Arc::new(StringArray::from_iter(rows.iter().map(|row| row.3.clone()))), true),
+                        ("codes", Arc::new(DictionaryArray::<Int32Type>::new(codes, values)), true),
+                        ("flags", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| row.5))), true),
+                        ("lists", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists)), true),
+                        ("text_lists", Arc::new(texts.finish()), true),
+                    ])
+                    .expect("columns of one length")
+                })
+                .collect()
+        })
+    }
+
+    fn write(batches: &[RecordBatch], nature: Nature, codec: &mut Codec) -> Vec<u8> {
+        let schema = batches[0].schema();
+        let mut file = ChunkFile::new(Vec::new(), &schema, &[]).expect("a file");
+        let mut columns: Vec<ArrayColumn> = file
+            .columns()
+            .into_iter()
+            .zip(schema.fields())
+            .map(|(column, field)| ArrayColumn::new(column, field.data_type(), nature).expect("a known type"))
+            .collect();
+        // two row groups of the same columns
+        for _ in 0..2 {
+            for batch in batches {
+                for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                    column.push(array, codec).expect("a page");
+                }
+            }
+            let chunks = columns.iter_mut().map(|column| column.finish(codec).expect("a chunk"));
+            file.write_group(chunks.collect::<Vec<_>>(), Path::new("x")).expect("a row group");
+        }
+        file.finish(Path::new("x")).expect("a file").1
+    }
+
+    proptest! {
+        #[test]
+        fn the_general_reader_reads_what_was_written(batches in batches(), nature in 0..3) {
+            let nature = [Nature::Any, Nature::Ascending, Nature::Distinct][nature as usize];
+            let mut codec = Codec::zstd(1);
+            let bytes = bytes::Bytes::from(write(&batches, nature, &mut codec));
+            let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a footer");
+            let found: Vec<RecordBatch> = builder.with_batch_size(1 << 20).build().expect("a reader").map(|batch| batch.expect("rows")).collect();
+            let mut rows = found.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| batch.slice(row, 1)));
+            for batch in batches.iter().chain(&batches) {
+                for row in 0..batch.num_rows() {
+                    let found = rows.next().expect("a row");
+                    for (i, column) in batch.columns().iter().enumerate() {
+                        // as text: dictionaries may be numbered in another way
+                        let show = |array: &ArrayRef| match array.as_dictionary_opt::<Int32Type>() {
+                            Some(coded) => {
+                                let texts = coded.downcast_dict::<StringArray>().expect("texts");
+                                format!("{:?}", texts.into_iter().next().flatten())
+                            }
+                            None => format!("{array:?}"),
+                        };
+                        prop_assert_eq!(show(found.column(i)), show(&column.slice(row, 1)));
+                    }
+                }
+            }
+            prop_assert!(rows.next().is_none());
+        }
+    }
+
+    #[test]
+    fn a_dictionary_gives_up() {
+        let numbers: Vec<String> = (0..MAX_ENTRIES + 10).map(|i| (i * 7).to_string()).collect();
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(&numbers));
+        let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..numbers.len()).map(|i| i as f64)));
+        let schema =
+            Schema::new(vec![Field::new("t", DataType::Utf8, false), Field::new("f", DataType::Float64, false)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![texts, floats]).expect("a batch");
+        let halves = [batch.slice(0, 100), batch.slice(100, batch.num_rows() - 100)];
+        let bytes = bytes::Bytes::from(write(&halves, Nature::Any, &mut Codec::zstd(1)));
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a footer").with_batch_size(1 << 20).build();
+        let found: Vec<RecordBatch> = reader.expect("a reader").map(|batch| batch.expect("rows")).collect();
+        assert_eq!(found[0].slice(0, batch.num_rows()), batch);
+    }
+}
