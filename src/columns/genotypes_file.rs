@@ -23,6 +23,7 @@ use std::path::Path;
 pub struct GenotypesFile<W: Write + Send> {
     file: ChunkFile<W>,
     codec: Codec,
+    numbers_codec: Codec,
     contig: String,
     n_samples: usize,
     schema: SchemaRef,
@@ -33,6 +34,10 @@ pub struct GenotypesFile<W: Write + Send> {
     fields: Vec<FieldColumn>,
     rows: u64,
 }
+
+/// ZSTD level of columns of one integer a call: depths and qualities are noise with a distribution, in which a longer search
+/// finds nothing.
+const NUMBERS_ZSTD: i32 = 1;
 
 /// Columns before those of FORMAT: variant_id, contig, pos, sample_index, gt, dosage.
 const N_FIXED: usize = 6;
@@ -55,6 +60,7 @@ impl<W: Write + Send> GenotypesFile<W> {
         Ok(GenotypesFile {
             file,
             codec: Codec::zstd(ZSTD),
+            numbers_codec: Codec::zstd(NUMBERS_ZSTD),
             contig: contig.to_string(),
             n_samples,
             schema: schema.clone(),
@@ -85,6 +91,7 @@ impl<W: Write + Send> GenotypesFile<W> {
     fn take_field(&mut self, field: usize, filled: Filled) -> Result<()> {
         let leaf = &self.leaves[N_FIXED + field];
         let column = &mut self.fields[field];
+        let codec = if leaf.max_rep_level() == 0 { &mut self.numbers_codec } else { &mut self.codec };
         if let (FieldColumn::Nulls(n), Filled::Nulls(more)) = (&mut *column, &filled) {
             *n += more;
             return Ok(());
@@ -96,9 +103,9 @@ impl<W: Write + Send> GenotypesFile<W> {
             } else {
                 FieldColumn::Integers(Box::new(IntegerColumn::new(leaf.clone())))
             };
-            append(column, Filled::Nulls(n), &mut self.codec)?;
+            append(column, Filled::Nulls(n), codec)?;
         }
-        append(column, filled, &mut self.codec)
+        append(column, filled, codec)
     }
 
     /// Writes the rows so far as a row group, after which the texts of `gt` may change.

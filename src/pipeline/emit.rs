@@ -503,6 +503,9 @@ impl Rehearsal {
                 },
             )?;
             let (Some(builder), Some(layout)) = (&mut self.genotypes, &record.layout) else { continue };
+            if !layout.has_fields() {
+                continue;
+            }
             for sample in 0..record.samples.n_samples() {
                 builder
                     .push_fields(record.samples.fields(view.samples(), sample), layout, allele)

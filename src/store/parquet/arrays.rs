@@ -5,10 +5,11 @@
 //! its time making compressors.
 
 use super::chunk::{ChunkBuilder, Codec, DictionaryPage, EncodedChunk, PageFacts};
-use super::columns::{push_null_page, push_text, text_statistics};
+use super::columns::{push_null_page, push_text};
 use super::encoding::{even_bit_width, push_delta, push_packed, push_packed_bytes, push_run};
 use super::integers::IntegerDictionary;
 use super::levels::{Lists, NO_LIST, push_levels};
+use super::text_range::TextRange;
 use super::word::Range;
 use crate::error::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -47,8 +48,28 @@ enum Values {
     Integers(IntegerDictionary, Option<Range<i32>>),
     Longs(Option<Range<i64>>),
     Floats(Dictionary<u64>, Option<(f64, f64)>),
-    Texts(Dictionary<Box<str>>),
-    Flags,
+    Texts(Dictionary<Box<str>>, Known),
+    /// Whether there is a flag that is not set, and one that is.
+    Flags([bool; 2]),
+}
+
+/// What is known of the least and largest text of a column.
+enum Known {
+    /// There was no text yet.
+    Empty,
+    Range(TextRange),
+    /// A page did not tell.
+    Unknown,
+}
+
+impl Known {
+    fn join(&mut self, page: Option<TextRange>) {
+        *self = match (std::mem::replace(self, Known::Unknown), page) {
+            (Known::Empty, Some(page)) => Known::Range(page),
+            (Known::Range(range), Some(page)) => Known::Range(TextRange::join(range, page)),
+            _ => Known::Unknown,
+        };
+    }
 }
 
 /// Values that came so far, each with its index. It gives up for good when there are too many: pages from then on are PLAIN.
@@ -125,9 +146,9 @@ impl ArrayColumn {
             DataType::Int32 => Values::Integers(IntegerDictionary::default(), None),
             DataType::Int64 => Values::Longs(None),
             DataType::Float64 => Values::Floats(Dictionary::new(), None),
-            DataType::Utf8 => Values::Texts(Dictionary::new()),
-            DataType::Dictionary(_, text) if **text == DataType::Utf8 => Values::Texts(Dictionary::new()),
-            DataType::Boolean => Values::Flags,
+            DataType::Utf8 => Values::Texts(Dictionary::new(), Known::Empty),
+            DataType::Dictionary(_, text) if **text == DataType::Utf8 => Values::Texts(Dictionary::new(), Known::Empty),
+            DataType::Boolean => Values::Flags([false; 2]),
             other => return Err(unknown(other)),
         };
         Ok(ArrayColumn { chunk: ChunkBuilder::new(column), nature, values, body: Vec::new() })
@@ -218,12 +239,19 @@ impl ArrayColumn {
                     widen(all, &present).map(|range| [range.0.to_le_bytes(), range.1.to_le_bytes()].map(Into::into));
                 push_floats(body, &present, dictionary)
             }
-            Values::Texts(dictionary) => match array.as_dictionary_opt::<Int32Type>() {
-                Some(coded) => push_coded(body, coded, dictionary)?,
-                None => push_texts(body, array.as_string::<i32>(), dictionary, self.nature),
-            },
-            Values::Flags => {
-                push_flags(body, array.as_boolean());
+            Values::Texts(dictionary, known) => {
+                let (encoding, range) = match array.as_dictionary_opt::<Int32Type>() {
+                    Some(coded) => push_coded(body, coded, dictionary)?,
+                    None => push_texts(body, array.as_string::<i32>(), dictionary, self.nature),
+                };
+                facts.bounds = range.as_ref().map(TextRange::bounds);
+                known.join(range);
+                encoding
+            }
+            Values::Flags(all) => {
+                let (is_false, is_true) = push_flags(body, array.as_boolean());
+                *all = [all[0] | is_false, all[1] | is_true];
+                facts.bounds = Some([vec![u8::from(!is_false)], vec![u8::from(is_true)]]);
                 Encoding::PLAIN
             }
         };
@@ -247,14 +275,23 @@ impl ArrayColumn {
                 dictionary.clear();
                 chunk
             }
-            Values::Texts(dictionary) => {
-                let texts = dictionary.index_of.keys().map(|text| text.as_bytes());
-                let statistics = if dictionary.given_up { None } else { text_statistics(texts, n_null) };
+            Values::Texts(dictionary, known) => {
+                let statistics = match std::mem::replace(known, Known::Empty) {
+                    Known::Range(range) => Some(range.statistics(n_null)),
+                    Known::Empty | Known::Unknown => None,
+                };
                 let chunk = self.chunk.finish(dictionary.page(), statistics, codec);
                 dictionary.clear();
                 chunk
             }
-            Values::Flags => self.chunk.finish(None, None, codec),
+            Values::Flags(all) => {
+                let range = match std::mem::take(all) {
+                    [false, false] => None,
+                    [is_false, is_true] => Some((!is_false, is_true)),
+                };
+                let (least, most) = range.unzip();
+                self.chunk.finish(None, Some(Statistics::boolean(least, most, None, Some(n_null), false)), codec)
+            }
         }
     }
 }
@@ -307,13 +344,18 @@ fn push_floats(body: &mut Vec<u8>, values: &[f64], dictionary: &mut Dictionary<u
     Encoding::PLAIN
 }
 
+/// Appends texts; says how, and what is known of them.
 fn push_texts(
     body: &mut Vec<u8>,
     texts: &StringArray,
     dictionary: &mut Dictionary<Box<str>>,
     nature: Nature,
-) -> Encoding {
-    dictionary.given_up |= nature == Nature::Distinct;
+) -> (Encoding, Option<TextRange>) {
+    if nature == Nature::Distinct {
+        texts.iter().flatten().for_each(|text| push_str(text, body));
+        return (Encoding::PLAIN, None);
+    }
+    let range = TextRange::of(texts.iter().flatten());
     if !dictionary.given_up {
         let mut indexes = Vec::with_capacity(texts.len());
         for text in texts.iter().flatten() {
@@ -324,47 +366,48 @@ fn push_texts(
         }
         if !dictionary.given_up {
             push_indexes(body, &indexes, dictionary.index_of.len());
-            return Encoding::RLE_DICTIONARY;
+            return (Encoding::RLE_DICTIONARY, range);
         }
     }
-    texts.iter().flatten().for_each(|text| push_text(body, text.as_bytes()));
-    Encoding::PLAIN
+    texts.iter().flatten().for_each(|text| push_str(text, body));
+    (Encoding::PLAIN, range)
 }
 
-/// Texts that are codes already: only those in use are looked up.
+/// Appends texts that are codes already: only those in use are looked up. Says how, and what is known of them.
 fn push_coded(
     body: &mut Vec<u8>,
     coded: &DictionaryArray<Int32Type>,
     dictionary: &mut Dictionary<Box<str>>,
-) -> Result<Encoding> {
+) -> Result<(Encoding, Option<TextRange>)> {
     let texts = coded.values().as_string_opt::<i32>().ok_or_else(|| unknown(coded.values().data_type()))?;
-    let mut index_of: Vec<Option<u32>> = vec![None; texts.len()];
-    let mut indexes = Vec::with_capacity(coded.len());
-    for key in coded.keys().iter().flatten() {
-        let known = &mut index_of[key as usize];
-        if known.is_none() && !dictionary.given_up {
-            let text = texts.value(key as usize);
-            *known = dictionary.index(text, push_str);
+    let mut is_used = vec![false; texts.len()];
+    coded.keys().iter().flatten().for_each(|key| is_used[key as usize] = true);
+    let used = || (0..texts.len()).filter(|&key| is_used[key]);
+    let range = TextRange::of(used().map(|key| texts.value(key)));
+    let mut index_of = vec![0; texts.len()];
+    for key in used() {
+        match dictionary.index(texts.value(key), push_str) {
+            Some(index) if !dictionary.given_up => index_of[key] = index,
+            _ => {
+                coded.keys().iter().flatten().for_each(|key| push_str(texts.value(key as usize), body));
+                return Ok((Encoding::PLAIN, range));
+            }
         }
-        let Some(index) = *known else { break };
-        indexes.push(index);
     }
-    if !dictionary.given_up {
-        push_indexes(body, &indexes, dictionary.index_of.len());
-        return Ok(Encoding::RLE_DICTIONARY);
-    }
-    coded.keys().iter().flatten().for_each(|key| push_text(body, texts.value(key as usize).as_bytes()));
-    Ok(Encoding::PLAIN)
+    let indexes: Vec<u32> = coded.keys().iter().flatten().map(|key| index_of[key as usize]).collect();
+    push_indexes(body, &indexes, dictionary.index_of.len());
+    Ok((Encoding::RLE_DICTIONARY, range))
 }
 
-/// One bit each, least first.
-fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) {
+/// Appends flags, one bit each, least first; whether any is not set, and whether any is.
+fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) -> (bool, bool) {
     let bits: Vec<u8> = flags.iter().flatten().map(u8::from).collect();
     let mut run = Vec::new();
     push_packed_bytes(&mut run, &bits, 1);
     // the packed run without its header
     let n_bytes = bits.len().div_ceil(8);
     body.extend_from_slice(&run[run.len() - n_bytes..]);
+    (bits.contains(&0), bits.contains(&1))
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 use super::chunk::{Bounds, ChunkBuilder, Codec, DictionaryPage, EncodedChunk, PageFacts};
 use super::encoding::{even_bit_width, push_delta, push_even_delta, push_packed, push_packed_bytes, push_run};
 use super::levels::{push_level_run, push_levels};
+use super::text_range::TextRange;
 use super::word::{Range, Word};
 use crate::error::Result;
 use parquet::basic::Encoding;
-use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 
 /// A column that repeats one value for many rows: a chunk of one page. `runs`: values and rows of each, no nulls.
@@ -179,12 +179,13 @@ pub fn coded_texts(
     codec: &mut Codec,
 ) -> Result<EncodedChunk> {
     let (entries, meanings) = entries_in_use(codes, meanings);
-    let texts: Vec<&[u8]> = entries.iter().map(|&entry| texts[entry as usize].as_ref().as_bytes()).collect();
+    let texts: Vec<&str> = entries.iter().map(|&entry| texts[entry as usize].as_ref()).collect();
     let mut dictionary = Vec::new();
-    texts.iter().for_each(|text| push_text(&mut dictionary, text));
+    texts.iter().for_each(|text| push_text(&mut dictionary, text.as_bytes()));
     let mut chunk = ChunkBuilder::new(column);
-    codes_page(&mut chunk, codes, &meanings, texts.len(), None, codec)?;
-    let statistics = text_statistics(texts.iter().copied(), chunk.n_null());
+    let range = TextRange::of(texts.iter().copied());
+    codes_page(&mut chunk, codes, &meanings, texts.len(), range.as_ref().map(TextRange::bounds), codec)?;
+    let statistics = range.map(|range| range.statistics(chunk.n_null()));
     chunk.finish(Some(DictionaryPage { values: &dictionary, n_values: texts.len() }), statistics, codec)
 }
 
@@ -218,17 +219,12 @@ pub fn one_text(column: ColumnDescPtr, text: &str, n_rows: usize, codec: &mut Co
     }
     body.push(0);
     push_run(&mut body, 0, n_rows, 0);
-    let facts = PageFacts { n_values: n_rows, n_rows, n_null: 0, bounds: None };
+    let range = TextRange::of(std::iter::once(text));
+    let bounds = range.as_ref().map(TextRange::bounds);
+    let facts = PageFacts { n_values: n_rows, n_rows, n_null: 0, bounds };
     chunk.push_page(&body, Encoding::RLE_DICTIONARY, facts, codec)?;
-    let statistics = text_statistics(std::iter::once(text.as_bytes()), 0);
+    let statistics = range.map(|range| range.statistics(0));
     chunk.finish(Some(DictionaryPage { values: &dictionary, n_values: 1 }), statistics, codec)
-}
-
-/// Statistics of a column of texts, by bytes.
-pub(super) fn text_statistics<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone, n_null: u64) -> Option<Statistics> {
-    let bound = |text: &[u8]| text.to_vec().into();
-    let (least, most) = (texts.clone().min()?, texts.max()?);
-    Some(Statistics::byte_array(Some(bound(least)), Some(bound(most)), None, Some(n_null), false))
 }
 
 /// Appends a text in PLAIN form.

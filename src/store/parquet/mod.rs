@@ -10,6 +10,7 @@ pub mod encoding;
 pub mod file;
 pub mod integers;
 pub mod levels;
+mod text_range;
 mod word;
 
 pub use word::Word;
