@@ -61,6 +61,12 @@ impl SampleCounts {
         &mut self.counters[counter as usize]
     }
 
+    /// The values of two different counters, each `[n_samples]`.
+    pub fn get_two_mut(&mut self, one: Counter, other: Counter) -> [&mut [i64]; 2] {
+        let counters = self.counters.get_disjoint_mut([one as usize, other as usize]);
+        counters.expect("two different counters").map(|counter| counter.as_mut_slice())
+    }
+
     /// The values of one counter, `[n_samples]`.
     pub fn get(&self, counter: Counter) -> &[i64] {
         &self.counters[counter as usize]

@@ -6,8 +6,10 @@
 
 use super::delimiters;
 use super::stride::{self, CELL, OtherCells};
+use super::vcf::parse_i32;
 use crate::error::{Error, Result};
 use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
+use std::ops::Range;
 
 /// Sample columns of one record. Buffers are reused from record to record.
 #[derive(Debug, Default)]
@@ -25,7 +27,9 @@ pub struct SampleColumns {
     cells: OtherCells,
     /// End of every field of every sample. Empty when the fixed-stride kernel ran: then sample `i` is bytes `4 i` to `4 i + 3`.
     ends: Vec<u32>,
-    /// Index in `ends` of each sample's first field, then one more.
+    /// Fields of every sample, where all have the same number.
+    fields_each: Option<usize>,
+    /// Else: index in `ends` of each sample's first field, then one more.
     first_field: Vec<u32>,
 }
 
@@ -87,6 +91,7 @@ impl SampleColumns {
         self.not_reference.clear();
         self.distinct.clear();
         self.ends.clear();
+        self.fields_each = None;
         self.first_field.clear();
         self.n_samples = 0;
     }
@@ -125,12 +130,7 @@ impl SampleColumns {
         n_slots: usize,
         table: &mut GtTable,
     ) -> Result<()> {
-        if n_samples > 0 && !text.is_empty() {
-            delimiters::scan(text, &mut self.ends);
-            self.ends.push(text.len() as u32);
-            self.find_samples(text, n_samples, n_slots);
-        }
-        let found = self.first_field.len().saturating_sub(1);
+        let found = self.find_samples(text, n_samples, n_slots);
         if found != n_samples {
             return Err(Error::bad_data(format!(
                 "the line has {found} sample columns, expected {n_samples} as in the header"
@@ -138,13 +138,19 @@ impl SampleColumns {
         }
         self.n_samples = n_samples;
         for sample in 0..n_samples {
+            if gt_slot == Some(0) {
+                let start = self.start(self.range(sample).start);
+                if matches!(text.get(start..start + CELL), Some(b"0/0:" | b"0|0:")) && n_slots > 1 {
+                    continue;
+                }
+            }
             let code = match gt_slot {
                 None => ABSENT,
                 Some(slot) => {
                     let gt = self.fields(text, sample).nth(slot).unwrap_or_default();
                     match table.code(gt) {
                         // a GT alone is the whole text of the sample
-                        Some(code) if n_slots > 1 || self.n_fields(sample) == 1 => code,
+                        Some(code) if n_slots > 1 || self.range(sample).len() == 1 => code,
                         _ => {
                             let shown = if n_slots > 1 { gt } else { self.cell(text, sample) };
                             return Err(Error::bad_data(format!(
@@ -164,26 +170,42 @@ impl SampleColumns {
         Ok(())
     }
 
-    /// Fills `first_field` from `ends`: at once where every sample has all fields, else tab by tab.
-    fn find_samples(&mut self, text: &[u8], n_samples: usize, n_slots: usize) {
+    /// Finds the fields of all samples; says how many samples there are.
+    fn find_samples(&mut self, text: &[u8], n_samples: usize, n_slots: usize) -> usize {
+        if n_samples == 0 || text.is_empty() {
+            return 0;
+        }
+        let n_tabs = delimiters::scan(text, &mut self.ends);
+        self.ends.push(text.len() as u32);
         let is_tab = |end: u32| text.get(end as usize).is_none_or(|&byte| byte == b'\t');
+        // as many tabs as there are samples, each where a sample ends: then no other delimiter is a tab
         let is_regular = n_slots > 0
             && self.ends.len() == n_samples * n_slots
-            && self.ends.chunks_exact(n_slots).all(|ends| {
-                let (&last, inner) = ends.split_last().expect("not empty");
-                is_tab(last) && !inner.iter().any(|&end| is_tab(end))
-            });
+            && n_tabs + 1 == n_samples
+            && self.ends.iter().skip(n_slots - 1).step_by(n_slots).all(|&end| is_tab(end));
         if is_regular {
-            self.first_field.extend((0..=n_samples).map(|sample| (sample * n_slots) as u32));
+            self.fields_each = Some(n_slots);
         } else {
             self.first_field.push(0);
             let tabs = self.ends.iter().enumerate().filter(|&(_, &end)| is_tab(end));
             self.first_field.extend(tabs.map(|(i, _)| i as u32 + 1));
         }
+        n_tabs + 1
     }
 
-    fn n_fields(&self, sample: usize) -> u32 {
-        self.first_field[sample + 1] - self.first_field[sample]
+    /// Places in `ends` of the fields of a sample.
+    #[inline]
+    fn range(&self, sample: usize) -> Range<usize> {
+        match self.fields_each {
+            Some(n) => sample * n..(sample + 1) * n,
+            None => self.first_field[sample] as usize..self.first_field[sample + 1] as usize,
+        }
+    }
+
+    /// Where a field begins.
+    #[inline]
+    fn start(&self, field: usize) -> usize {
+        if field == 0 { 0 } else { self.ends[field - 1] as usize + 1 }
     }
 
     /// Lists the codes that are there, in the order of their numbers.
@@ -218,9 +240,25 @@ impl SampleColumns {
         if self.ends.is_empty() {
             return Fields { text: &text[CELL * sample..], start: 0, ends: &STRIDE_ENDS };
         }
-        let (first, end) = (self.first_field[sample] as usize, self.first_field[sample + 1] as usize);
-        let start = if first == 0 { 0 } else { self.ends[first - 1] as usize + 1 };
-        Fields { text, start, ends: &self.ends[first..end] }
+        let range = self.range(sample);
+        Fields { text, start: self.start(range.start), ends: &self.ends[range] }
+    }
+
+    /// Calls `take` with each sample that has an integer as its field `slot`, out of the `text` that was read.
+    #[inline]
+    pub fn integers(&self, text: &[u8], slot: usize, mut take: impl FnMut(usize, i32)) {
+        for sample in 0..self.n_samples {
+            let value = match self.fields_each {
+                Some(n) => {
+                    let field = sample * n + slot;
+                    parse_small(text, self.start(field), self.ends[field] as usize)
+                }
+                None => self.fields(text, sample).nth(slot).and_then(parse_i32),
+            };
+            if let Some(value) = value {
+                take(sample, value);
+            }
+        }
     }
 
     /// Text of one sample out of the `text` that was read by the general path.
@@ -228,6 +266,27 @@ impl SampleColumns {
         let fields = self.fields(text, sample);
         &text[fields.start..fields.ends.last().map_or(fields.start, |&end| end as usize)]
     }
+}
+
+/// The integer at `text[start..end]`; one to four digits at once.
+#[inline]
+fn parse_small(text: &[u8], start: usize, end: usize) -> Option<i32> {
+    const WORD: usize = 4;
+    let len = end - start;
+    if let Some(word) = end.checked_sub(WORD).and_then(|from| text.get(from..end))
+        && (1..=WORD).contains(&len)
+    {
+        let word = u32::from_le_bytes(word.try_into().expect("four bytes"));
+        // the digits in the upper bytes, zeros below
+        let shift = 8 * (WORD - len) as u32;
+        let digits = (word ^ 0x3030_3030) >> shift << shift;
+        // no nibble above 9
+        if digits & 0xf0f0_f0f0 == 0 && (digits + 0x0606_0606) & 0xf0f0_f0f0 == 0 {
+            let pairs = (digits & 0x00ff_00ff) * 10 + (digits >> 8 & 0x00ff_00ff);
+            return Some(((pairs & 0xffff) * 100 + (pairs >> 16)) as i32);
+        }
+    }
+    parse_i32(&text[start..end])
 }
 
 /// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.
@@ -299,9 +358,26 @@ mod tests {
     }
 
     #[test]
+    fn small_integers() {
+        for text in
+            ["0", "7", "10", "255", "0999", "9999", "12345", "2147483647", "-1", "+3", ".", "", "1a", ":9", "4/5"]
+        {
+            for before in ["", "x", "0/1:"] {
+                let all = format!("{before}{text}:9");
+                let (start, end) = (before.len(), before.len() + text.len());
+                assert_eq!(parse_small(all.as_bytes(), start, end), parse_i32(text.as_bytes()), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn fields_of_samples() {
         let (mut columns, mut table) = (SampleColumns::default(), GtTable::new());
-        for text in [&b"0/0:1:2\t0/1:3:9,1\t1/1:4:5"[..], b"0/0\t0/1:3:9,1\t1/1::5:6"] {
+        let cases = [
+            (&b"0/0:1:2\t0/1:3:9,1\t1/1:4:5"[..], vec![(0, 1), (1, 3), (2, 4)]),
+            (b"0/0\t0/1:3:9,1\t1/1::5:6", vec![(1, 3)]),
+        ];
+        for (text, expected_integers) in cases {
             columns.read(text, 3, Some(0), 3, &mut table).expect("columns");
             assert_eq!(columns.not_reference, [1, 2]);
             for (sample, cell) in text.split(|&byte| byte == b'\t').enumerate() {
@@ -309,6 +385,9 @@ mod tests {
                 assert_eq!(columns.fields(text, sample).collect::<Vec<_>>(), expected);
                 assert_eq!(columns.fields(text, sample).nth(2), expected.get(2).copied());
             }
+            let mut found = Vec::new();
+            columns.integers(text, 1, |sample, value| found.push((sample, value)));
+            assert_eq!(found, expected_integers);
         }
     }
 }

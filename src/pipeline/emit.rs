@@ -367,13 +367,12 @@ impl<'a> Emitter<'a> {
         let first = part.first_sample as usize;
         for (name, sum, n) in [("dp", Counter::DpSum, Counter::DpN), ("gq", Counter::GqSum, Counter::GqN)] {
             let Some(slot) = slot_named(name) else { continue };
-            for sample in 0..part.n_samples as usize {
-                let value = record.samples.fields(text, sample).nth(slot).and_then(parse_i32);
-                if let Some(value) = value {
-                    self.counts.get_mut(sum)[first + sample] += i64::from(value);
-                    self.counts.get_mut(n)[first + sample] += 1;
-                }
-            }
+            let [sums, ns] = self.counts.get_two_mut(sum, n);
+            let (sums, ns) = (&mut sums[first..], &mut ns[first..]);
+            record.samples.integers(text, slot, |sample, value| {
+                sums[sample] += i64::from(value);
+                ns[sample] += 1;
+            });
         }
     }
 

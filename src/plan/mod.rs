@@ -22,7 +22,7 @@ pub const PLAN_VERSION: u32 = 1;
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
 /// Least default size of a shard in bytes of compressed input.
-const MIN_SHARD_BYTES: u64 = 1 << 20;
+const MIN_SHARD_BYTES: u64 = 2 << 20;
 /// Largest default size of a shard in bytes of compressed input.
 const MAX_SHARD_BYTES: u64 = 64 << 20;
 /// Plain text stands for so many times fewer compressed bytes.
