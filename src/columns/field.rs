@@ -5,6 +5,7 @@
 use super::schema::{FieldColumns, Projection};
 use super::values::Values;
 use crate::decode::header::Kind;
+use crate::decode::vcf::plain_integers;
 use arrow_array::ArrayRef;
 
 /// Which allele of how many of a record a row is about.
@@ -254,30 +255,6 @@ impl FieldBuilder {
     pub fn columns(&mut self) -> impl Iterator<Item = &mut Values> {
         self.own.iter_mut().chain(&mut self.site)
     }
-}
-
-/// `N` numbers of at most nine digits with commas between them; `None` for any other text.
-#[inline]
-fn plain_integers<const N: usize>(text: &[u8]) -> Option<[i32; N]> {
-    const MAX_DIGITS: usize = 9;
-    let mut values = [0; N];
-    let mut at = 0;
-    for (i, value) in values.iter_mut().enumerate() {
-        let start = at;
-        let mut number = 0u32;
-        while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-            number = number.wrapping_mul(10).wrapping_add(u32::from(digit));
-            at += 1;
-        }
-        let is_last = i + 1 == N;
-        let is_ended = if is_last { at == text.len() } else { text.get(at) == Some(&b',') };
-        if at == start || at - start > MAX_DIGITS || !is_ended {
-            return None;
-        }
-        *value = number as i32;
-        at += 1;
-    }
-    Some(values)
 }
 
 /// Binomial coefficient; saturates instead of overflowing.
