@@ -17,6 +17,7 @@ pub struct FormatLayout {
     /// Whether a field is not defined in the header.
     has_other: bool,
     has_fields: bool,
+    depth_slots: [Option<usize>; 2],
 }
 
 /// What one field of FORMAT is.
@@ -34,6 +35,11 @@ impl FormatLayout {
     /// Whether there are fields beside GT.
     pub fn has_fields(&self) -> bool {
         self.has_fields
+    }
+
+    /// Places of the columns `dp` and `gq`.
+    pub fn depth_slots(&self) -> [Option<usize>; 2] {
+        self.depth_slots
     }
 
     /// Place of a key.
@@ -70,6 +76,8 @@ pub struct GenotypesBuilder {
     pub(super) formats: Vec<FieldBuilder>,
     pub(super) other: Values,
     format_ids: Vec<String>,
+    /// Name of each field's first column.
+    first_names: Vec<String>,
     format_index: HashMap<Vec<u8>, usize>,
     other_text: String,
 }
@@ -97,6 +105,7 @@ impl GenotypesBuilder {
             formats: schemas.formats.iter().map(FieldBuilder::new).collect(),
             other: Values::scalar(Kind::Text),
             format_ids: schemas.formats.iter().map(|format| format.id.clone()).collect(),
+            first_names: schemas.formats.iter().map(|format| format.names[0].clone()).collect(),
             format_index: index,
             other_text: String::new(),
         })
@@ -129,7 +138,12 @@ impl GenotypesBuilder {
         let absent = (0..self.formats.len()).filter(|&column| !slots.contains(&Slot::Column(column))).collect();
         let has_other = slots.iter().any(|slot| matches!(slot, Slot::Other(_)));
         let has_fields = slots.iter().any(|slot| *slot != Slot::Genotype);
-        FormatLayout { slots, absent, has_other, has_fields }
+        let named = |name: &str| {
+            let is_it = |slot: &Slot| matches!(slot, Slot::Column(column) if self.first_names[*column] == name);
+            slots.iter().position(is_it)
+        };
+        let depth_slots = ["dp", "gq"].map(named);
+        FormatLayout { slots, absent, has_other, has_fields, depth_slots }
     }
 
     /// Adds the call of one sample to the run, without its FORMAT fields. `text`: as [`RowCall::text`] has it.

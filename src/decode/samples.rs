@@ -4,6 +4,7 @@
 //! everything else takes the general path; only what is not `0/0` or `0|0` gets a code. A property test holds the two to the
 //! same answer.
 
+use super::bcf::TypedSamples;
 use super::delimiters;
 use super::stride::{self, CELL, OtherCells};
 use super::vcf::{parse_i32, plain_integers};
@@ -22,6 +23,10 @@ pub struct SampleColumns {
     pub distinct: Vec<(GtCode, u32)>,
     /// Number of samples.
     n_samples: usize,
+    /// Whether the text has the cells of the listed samples only, one behind the other.
+    listed_only: bool,
+    /// Integers of all samples, kept where the text has not all cells: slot, sample, value.
+    integers: Vec<(usize, u32, i32)>,
     /// How often each code came, all 0 between records.
     counts: Vec<u32>,
     cells: OtherCells,
@@ -34,7 +39,7 @@ pub struct SampleColumns {
 }
 
 /// The fields of one sample, in the order of FORMAT. Trailing fields may be left out (VCF 4.5 section 1.6.2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     text: &'a [u8],
     start: usize,
@@ -86,7 +91,91 @@ impl SampleColumns {
         Ok(())
     }
 
+    /// Reads typed samples as [`SampleColumns::read`] reads text. The cells of the listed samples are appended to `text` when
+    /// they are wanted (`with_cells`), and the integers of the fields `integer_slots` are kept.
+    pub fn read_typed(
+        &mut self,
+        samples: &TypedSamples,
+        gt_slot: Option<usize>,
+        integer_slots: impl Iterator<Item = usize>,
+        with_cells: bool,
+        table: &mut GtTable,
+        text: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.clear();
+        self.n_samples = samples.n_samples();
+        self.listed_only = true;
+        match gt_slot.map(|slot| (slot, samples.diploid_bytes(slot))) {
+            None => {
+                self.not_reference.extend(0..self.n_samples as u32);
+                self.codes.resize(self.n_samples, ABSENT);
+            }
+            Some((slot, Some(pairs))) => {
+                self.list_pairs(pairs);
+                let mut pairs = std::mem::take(&mut self.cells.words);
+                for (&sample, &pair) in self.not_reference.iter().zip(&pairs) {
+                    let code = match pair_code(pair) {
+                        Some(code) => code,
+                        None => typed_code(samples, slot, sample as usize, table)?,
+                    };
+                    self.codes.push(code);
+                }
+                pairs.clear();
+                self.cells.words = pairs;
+            }
+            Some((slot, None)) => {
+                for sample in 0..self.n_samples {
+                    let code = typed_code(samples, slot, sample, table)?;
+                    if code > HOM_REF_PHASED {
+                        self.not_reference.push(sample as u32);
+                        self.codes.push(code);
+                    }
+                }
+            }
+        }
+        for slot in integer_slots {
+            samples.integers(slot, |sample, value| self.integers.push((slot, sample as u32, value)));
+        }
+        if with_cells {
+            self.append_cells(samples, text);
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// Lists the samples that are not `0/0` or `0|0`, with their two bytes, without a branch for each.
+    fn list_pairs(&mut self, pairs: impl Iterator<Item = [u8; 2]>) {
+        const ZERO: u8 = 1 << 1;
+        let (listed, words) = (&mut self.not_reference, &mut self.cells.words);
+        listed.resize(self.n_samples + 1, 0);
+        words.clear();
+        words.resize(self.n_samples + 1, 0);
+        let mut n = 0;
+        for (sample, pair) in pairs.enumerate() {
+            listed[n] = sample as u32;
+            words[n] = u32::from(u16::from_le_bytes(pair));
+            let is_reference = (pair == [ZERO, ZERO]) | (pair == [ZERO, ZERO | 1]);
+            n += usize::from(!is_reference);
+        }
+        listed.truncate(n);
+        words.truncate(n);
+    }
+
+    fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {
+        let start = text.len();
+        for &sample in &self.not_reference {
+            for slot in 0..samples.n_fields() {
+                samples.append_field(slot, sample as usize, text);
+                self.ends.push((text.len() - start) as u32);
+                text.push(b':');
+            }
+        }
+        self.fields_each = Some(samples.n_fields());
+    }
+
     fn clear(&mut self) {
+        self.listed_only = false;
+        self.integers.clear();
         self.codes.clear();
         self.not_reference.clear();
         self.distinct.clear();
@@ -256,7 +345,19 @@ impl SampleColumns {
         }
     }
 
-    /// The fields of one sample out of the `text` that was read.
+    /// The fields of a listed sample, `not_reference[i]`, out of the `text` that was read or written.
+    #[inline]
+    pub fn listed_fields<'a>(&'a self, text: &'a [u8], i: usize) -> Fields<'a> {
+        self.fields(text, if self.listed_only { i } else { self.not_reference[i] as usize })
+    }
+
+    /// Samples whose fields can be asked for: all, or as many as are listed.
+    pub fn n_cells(&self) -> usize {
+        if self.listed_only { self.not_reference.len() } else { self.n_samples }
+    }
+
+    /// The fields of one sample out of the `text` that was read; where only listed samples have cells, of the listed one of
+    /// that number.
     #[inline]
     pub fn fields<'a>(&'a self, text: &'a [u8], sample: usize) -> Fields<'a> {
         if self.ends.is_empty() {
@@ -269,6 +370,10 @@ impl SampleColumns {
     /// Calls `take` with each sample that has an integer as its field `slot`, out of the `text` that was read.
     #[inline]
     pub fn integers(&self, text: &[u8], slot: usize, mut take: impl FnMut(usize, i32)) {
+        if self.listed_only {
+            let of_slot = self.integers.iter().filter(|(own, ..)| *own == slot);
+            return of_slot.for_each(|&(_, sample, value)| take(sample as usize, value));
+        }
         for sample in 0..self.n_samples {
             let value = match self.fields_each {
                 Some(n) => {
@@ -296,6 +401,29 @@ fn integer(text: &[u8]) -> Option<i32> {
         Some([value]) => Some(value),
         None => parse_i32(text),
     }
+}
+
+/// Code of a genotype of two bytes, each `(allele + 1) << 1 | phased`; `None` for one allele, or one above 9.
+#[inline]
+fn pair_code(pair: u32) -> Option<GtCode> {
+    /// Above the byte of allele 9.
+    const END: u32 = 11 << 1;
+    let (first, second) = (pair & 0xff, pair >> 8);
+    let allele = |byte: u32| if byte < 2 { 10 } else { byte / 2 - 1 };
+    (first < END && second < END).then(|| ((allele(first) * 11 + allele(second)) * 2 + (second & 1)) as GtCode)
+}
+
+/// Code of any typed genotype, by its text.
+fn typed_code(samples: &TypedSamples, slot: usize, sample: usize, table: &mut GtTable) -> Result<GtCode> {
+    let mut text = Vec::new();
+    samples.append_field(slot, sample, &mut text);
+    table.code(&text).ok_or_else(|| {
+        Error::bad_data(format!(
+            "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
+            sample + 1,
+            String::from_utf8_lossy(&text)
+        ))
+    })
 }
 
 /// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.

@@ -55,6 +55,12 @@ impl RecordIndex {
         (self, len)
     }
 
+    /// The index of a line that ends with FORMAT, when sample columns were appended to it up to the length `len`.
+    pub fn with_samples(mut self, len: usize) -> RecordIndex {
+        self.len = len as u32;
+        self
+    }
+
     /// The record of `line`, which must be the line of [`RecordIndex::new`].
     pub fn view<'a>(&'a self, line: &'a [u8]) -> RecordView<'a> {
         RecordView { line, index: self }

@@ -9,8 +9,9 @@ use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::Manifest;
 use crate::commit::publish::{Publication, add_counts, add_up};
 use crate::commit::{CommitRecord, DatasetFolder};
-use crate::decode::bcf;
+use crate::decode::bcf::RecordReader;
 use crate::decode::lines::LineReader;
+use crate::decode::records::Records;
 use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
@@ -319,7 +320,15 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
     let lines_before = own_start.is_none().then_some(file.n_header_lines);
     // offsets of a slice count from its start
     let end_offset = end_offset.map(|end| if file.format == Format::Vcf { end - offset } else { end });
-    Ok(Task { number: shard.number, input: &file.name, lines, own_start, own_end, end_offset, lines_before })
+    Ok(Task {
+        number: shard.number,
+        input: &file.name,
+        records: Records::Text(lines),
+        own_start,
+        own_end,
+        end_offset,
+        lines_before,
+    })
 }
 
 /// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is
@@ -351,37 +360,19 @@ fn run_piece(
     piece: &Piece,
     staging: &std::path::Path,
 ) -> Result<crate::pipeline::Outcome> {
-    let text;
-    let bytes = match &file.dictionary {
-        None => &piece.bytes[..],
-        Some(dictionary) => {
-            text = bcf_text(&piece.bytes, dictionary, piece.records_before).map_err(|error| error.at(file.place()))?;
-            &text[..]
-        }
+    let records = match &file.dictionary {
+        None => Records::Text(LineReader::of_text(&piece.bytes)),
+        Some(dictionary) => Records::Bcf(RecordReader::new(&piece.bytes, dictionary)),
     };
     let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
     let task = Task {
         number,
         input: &file.name,
-        lines: LineReader::of_text(bytes),
+        records,
         own_start: piece.own_start,
         own_end: piece.own_end,
         end_offset: None,
         lines_before: Some(header + piece.records_before),
     };
     run_shard(context, task, staging)
-}
-
-/// BCF records as lines.
-fn bcf_text(mut records: &[u8], dictionary: &bcf::Dictionary, records_before: u64) -> Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(records.len() * 3);
-    let mut number = records_before;
-    while let Some(len) = bcf::record_len(records) {
-        number += 1;
-        bcf::append_line(&records[..len], dictionary, &mut text)
-            .map_err(|error| error.at(crate::error::Location { line: Some(number), ..Default::default() }))?;
-        text.push(b'\n');
-        records = &records[len..];
-    }
-    Ok(text)
 }

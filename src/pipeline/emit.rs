@@ -13,7 +13,7 @@ use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
-use crate::decode::samples::SampleColumns;
+use crate::decode::samples::{Fields, SampleColumns};
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
@@ -159,7 +159,12 @@ impl<'a> Emitter<'a> {
 
     /// Whether the texts of samples are looked at after their genotypes are known.
     pub fn reads_cells(&self, layout: &FormatLayout) -> bool {
-        self.context.calls == Calls::All || layout.has_fields()
+        self.stores_all() || layout.has_fields()
+    }
+
+    /// Whether plain reference calls are stored, too.
+    pub fn stores_all(&self) -> bool {
+        self.context.calls == Calls::All
     }
 
     /// Writes one row with its calls.
@@ -266,7 +271,7 @@ impl<'a> Emitter<'a> {
             builder.push_calls(part.first_sample, &samples.not_reference, &samples.codes, &self.text_of);
         } else {
             let text = record.view().samples();
-            let mut push = |sample: u32, code: GtCode| {
+            let mut push = |sample: u32, code: GtCode, fields: Fields| {
                 let call = self.gt.call(code, alt_index);
                 if call.plain_reference && !all {
                     return Ok(());
@@ -277,7 +282,7 @@ impl<'a> Emitter<'a> {
                     return Ok(());
                 }
                 builder
-                    .push_fields(samples.fields(text, sample as usize), layout, part.allele)
+                    .push_fields(fields, layout, part.allele)
                     .map_err(|error| sample_error(error, self.context, in_cohort))
             };
             let mut listed = samples.not_reference.iter().copied().zip(samples.codes.iter().copied());
@@ -285,15 +290,20 @@ impl<'a> Emitter<'a> {
                 let gt_slot = layout.slot_of(&Slot::Genotype);
                 let mut next = listed.next();
                 for sample in 0..part.n_samples {
+                    let fields = samples.fields(text, sample as usize);
                     if let Some((_, code)) = next.filter(|(other, _)| *other == sample) {
                         next = listed.next();
-                        push(sample, code)?;
+                        push(sample, code, fields)?;
                     } else {
-                        push(sample, samples.reference_code(text, sample as usize, gt_slot))?;
+                        push(sample, samples.reference_code(text, sample as usize, gt_slot), fields)?;
                     }
                 }
+            } else if layout.has_fields() {
+                for (i, (sample, code)) in listed.enumerate() {
+                    push(sample, code, samples.listed_fields(text, i))?;
+                }
             } else {
-                listed.try_for_each(|(sample, code)| push(sample, code))?;
+                listed.try_for_each(|(sample, code)| push(sample, code, Fields::default()))?;
             }
         }
         let n_rows = builder.n_rows() - before;
@@ -356,17 +366,11 @@ impl<'a> Emitter<'a> {
         let Some((record, layout)) = part.record.and_then(|record| Some((record, record.layout.as_ref()?))) else {
             return;
         };
-        let columns = &self.context.schemas.formats;
-        let slot_named = |name: &str| {
-            layout
-                .slots
-                .iter()
-                .position(|slot| matches!(slot, Slot::Column(column) if columns[*column].names[0] == name))
-        };
         let text = record.view().samples();
         let first = part.first_sample as usize;
-        for (name, sum, n) in [("dp", Counter::DpSum, Counter::DpN), ("gq", Counter::GqSum, Counter::GqN)] {
-            let Some(slot) = slot_named(name) else { continue };
+        let counters = [(Counter::DpSum, Counter::DpN), (Counter::GqSum, Counter::GqN)];
+        for (slot, (sum, n)) in layout.depth_slots().into_iter().zip(counters) {
+            let Some(slot) = slot else { continue };
             let [sums, ns] = self.counts.get_two_mut(sum, n);
             let (sums, ns) = (&mut sums[first..], &mut ns[first..]);
             record.samples.integers(text, slot, |sample, value| {
@@ -505,7 +509,7 @@ impl Rehearsal {
             if !layout.has_fields() {
                 continue;
             }
-            for sample in 0..record.samples.n_samples() {
+            for sample in 0..record.samples.n_cells() {
                 builder
                     .push_fields(record.samples.fields(view.samples(), sample), layout, allele)
                     .map_err(|error| sample_error(error, context, first_sample + sample as u32))?;

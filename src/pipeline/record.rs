@@ -4,6 +4,7 @@ use super::emit::{Emitter, SKIP_HINT};
 use crate::alleles::{AlleleType, Normalised, ReferenceBases, classify, is_bases, normalise};
 use crate::columns::field::AlleleOfSite;
 use crate::columns::genotypes::{FormatLayout, Slot};
+use crate::decode::bcf::TypedSamples;
 use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{RecordIndex, RecordView, parse_f64, parse_i32};
 use crate::error::{Error, Result};
@@ -70,6 +71,8 @@ impl Held {
 pub struct Line<'a> {
     /// Without line end.
     pub text: &'a [u8],
+    /// The samples, where they are not in the text.
+    pub samples: Option<&'a TypedSamples<'a>>,
     /// Field borders.
     pub index: RecordIndex,
     /// 1-based POS.
@@ -93,22 +96,54 @@ pub fn fill(
     record.layout = emitter.layout(view.format().unwrap_or_default());
     (record.vcf_pos, record.rank) = (line.vcf_pos, line.rank);
     record.n_rows_left = 0;
-    read_samples(record, view.samples(), n_samples, emitter)?;
-    let (index, len) = match &record.layout {
-        Some(layout) if emitter.reads_cells(layout) => (line.index, line.text.len()),
-        _ => line.index.without_samples(),
-    };
-    record.index = index;
     record.line.clear();
-    record.line.extend_from_slice(&line.text[..len]);
-    Ok(())
+    let reads_cells = record.layout.as_ref().is_some_and(|layout| emitter.reads_cells(layout));
+    match (line.samples, &record.layout) {
+        (Some(samples), Some(layout)) => {
+            record.line.extend_from_slice(line.text);
+            if emitter.stores_all() {
+                // as text, which holds the cells of all samples
+                for sample in 0..samples.n_samples() {
+                    record.line.push(b'\t');
+                    samples.append_cell(sample, &mut record.line);
+                }
+                record.index = RecordIndex::new(&record.line)?;
+                let view = record.index.view(&record.line);
+                read_text(&mut record.samples, view.samples(), n_samples, layout, emitter)?;
+            } else {
+                record.line.push(b'\t');
+                let (gt_slot, slots) = (layout.slot_of(&Slot::Genotype), layout.depth_slots().into_iter().flatten());
+                record.samples.read_typed(samples, gt_slot, slots, reads_cells, &mut emitter.gt, &mut record.line)?;
+                record.index = line.index.with_samples(record.line.len());
+            }
+        }
+        (_, layout) => {
+            if let Some(layout) = layout {
+                read_text(&mut record.samples, view.samples(), n_samples, layout, emitter)?;
+            }
+            let (index, len) = if reads_cells { (line.index, line.text.len()) } else { line.index.without_samples() };
+            record.index = index;
+            record.line.extend_from_slice(&line.text[..len]);
+        }
+    }
+    check_alleles_named(record, emitter)
 }
 
-/// Genotype codes of a record, checked against its number of alleles.
-fn read_samples(record: &mut Held, text: &[u8], n_samples: usize, emitter: &mut Emitter) -> Result<()> {
-    let Some(layout) = &record.layout else { return Ok(()) };
-    let gt_slot = layout.slot_of(&Slot::Genotype);
-    record.samples.read(text, n_samples, gt_slot, layout.slots.len(), &mut emitter.gt)?;
+fn read_text(
+    samples: &mut SampleColumns,
+    text: &[u8],
+    n_samples: usize,
+    layout: &FormatLayout,
+    emitter: &mut Emitter,
+) -> Result<()> {
+    samples.read(text, n_samples, layout.slot_of(&Slot::Genotype), layout.slots.len(), &mut emitter.gt)
+}
+
+/// Genotypes name alleles that the record has.
+fn check_alleles_named(record: &Held, emitter: &Emitter) -> Result<()> {
+    if record.layout.is_none() {
+        return Ok(());
+    }
     for &(code, _) in &record.samples.distinct {
         let genotype = emitter.gt.genotype(code);
         if genotype.max_allele > record.n_alts as i32 {

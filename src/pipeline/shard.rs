@@ -11,7 +11,7 @@ use crate::columns::field::AlleleOfSite;
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::{Accounting, Rejection};
 use crate::decode::fasta::FastaIndex;
-use crate::decode::lines::LineReader;
+use crate::decode::records::{Record, Records};
 use crate::decode::vcf::{RecordIndex, undefined_contig};
 use crate::error::{Class, Error, Location, Result};
 use crate::genome::{Contigs, Locus};
@@ -67,7 +67,7 @@ pub struct Task<'a> {
     /// The input as the user named it.
     pub input: &'a str,
     /// Its records from the halo on.
-    pub lines: LineReader<'a>,
+    pub records: Records<'a>,
     /// First owned position.
     pub own_start: Option<Locus>,
     /// First position behind.
@@ -96,7 +96,7 @@ pub struct Outcome {
 pub fn run_shard(context: &Context, task: Task, staging: &Path) -> Result<Outcome> {
     let (input, lines_before) = (task.input.to_string(), task.lines_before);
     let mut run = Run::new(context, &task, staging);
-    let outcome = match run.read_all(task.lines, task.end_offset) {
+    let outcome = match run.read_all(task.records, task.end_offset) {
         Ok(()) => run.finish(),
         Err(error) => Err(error),
     };
@@ -153,27 +153,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_all(&mut self, mut lines: LineReader, end_offset: Option<u64>) -> Result<()> {
+    fn read_all(&mut self, mut records: Records, end_offset: Option<u64>) -> Result<()> {
         const REPORT_EVERY: u64 = 256;
         let (mut n, mut bytes) = (0u64, 0);
         loop {
-            let number = lines.n_lines() + 1;
-            let Some(line) = lines.next_line()? else { break };
-            if line.is_empty() {
+            let number = records.n_records() + 1;
+            let Some(record) = records.next_record().map_err(|error| numbered(error, number))? else { break };
+            if record.line.is_empty() {
                 continue;
             }
-            let go_on = self.record(line, number).map_err(|error| self.placed(error, number))?;
+            let go_on = self.record(&record, number).map_err(|error| self.placed(error, number))?;
             n += 1;
             if n % REPORT_EVERY == 0 {
                 if self.context.stop.load(Ordering::Relaxed) {
                     return Err(interrupted());
                 }
                 self.context.progress.records.fetch_add(REPORT_EVERY, Ordering::Relaxed);
-                let now = lines.n_bytes_read();
+                let now = records.n_bytes_read();
                 self.context.progress.bytes.fetch_add(now - bytes, Ordering::Relaxed);
                 bytes = now;
             }
-            if !go_on && end_offset.is_some_and(|end| lines.line_offset() >= end) {
+            if !go_on && end_offset.is_some_and(|end| records.line_offset() >= end) {
                 break;
             }
         }
@@ -192,7 +192,8 @@ impl<'a> Run<'a> {
     }
 
     /// Takes one line in; false behind the last one that matters.
-    fn record(&mut self, line: &[u8], number: u64) -> Result<bool> {
+    fn record(&mut self, record: &Record, number: u64) -> Result<bool> {
+        let line = record.line;
         let index = match RecordIndex::new(line) {
             Ok(index) => index,
             Err(error) => return self.reject(error, "").map(|()| true),
@@ -221,7 +222,7 @@ impl<'a> Run<'a> {
         }
         let owned = self.range.owns(locus(contig, vcf_pos));
         let slot = self.window.take_slot();
-        match self.hold(slot, line, index, rank) {
+        match self.hold(slot, record, index, rank) {
             Ok(()) => self.keep(slot, number, owned),
             Err(error) => {
                 self.window.release(slot);
@@ -265,13 +266,13 @@ impl<'a> Run<'a> {
     }
 
     /// Parses a record into a slot, with the rows that are owned in `self.rows`.
-    fn hold(&mut self, slot: usize, line: &[u8], index: RecordIndex, rank: u32) -> Result<()> {
+    fn hold(&mut self, slot: usize, found: &Record, index: RecordIndex, rank: u32) -> Result<()> {
         self.rows.clear();
         let (vcf_pos, contig) = (self.last_pos, self.contig.expect("a contig is begun"));
         let rank = u16::try_from(rank).map_err(|_| Error::bad_data("more than 65,536 records at one position"))?;
         let record = self.window.record(slot);
         let n_samples = self.context.n_samples;
-        let line = Line { text: line, index, vcf_pos, rank };
+        let line = Line { text: found.line, samples: found.samples.as_ref(), index, vcf_pos, rank };
         fill(record, line, n_samples, &mut self.emitter, self.reference.as_deref())?;
         let record = self.window.record(slot);
         let (rows, sequence, range, accounting) =
@@ -340,6 +341,11 @@ impl<'a> Run<'a> {
     fn finish(self) -> Result<Outcome> {
         self.emitter.finish(self.accounting, self.n_sites)
     }
+}
+
+/// An error of a record that cannot even be taken apart.
+fn numbered(error: Error, number: u64) -> Error {
+    error.at(Location { line: Some(number), ..Default::default() })
 }
 
 /// A record that breaks the format: an error, or set aside with its reason.

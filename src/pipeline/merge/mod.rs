@@ -317,7 +317,8 @@ impl<'a> Merge<'a> {
         (record.source, record.group) = (source, group);
         record.rows.clear();
         let filled = RecordIndex::new(line).and_then(|index| {
-            let line = Line { text: line, index, vcf_pos: found.vcf_pos, rank: self.sources[source].rank };
+            let line =
+                Line { text: line, samples: None, index, vcf_pos: found.vcf_pos, rank: self.sources[source].rank };
             fill(&mut record.held, line, n_samples, &mut self.emitter, self.reference.as_deref())
         });
         let (context, first_sample) = (self.context, self.groups[group].0);
