@@ -111,17 +111,16 @@ impl SampleColumns {
                 self.codes.resize(self.n_samples, ABSENT);
             }
             Some((slot, Some(pairs))) => {
-                self.list_pairs(pairs);
-                let mut pairs = std::mem::take(&mut self.cells.words);
-                for (&sample, &pair) in self.not_reference.iter().zip(&pairs) {
+                self.cells.clear();
+                stride::scan_pairs(pairs, &mut self.cells);
+                std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
+                for (&sample, &pair) in self.not_reference.iter().zip(&self.cells.words) {
                     let code = match pair_code(pair) {
                         Some(code) => code,
                         None => typed_code(samples, slot, sample as usize, table)?,
                     };
                     self.codes.push(code);
                 }
-                pairs.clear();
-                self.cells.words = pairs;
             }
             Some((slot, None)) => {
                 for sample in 0..self.n_samples {
@@ -141,24 +140,6 @@ impl SampleColumns {
         }
         self.count();
         Ok(())
-    }
-
-    /// Lists the samples that are not `0/0` or `0|0`, with their two bytes, without a branch for each.
-    fn list_pairs(&mut self, pairs: impl Iterator<Item = [u8; 2]>) {
-        const ZERO: u8 = 1 << 1;
-        let (listed, words) = (&mut self.not_reference, &mut self.cells.words);
-        listed.resize(self.n_samples + 1, 0);
-        words.clear();
-        words.resize(self.n_samples + 1, 0);
-        let mut n = 0;
-        for (sample, pair) in pairs.enumerate() {
-            listed[n] = sample as u32;
-            words[n] = u32::from(u16::from_le_bytes(pair));
-            let is_reference = (pair == [ZERO, ZERO]) | (pair == [ZERO, ZERO | 1]);
-            n += usize::from(!is_reference);
-        }
-        listed.truncate(n);
-        words.truncate(n);
     }
 
     fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {

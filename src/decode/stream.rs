@@ -135,15 +135,18 @@ impl<'a> Pieces<'a> {
             record.1.contig == locus.contig && record.1.vcf_pos >= locus.vcf_pos - MAX_SHIFT_BP
         };
         let keep = self.records[..cut].iter().rposition(|record| !in_halo(record)).map_or(0, |at| at + 1);
+        let keep_byte = self.records[keep].0;
+        // what the next piece needs of the buffer is little: that is copied, and the rest given away
+        let rest = self.buffer[keep_byte..].to_vec();
+        let mut bytes = std::mem::replace(&mut self.buffer, rest);
+        bytes.truncate(end_byte);
         let piece = Piece {
-            bytes: self.buffer[..end_byte].to_vec(),
+            bytes,
             own_start: self.own_start,
             own_end: Some(locus),
             first: self.records.first().map(|record| record.1),
             records_before: self.records_before,
         };
-        let keep_byte = self.records[keep].0;
-        self.buffer.drain(..keep_byte);
         self.records.drain(..keep);
         self.n_halo = cut - keep;
         self.records.iter_mut().for_each(|record| record.0 -= keep_byte);

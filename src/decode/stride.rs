@@ -1,5 +1,5 @@
-//! The fixed-stride kernel: which four-byte cells of a line are not `0/0` or `0|0`, sixteen or eight at a time where the
-//! processor can, else one by one. All ways give the same; a property test holds them to it.
+//! The fixed-stride kernels: which four-byte cells of a line, or two-byte genotypes of BCF, are not `0/0` or `0|0`; many at a
+//! time where the processor can, else one by one. All ways give the same; a property test holds them to it.
 
 /// Bytes of a cell: allele, separator, allele, tab.
 pub const CELL: usize = 4;
@@ -56,9 +56,40 @@ fn scan_portable(text: &[u8], base: u32, others: &mut OtherCells) {
     }
 }
 
+/// Allele 0 in BCF, and the same with the phase bit (VCF 4.5 section 6.3.3).
+const ZERO: u8 = 1 << 1;
+const UNPHASED_PAIR: u16 = u16::from_le_bytes([ZERO, ZERO]);
+const PHASED_PAIR: u16 = u16::from_le_bytes([ZERO, ZERO | 1]);
+
+/// Appends the two-byte genotypes that are not `0/0` or `0|0`. `pairs`: two bytes for each sample.
+pub fn scan_pairs(pairs: &[u8], others: &mut OtherCells) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512bw") {
+            // SAFETY: the processor has the feature.
+            return unsafe { x86::scan_pairs_avx512(pairs, others) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature.
+            return unsafe { x86::scan_pairs_avx2(pairs, others) };
+        }
+    }
+    scan_pairs_portable(pairs, 0, others)
+}
+
+/// [`scan_pairs`] one by one; the first has the index `base`.
+fn scan_pairs_portable(pairs: &[u8], base: u32, others: &mut OtherCells) {
+    for (index, pair) in (base..).zip(pairs.chunks_exact(2)) {
+        let pair = u16::from_le_bytes([pair[0], pair[1]]);
+        if pair != UNPHASED_PAIR && pair != PHASED_PAIR {
+            others.push(index, u32::from(pair));
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{CELL, OtherCells, PHASED, UNPHASED, scan_portable};
+    use super::{CELL, OtherCells, PHASED, PHASED_PAIR, UNPHASED, UNPHASED_PAIR, scan_pairs_portable, scan_portable};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,popcnt")]
@@ -116,6 +147,53 @@ mod x86 {
         }
         scan_portable(rest, (n_chunks * LANES) as u32, others);
     }
+
+    /// Appends the pairs of `chunk` whose bits are set; the first has the index `base`.
+    #[inline(always)]
+    fn push_pairs(mut bits: u32, chunk: &[u8], base: usize, others: &mut OtherCells) {
+        while bits != 0 {
+            let lane = bits.trailing_zeros() as usize;
+            let pair = u16::from_le_bytes([chunk[2 * lane], chunk[2 * lane + 1]]);
+            others.push((base + lane) as u32, u32::from(pair));
+            bits &= bits - 1;
+        }
+    }
+
+    #[target_feature(enable = "avx512bw,avx512f,bmi1")]
+    pub fn scan_pairs_avx512(pairs: &[u8], others: &mut OtherCells) {
+        const LANES: usize = 32;
+        let (unphased, phased) = (_mm512_set1_epi16(UNPHASED_PAIR as i16), _mm512_set1_epi16(PHASED_PAIR as i16));
+        let chunks = pairs.chunks_exact(2 * LANES);
+        let rest = chunks.remainder();
+        for (i, chunk) in chunks.enumerate() {
+            // SAFETY: the chunk has 64 bytes; the load needs no alignment.
+            let words = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+            let is_other = _mm512_cmpneq_epi16_mask(words, unphased) & _mm512_cmpneq_epi16_mask(words, phased);
+            push_pairs(is_other, chunk, i * LANES, others);
+        }
+        scan_pairs_portable(rest, ((pairs.len() - rest.len()) / 2) as u32, others);
+    }
+
+    #[target_feature(enable = "avx2,bmi1")]
+    pub fn scan_pairs_avx2(pairs: &[u8], others: &mut OtherCells) {
+        const LANES: usize = 16;
+        let (unphased, phased) = (_mm256_set1_epi16(UNPHASED_PAIR as i16), _mm256_set1_epi16(PHASED_PAIR as i16));
+        let chunks = pairs.chunks_exact(2 * LANES);
+        let rest = chunks.remainder();
+        for (i, chunk) in chunks.enumerate() {
+            // SAFETY: the chunk has 32 bytes; the load needs no alignment.
+            let words = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
+            let is_reference = _mm256_or_si256(_mm256_cmpeq_epi16(words, unphased), _mm256_cmpeq_epi16(words, phased));
+            // two bits of each pair, of which one is enough
+            let mut is_other = !(_mm256_movemask_epi8(is_reference) as u32) & 0x5555_5555;
+            while is_other != 0 {
+                let lane = is_other.trailing_zeros() as usize / 2;
+                push_pairs(1 << lane, chunk, i * LANES, others);
+                is_other &= is_other - 1;
+            }
+        }
+        scan_pairs_portable(rest, ((pairs.len() - rest.len()) / 2) as u32, others);
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +228,33 @@ mod tests {
             for (name, scan) in ways() {
                 let mut found = OtherCells::default();
                 scan(text.as_bytes(), &mut found);
+                prop_assert_eq!(&found.indexes, &expected.indexes, "{}", name);
+                prop_assert_eq!(&found.words, &expected.words, "{}", name);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_ways_agree_on_pairs(pairs in prop::collection::vec(prop::sample::select(vec![[2u8, 2], [2, 3], [2, 4], [4, 5], [0, 0], [2, 0x81], [3, 2]]), 0..150)) {
+            let bytes = pairs.concat();
+            let mut expected = OtherCells::default();
+            scan_pairs_portable(&bytes, 0, &mut expected);
+            let mut ways: Vec<(&'static str, Scan)> = vec![("dispatched", scan_pairs)];
+            #[cfg(target_arch = "x86_64")]
+            {
+                if is_x86_feature_detected!("avx512bw") {
+                    // SAFETY: the processor has the feature.
+                    ways.push(("avx512", |pairs, others| unsafe { x86::scan_pairs_avx512(pairs, others) }));
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has the feature.
+                    ways.push(("avx2", |pairs, others| unsafe { x86::scan_pairs_avx2(pairs, others) }));
+                }
+            }
+            for (name, scan) in ways {
+                let mut found = OtherCells::default();
+                scan(&bytes, &mut found);
                 prop_assert_eq!(&found.indexes, &expected.indexes, "{}", name);
                 prop_assert_eq!(&found.words, &expected.words, "{}", name);
             }

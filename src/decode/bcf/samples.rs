@@ -85,11 +85,10 @@ impl<'a> TypedSamples<'a> {
         if field.is_genotype { own.append_genotype(out) } else { own.append(out) }
     }
 
-    /// The genotypes of field `slot` as two bytes a sample, `[n_samples]`; `None` when they are not stored in that way.
-    pub fn diploid_bytes(&self, slot: usize) -> Option<impl Iterator<Item = [u8; 2]> + use<'a>> {
+    /// The genotypes of field `slot` as two bytes a sample, `[2 n_samples]`; `None` when they are not stored in that way.
+    pub fn diploid_bytes(&self, slot: usize) -> Option<&'a [u8]> {
         let field = self.fields.get(slot).filter(|field| field.is_genotype)?;
-        let is_diploid = field.values.kind == INT8 && field.values.len == 2;
-        is_diploid.then(|| field.values.bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]))
+        (field.values.kind == INT8 && field.values.len == 2).then_some(field.values.bytes)
     }
 
     /// Calls `take` with each sample that has an integer of 32 bits as its field `slot`.

@@ -205,11 +205,22 @@ impl<'a> Typed<'a> {
 }
 
 fn append_int(value: i64, out: &mut Vec<u8>) {
-    if (0..10).contains(&value) {
-        out.push(b'0' + value as u8);
-    } else {
-        let _ = write!(out, "{value}");
+    const MAX_DIGITS: usize = 20;
+    let mut digits = [0; MAX_DIGITS];
+    let mut at = MAX_DIGITS;
+    let mut left = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
     }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// Appends a float as its shortest decimal.
@@ -225,5 +236,19 @@ pub fn append_float(bits: u32, out: &mut Vec<u8>) {
         let _ = write!(out, "{value:e}");
     } else {
         let _ = write!(out, "{value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_written_as_the_standard_library_writes_them() {
+        for value in [0, 7, 10, 99, 100, 12_345, -1, -128, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+            let mut text = Vec::new();
+            append_int(value, &mut text);
+            assert_eq!(String::from_utf8(text).expect("digits"), value.to_string());
+        }
     }
 }
