@@ -26,6 +26,7 @@ pub mod input;
 pub mod joint;
 pub mod pipeline;
 pub mod plan;
+pub mod profile;
 pub mod query;
 pub mod simulate;
 pub mod store;

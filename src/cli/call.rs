@@ -17,12 +17,13 @@ use crate::input::{Cohort, InputFile, Joint, Layout};
 use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord, Plan, Settings};
+use crate::profile::{self, Stage};
 use crate::store::local;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Flags of `call`.
 #[derive(Debug, clap::Args)]
@@ -86,6 +87,9 @@ pub struct Args {
     /// Replace a dataset (finished or not) of other inputs or settings
     #[arg(long)]
     force: bool,
+    /// Say where the time went, stage by stage
+    #[arg(long)]
+    profile: bool,
     /// Say nothing but errors
     #[arg(short, long)]
     quiet: bool,
@@ -145,6 +149,10 @@ const WORKER_BYTES: u64 = 96 << 20;
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
     let started = Instant::now();
+    if args.profile {
+        profile::enable();
+    }
+    let planning = profile::enter(Stage::Plan);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, stop.clone())
@@ -157,6 +165,7 @@ pub fn run(args: Args) -> Result<()> {
     set_joint_header(&args, &mut cohort)?;
     let reference = args.reference.as_deref().map(Reference::open).transpose()?;
     let mut sorted = take_up_unfinished(&args, &mut cohort)?;
+    drop(planning);
     let mut n_sorted = 0;
     let mut replanned = false;
     loop {
@@ -179,6 +188,9 @@ pub fn run(args: Args) -> Result<()> {
             Ok((manifest, fresh)) => {
                 if !args.quiet {
                     summary(&args.output, &manifest, fresh, started);
+                }
+                if args.profile {
+                    print_profile(started.elapsed());
                 }
                 return Ok(());
             }
@@ -219,6 +231,7 @@ fn call(
     replanned: bool,
 ) -> Result<(Manifest, bool)> {
     let settings = settings(args, cohort, reference)?;
+    let planning = profile::enter(Stage::Plan);
     let plan = Plan::new(cohort, settings)?;
     let replace = if args.force {
         Replace::Anything
@@ -236,12 +249,27 @@ fn call(
             .map_err(|error| Error::internal(format!("cannot read {}: {error}", path.display())))?;
         return Ok((manifest, false));
     }
+    drop(planning);
     let progress = Progress::default();
     let run =
         LocalRun { cohort, plan: &plan, folder: &folder, reference, threads: workers(args), stop, progress: &progress };
     let total: u64 = plan.inputs.iter().map(|input| input.bytes).sum();
     let manifest = super::progress::watch(&progress, total, !args.quiet, || run.run())?;
     Ok((manifest, true))
+}
+
+/// Seconds of each stage over all threads, as a table on standard error.
+fn print_profile(wall: Duration) {
+    let times = profile::times();
+    let total: f64 = times.iter().map(|(_, time)| time.as_secs_f64()).sum();
+    eprintln!("{:<14} {:>9} {:>7}", "stage", "seconds", "share");
+    for (name, time) in &times {
+        let seconds = time.as_secs_f64();
+        eprintln!("{name:<14} {seconds:>9.3} {:>6.1}%", 100.0 * seconds / total.max(f64::MIN_POSITIVE));
+    }
+    eprintln!("{:<14} {total:>9.3} over all threads; {:.3} from start to end", "total", wall.as_secs_f64());
+    let (cpu, peak) = resources::used();
+    eprintln!("{:<14} {cpu:>9.3} of the whole process, and {} MiB at the peak", "CPU", peak >> 20);
 }
 
 fn workers(args: &Args) -> usize {

@@ -8,6 +8,7 @@ use super::parquet_file::{GENOTYPES_ROW_GROUP, SORTED_BY, Written, ZSTD};
 use super::values::Filled;
 use crate::error::{Error, Result};
 use crate::genome::genotype::dosage_of_text;
+use crate::profile::{self, Stage};
 use crate::store::hashing::Hashed;
 use crate::store::parquet::arrays::{ArrayColumn, Nature};
 use crate::store::parquet::chunk::Codec;
@@ -75,6 +76,7 @@ impl<W: Write + Send> GenotypesFile<W> {
 
     /// Takes the rows out of the builder. `gt_texts` are the texts that the calls refer to. `path` is for messages.
     pub fn write(&mut self, rows: &mut GenotypesBuilder, gt_texts: &[String], path: &Path) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         self.rows += rows.n_rows() as u64;
         self.runs.extend(rows.runs.iter().filter(|run| run.n_rows > 0));
         self.sample_index.extend_from_slice(&rows.sample_index);
@@ -110,6 +112,7 @@ impl<W: Write + Send> GenotypesFile<W> {
 
     /// Writes the rows so far as a row group, after which the texts of `gt` may change.
     pub fn end_group(&mut self, gt_texts: &[String], path: &Path) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         let n_rows = self.gt.len();
         if n_rows == 0 {
             return Ok(());

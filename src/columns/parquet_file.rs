@@ -1,6 +1,7 @@
 //! One Parquet file: its layout, its digest, its row count.
 
 use crate::error::Result;
+use crate::profile::{self, Stage};
 use crate::store::hashing::Hashed;
 use crate::store::parquet::arrays::{ArrayColumn, Nature};
 use crate::store::parquet::chunk::{Codec, EncodedChunk};
@@ -60,6 +61,7 @@ impl<W: Write + Send> ParquetFile<W> {
 
     /// Appends rows. `path` is for the message only.
     pub fn write(&mut self, batch: &RecordBatch, path: &Path) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         let mut from = 0;
         while from < batch.num_rows() {
             let n_rows = (batch.num_rows() - from).min(self.row_group - self.group_rows);
@@ -77,6 +79,7 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 
     fn end_group(&mut self, path: &Path) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         if self.group_rows == 0 {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use crate::columns::parquet_file::ParquetFile;
 use crate::columns::samples::counts_batch;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::{FileRecord, Outcome};
+use crate::profile::{self, Stage};
 use crate::store::local;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -166,6 +167,7 @@ impl DatasetFolder {
     /// Gives a shard's staged files their final names below `target` (a folder in the dataset, `""` for the dataset
     /// itself) and records it. A record that is there already must say the same.
     pub fn commit(&self, stage: &str, target: &str, shard: u64, last: bool, outcome: Outcome) -> Result<()> {
+        let _stage = profile::enter(Stage::Commit);
         let staging = self.staging();
         for file in &outcome.files {
             local::rename(&staging.join(&file.path), &self.root.join(target).join(&file.path))?;

@@ -11,6 +11,7 @@ use crate::columns::schema::TableSchemas;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::ShardFiles;
 use crate::plan::Plan;
+use crate::profile::{self, Stage};
 use crate::store::local;
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -99,6 +100,7 @@ fn each_counts_batch(
 impl Publication<'_> {
     /// Writes header, samples and manifest. Everything else must be committed.
     pub fn publish(mut self) -> Result<Manifest> {
+        let _stage = profile::enter(Stage::Publish);
         self.check_order()?;
         self.check_identities()?;
         let mut files = self.table_files()?;

@@ -2,6 +2,7 @@
 
 use super::bgzf::{Inflater, stream_error};
 use crate::error::Result;
+use crate::profile::{self, Stage};
 use memchr::memchr;
 use std::collections::VecDeque;
 use std::io::Read;
@@ -150,6 +151,7 @@ impl<'a> LineReader<'a> {
 
     /// Appends to the buffer; false at the end of the file.
     fn refill(&mut self) -> Result<bool> {
+        let _stage = profile::enter(Stage::Inflate);
         let wanted = self.buffer.len() + REFILL_BYTES;
         let n_bytes = match &mut self.source {
             Source::Slice(_) => 0,

@@ -7,6 +7,7 @@ use super::vcf::{locus_of_line, undefined_contig};
 use crate::alleles::MAX_SHIFT_BP;
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Locus};
+use crate::profile::{self, Stage};
 use memchr::memchr;
 use std::io::Read;
 
@@ -76,6 +77,7 @@ impl<'a> Pieces<'a> {
 
     /// The next piece; `None` behind the last one.
     pub fn next_piece(&mut self) -> Result<Option<Piece>> {
+        let _stage = profile::enter(Stage::Inflate);
         if self.done {
             return Ok(None);
         }

@@ -4,6 +4,7 @@ use super::schema::{BLOCKS_ROW_GROUP, PAGE_ROWS, RECORDS_ROW_GROUP, ZSTD, blocks
 use super::{ContigRows, RecordText};
 use crate::decode::gvcf::{Block, BlockGt, FilterNames, MISSING, NO_FILTER};
 use crate::error::Result;
+use crate::profile::{self, Stage};
 use crate::store::hashing::Hashed;
 use crate::store::parquet::arrays::ArrayColumn;
 use crate::store::parquet::chunk::{Codec, EncodedChunk};
@@ -78,6 +79,7 @@ impl<W: Write + Send> Part<W> {
 
     /// Appends rows, a page of each column.
     fn write(&mut self, arrays: Vec<ArrayRef>) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         for (column, array) in self.columns.iter_mut().zip(&arrays) {
             column.push(array, &mut self.codec)?;
         }
@@ -85,6 +87,7 @@ impl<W: Write + Send> Part<W> {
     }
 
     fn end_group(&mut self) -> Result<()> {
+        let _stage = profile::enter(Stage::Encode);
         if self.columns[0].n_rows() == 0 {
             return Ok(());
         }

@@ -20,6 +20,7 @@ use crate::input::{Cohort, Format, InputFile};
 use crate::pipeline::{Context, MERGE_HALO_BP, MergeSource, MergeTask, Progress, Task, run_merge_shard, run_shard};
 use crate::plan::cuts::seek;
 use crate::plan::{Plan, Shard, ShardSource};
+use crate::profile::{self, Stage};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -66,6 +67,7 @@ impl LocalRun<'_> {
         }
         let shards: Vec<&Shard> = self.plan.shards.iter().collect();
         self.do_shards(&schemas, &shards)?;
+        let _stage = profile::enter(Stage::Publish);
         let commits = self.folder.committed("")?;
         let mut counts = SampleCounts::new(self.cohort.samples.len());
         for commit in commits.values() {

@@ -10,6 +10,7 @@ use crate::error::{Error, Location, Result};
 use crate::evidence::{ContigRows, read_blocks, read_records};
 use crate::genome::sex::SexChromosome;
 use crate::genome::{Contig, Contigs};
+use crate::profile::{self, Stage};
 use std::path::PathBuf;
 
 /// Evidence files of some samples.
@@ -48,6 +49,7 @@ impl<'a> EvidenceRange<'a> {
         from: i32,
         to: i32,
     ) -> Result<Self> {
+        let _stage = profile::enter(Stage::ReadEvidence);
         let mut texts = Records::default();
         let last = to.saturating_sub(1).saturating_add(MAX_SHIFT_BP);
         for (path, rows) in parts.iter().filter_map(|part| part.records.as_ref()) {
@@ -113,6 +115,7 @@ impl<'a> EvidenceRange<'a> {
 
     /// Reads the blocks that cover positions of `[first, last]`.
     pub fn read_blocks(&mut self, first: i32, last: i32) -> Result<()> {
+        let _stage = profile::enter(Stage::ReadEvidence);
         let of_contig = |part: &EvidencePart| {
             let rows = part.blocks.as_ref()?.1.iter().find(|rows| rows.contig == self.contig)?;
             // rows are spread evenly, more or less

@@ -17,6 +17,7 @@ use crate::error::{Class, Error, Location, Result};
 use crate::genome::{Contigs, Locus};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord};
+use crate::profile::{self, Stage};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +95,7 @@ pub struct Outcome {
 
 /// Runs one shard; its files are below `staging` after.
 pub fn run_shard(context: &Context, task: Task, staging: &Path) -> Result<Outcome> {
+    let _stage = profile::enter(Stage::Parse);
     let (input, lines_before) = (task.input.to_string(), task.lines_before);
     let mut run = Run::new(context, &task, staging);
     let outcome = match run.read_all(task.records, task.end_offset) {
@@ -320,6 +322,7 @@ impl<'a> Run<'a> {
     }
 
     fn emit_before(&mut self, frontier: Option<i32>) -> Result<()> {
+        let _stage = profile::enter(Stage::Rows);
         while let Some(row) = self.window.pop_before(frontier) {
             let record = self.window.record(row.slot);
             let (number, vcf_pos) = (record.number, record.vcf_pos);

@@ -1,6 +1,7 @@
 //! Local disk.
 
 use crate::error::{Class, Error, Result};
+use crate::profile::{self, Stage};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -101,6 +102,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 
 /// Makes a new file for writing, with its folder.
 pub fn create(path: &Path) -> Result<BufWriter<File>> {
+    let _stage = profile::enter(Stage::Write);
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
@@ -110,6 +112,7 @@ pub fn create(path: &Path) -> Result<BufWriter<File>> {
 
 /// Flushes a file to the disk.
 pub fn sync(file: BufWriter<File>, path: &Path) -> Result<()> {
+    let _stage = profile::enter(Stage::Write);
     let file = file.into_inner().map_err(|error| Error::writing(path, error.into_error()))?;
     file.sync_all().map_err(|error| Error::writing(path, error))
 }

@@ -17,6 +17,7 @@ use crate::commit::manifest::Accounting;
 use crate::decode::gvcf::FilterNames;
 use crate::error::Result;
 use crate::evidence::{BLOCKS_TABLE, PartWritten, RECORDS_TABLE, cell_end, cell_start};
+use crate::profile::{self, Stage};
 use crate::store::local;
 use cell::{CellRows, Parts};
 use source::Source;
@@ -57,6 +58,7 @@ pub fn part_path(table: &str, number: u64) -> String {
 /// Runs one ingest shard; its files are below `staging` after. Per-sample counts are of the shard's samples only, in the
 /// order of [`IngestTask::samples`].
 pub fn run_ingest_shard(context: &Context, task: IngestTask, staging: &Path) -> Result<Outcome> {
+    let _stage = profile::enter(Stage::Parse);
     let IngestTask { number, sources, samples } = task;
     let counts = SampleCounts::new(samples.len());
     let paths = [BLOCKS_TABLE, RECORDS_TABLE].map(|table| part_path(table, number));

@@ -16,6 +16,7 @@ use crate::commit::manifest::Accounting;
 use crate::error::Result;
 use crate::genome::Locus;
 use crate::joint::{EvidencePart, EvidenceRange};
+use crate::profile::{self, Stage};
 use rows::SiteWriter;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -39,6 +40,7 @@ const STOP_EVERY: usize = 256;
 
 /// Runs one call shard; its files are below `staging` after.
 pub fn run_joint_shard(context: &Context, task: &JointTask, staging: &Path) -> Result<Outcome> {
+    let _stage = profile::enter(Stage::Rows);
     let schemas = context.schemas;
     let files = ShardFiles::new(staging, task.number, schemas, context.n_samples);
     let mut emitter = Emitter::new(context, files);

@@ -28,6 +28,7 @@ use crate::decode::vcf::{RecordIndex, locus_of_line, undefined_contig};
 use crate::error::{Error, Location, Result};
 use crate::genome::Locus;
 use crate::plan::OnBadRecord;
+use crate::profile::{self, Stage};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::path::Path;
@@ -138,6 +139,7 @@ struct OpenSource<'a> {
 
 /// Runs one shard of a merge; its files are below `staging` after.
 pub fn run_merge_shard(context: &Context, task: MergeTask, staging: &Path) -> Result<Outcome> {
+    let _stage = profile::enter(Stage::Parse);
     let schemas = context.schemas;
     let files = ShardFiles::new(staging, task.number, schemas, context.n_samples);
     let mut merge = Merge {

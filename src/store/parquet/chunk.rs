@@ -1,6 +1,7 @@
 //! A column chunk that is put together from encoded pages, to be appended to a row group as it is.
 
 use crate::error::{Error, Result};
+use crate::profile::{self, Stage};
 use parquet::basic::{Compression, Encoding, PageType, Type, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
@@ -44,6 +45,7 @@ impl Codec {
     }
 
     fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let _stage = profile::enter(Stage::Compress);
         let compressor = self.compressor.as_mut().expect("it is there until the codec is dropped");
         compressor
             .compress(bytes)

@@ -3,6 +3,7 @@
 use super::chunk::EncodedChunk;
 use super::writing_error;
 use crate::error::{Error, Result};
+use crate::profile::{self, Stage};
 use crate::store::hashing::{Hashed, Hashing};
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -50,6 +51,7 @@ impl<W: Write + Send> ChunkFile<W> {
 
     /// Appends a row group: the chunks of all leaf columns in order. `path` is for the message only.
     pub fn write_group(&mut self, chunks: impl IntoIterator<Item = EncodedChunk>, path: &Path) -> Result<()> {
+        let _stage = profile::enter(Stage::Write);
         let failed = |error| writing_error(path, error);
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
@@ -66,6 +68,7 @@ impl<W: Write + Send> ChunkFile<W> {
 
     /// Writes the footer and gives size, digest and the sink back.
     pub fn finish(self, path: &Path) -> Result<(Hashed, W)> {
+        let _stage = profile::enter(Stage::Write);
         let hashing = self.writer.into_inner().map_err(|error| writing_error(path, error))?;
         Ok(hashing.finish())
     }
