@@ -1,4 +1,4 @@
-//! Table schemas, builders and Parquet encoding: the only place that knows column names and types.
+//! Table schemas, builders and files of tables: the only place that knows column names and types.
 //!
 //! `docs/formats.md` is the description for users; [`schema`] is what is written.
 
