@@ -3,6 +3,7 @@
 use super::bgzf::{Inflater, stream_error};
 use crate::error::Result;
 use crate::profile::{self, Stage};
+use crate::store::local::Mapped;
 use memchr::memchr;
 use std::collections::VecDeque;
 use std::io::Read;
@@ -30,11 +31,44 @@ pub struct LineReader<'a> {
     dropped: usize,
     n_lines: u64,
     n_bytes_read: u64,
+    mapped: Option<Behind<'a>>,
+}
+
+/// The part of a mapped file that was read and is not needed any more.
+struct Behind<'a> {
+    file: &'a Mapped,
+    /// Where the source begins in the file.
+    base: usize,
+    /// What was released, as offset in the source.
+    released: usize,
+}
+
+/// How much of a mapped file is read before it is released, in bytes.
+const RELEASE_BYTES: usize = 4 << 20;
+
+impl Behind<'_> {
+    /// The source was read up to `at`.
+    #[inline]
+    fn read_to(&mut self, at: usize) {
+        if at >= self.released + RELEASE_BYTES {
+            self.file.release(self.base + self.released..self.base + at);
+            self.released = at;
+        }
+    }
 }
 
 impl<'a> LineReader<'a> {
     fn new(source: Source<'a>) -> Self {
-        LineReader { source, buffer: Vec::new(), at: 0, line_start: 0, dropped: 0, n_lines: 0, n_bytes_read: 0 }
+        LineReader {
+            source,
+            buffer: Vec::new(),
+            at: 0,
+            line_start: 0,
+            dropped: 0,
+            n_lines: 0,
+            n_bytes_read: 0,
+            mapped: None,
+        }
     }
 
     /// Lines of `text`.
@@ -56,6 +90,16 @@ impl<'a> LineReader<'a> {
         while reader.buffer.len() < inside && reader.refill()? {}
         reader.at = inside.min(reader.buffer.len());
         Ok(reader)
+    }
+
+    /// Bytes that were read leave the memory of this process. The source is the file from `base` on.
+    pub fn releasing(mut self, file: &'a Mapped, base: usize) -> Self {
+        let released = match &self.source {
+            Source::Blocks { next, .. } => *next,
+            Source::Slice(_) | Source::Stream(_) => 0,
+        };
+        self.mapped = Some(Behind { file, base, released });
+        self
     }
 
     /// Takes the line given out last back: it comes again. Once for each line.
@@ -101,6 +145,9 @@ impl<'a> LineReader<'a> {
                 let len = memchr(b'\n', rest).unwrap_or(rest.len());
                 self.at = (start + len + 1).min(text.len());
                 self.n_bytes_read += (self.at - start) as u64;
+                if let Some(behind) = &mut self.mapped {
+                    behind.read_to(start);
+                }
                 (start, start + len)
             }
             Source::Blocks { .. } | Source::Stream(_) => match self.line_in_buffer()? {
@@ -157,6 +204,9 @@ impl<'a> LineReader<'a> {
             Source::Slice(_) => 0,
             Source::Blocks { bytes, next, inflater, starts } => {
                 let first = *next;
+                if let Some(behind) = &mut self.mapped {
+                    behind.read_to(first);
+                }
                 while *next < bytes.len() && self.buffer.len() < wanted {
                     starts.push_back((self.dropped + self.buffer.len(), *next));
                     *next = inflater.append_block(bytes, *next, &mut self.buffer)?;

@@ -316,8 +316,8 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
     };
     let bytes = file.mapped.bytes();
     let lines = match file.format {
-        Format::Vcf => LineReader::of_text(&bytes[offset as usize..]),
-        _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
+        Format::Vcf => LineReader::of_text(&bytes[offset as usize..]).releasing(&file.mapped, offset as usize),
+        _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?.releasing(&file.mapped, 0),
     };
     let lines_before = own_start.is_none().then_some(file.n_header_lines);
     // offsets of a slice count from its start

@@ -2,10 +2,11 @@
 
 use crate::error::{Class, Error, Result};
 use crate::profile::{self, Stage};
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A file that is read by mapping it.
@@ -38,6 +39,20 @@ impl Mapped {
     /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
+    }
+
+    /// Says that some bytes are not needed soon: they leave the memory of this process, and come back from the file when they
+    /// are looked at again. Without it a file that is read from end to end counts as a whole.
+    pub fn release(&self, range: Range<usize>) {
+        let Some(map) = &self.map else { return };
+        let range = range.start..range.end.min(map.len());
+        if range.is_empty() {
+            return;
+        }
+        // SAFETY: the pages of a read-only map hold nothing but the file, so nothing is lost with them.
+        let released = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+        // a system that cannot do it keeps the pages, which is no error
+        let _ = released;
     }
 
     /// Where the file is.
