@@ -114,6 +114,64 @@ fn every_form_gives_the_same_rows() {
     }
 }
 
+/// Samples of BCF are taken as they are stored: any ploidy, alleles above 9, half calls, fields left out, numbers of every
+/// width, with and without GT.
+#[test]
+fn odd_samples_are_the_same_from_bcf() {
+    if !tool("bcftools") {
+        return skip("bcftools is not there to make BCF");
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let gts = ["0/0", "0|0", "0/1", "1|0", "./.", ".|1", "1", "0", ".", "0/1/1", "2/12", "12|11", "0|9", "10", "./0/1"];
+    let others = ["", ":7", ":300:12:5,9", ":.:70000:.,4", ":40:99:200,40000", ":.:.:."];
+    let alts = ["C", "C,G,T,CA,CC,CG,CT,CAA,CAC,CAG,CAT,CCC"];
+    let mut text = String::from(
+        "##fileformat=VCFv4.2\n##contig=<ID=1,length=100000>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
+##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"\">\n##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"\">\n\
+##FORMAT=<ID=XX,Number=2,Type=Integer,Description=\"\">\n##FORMAT=<ID=NAME,Number=1,Type=String,Description=\"\">\n\
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\tc\td\te\n",
+    );
+    let mut state = 7u64;
+    let mut draw = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    for pos in 1..400 {
+        let many = draw(2);
+        let format = ["GT", "GT:DP:GQ:XX", "GT:DP:GQ:XX", "DP:GQ:XX", "DP:GQ:XX:GT", "NAME:GT"][draw(6)];
+        text += &format!("1\t{}\t.\tA\t{}\t.\t.\t.\t{format}", pos * 10, alts[many]);
+        // diploid records take another way than mixed ones
+        let usable = if draw(2) == 0 { 5 } else { gts.len() };
+        for _ in 0..5 {
+            let gt = gts[draw(usable)];
+            let gt = if many == 0 && gt.bytes().any(|byte| byte > b'1' && byte <= b'9') { "0/1" } else { gt };
+            let gt = if many == 0 && gt == "10" { "1" } else { gt };
+            text += &match format {
+                "GT" => format!("\t{gt}"),
+                "DP:GQ:XX" => format!("\t{}", others[2 + draw(4)].trim_start_matches(':')),
+                "DP:GQ:XX:GT" => format!("\t{}:{gt}", others[2 + draw(4)].trim_start_matches(':')),
+                "NAME:GT" => format!("\t{}:{gt}", ["x", "longer", "."][draw(3)]),
+                _ => format!("\t{gt}{}", others[draw(6)]),
+            };
+        }
+        text.push('\n');
+    }
+    let vcf = write(folder, "odd.vcf", &text);
+    let bcf = folder.join("odd.bcf");
+    make(&vcf, &bcf, "-Ob");
+    for extra in [&["--calls", "all"][..], &["--calls", "carriers"], &["--shard-size", "200"]] {
+        let of = |input: &Path, name: &str| {
+            let dataset = folder.join(format!("{name}{}", extra.concat()));
+            call(&[input], &dataset, extra);
+            rows(&dataset)
+        };
+        let (from_text, from_bcf) = (of(&vcf, "vcf"), of(&bcf, "bcf"));
+        assert!(from_text[1].rows.len() > 1_000);
+        assert_same_rows(&from_text, &from_bcf, &extra.join(" "));
+    }
+}
+
 /// A list of paths and a sheet with a header are two ways to say `INPUT...`.
 #[test]
 fn lists_and_sheets_name_inputs() {
