@@ -91,16 +91,14 @@ impl SampleColumns {
         Ok(())
     }
 
-    /// Reads typed samples as [`SampleColumns::read`] reads text. The cells of the listed samples are appended to `text` when
-    /// they are wanted (`with_cells`), and the integers of the fields `integer_slots` are kept.
+    /// Reads typed samples as [`SampleColumns::read`] reads text. The integers of the fields `integer_slots` are kept;
+    /// cells there are none before [`SampleColumns::append_cells`].
     pub fn read_typed(
         &mut self,
         samples: &TypedSamples,
         gt_slot: Option<usize>,
         integer_slots: impl Iterator<Item = usize>,
-        with_cells: bool,
         table: &mut GtTable,
-        text: &mut Vec<u8>,
     ) -> Result<()> {
         self.clear();
         self.n_samples = samples.n_samples();
@@ -135,14 +133,12 @@ impl SampleColumns {
         for slot in integer_slots {
             samples.integers(slot, |sample, value| self.integers.push((slot, sample as u32, value)));
         }
-        if with_cells {
-            self.append_cells(samples, text);
-        }
         self.count();
         Ok(())
     }
 
-    fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {
+    /// Appends the cells of the listed samples to the text, after [`SampleColumns::read_typed`] and of the same samples.
+    pub fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {
         let start = text.len();
         for &sample in &self.not_reference {
             for slot in 0..samples.n_fields() {

@@ -113,7 +113,10 @@ pub fn fill(
             } else {
                 record.line.push(b'\t');
                 let (gt_slot, slots) = (layout.slot_of(&Slot::Genotype), layout.depth_slots().into_iter().flatten());
-                record.samples.read_typed(samples, gt_slot, slots, reads_cells, &mut emitter.gt, &mut record.line)?;
+                record.samples.read_typed(samples, gt_slot, slots, &mut emitter.gt)?;
+                if reads_cells {
+                    record.samples.append_cells(samples, &mut record.line);
+                }
                 record.index = line.index.with_samples(record.line.len());
             }
         }

@@ -140,38 +140,30 @@ impl ShardFiles {
         let pos_range = self.pos_range.take();
         if let Some((file, path)) = self.variants.take() {
             let (written, sink) = file.finish(&path)?;
-            self.keep("variants", &contig, written, sink, &path, pos_range)?;
+            local::sync(sink, &path)?;
+            self.finished.push(FileRecord { pos_range, ..self.record("variants", &contig, written) });
         }
         if let Some((file, path)) = self.genotypes.take() {
             let (written, sink) = file.finish(gt_texts, &path)?;
-            self.keep("genotypes", &contig, written, sink, &path, None)?;
+            local::sync(sink, &path)?;
+            self.finished.push(self.record("genotypes", &contig, written));
         }
         Ok(())
     }
 
-    /// Takes note of a finished file.
-    fn keep(
-        &mut self,
-        table: &str,
-        contig: &str,
-        written: Written,
-        sink: Sink,
-        path: &Path,
-        pos_range: Option<(i32, i32)>,
-    ) -> Result<()> {
-        local::sync(sink, path)?;
-        self.finished.push(FileRecord {
+    /// What is known of a finished file.
+    fn record(&self, table: &str, contig: &str, written: Written) -> FileRecord {
+        FileRecord {
             table: table.into(),
             contig: contig.to_string(),
             path: Self::part_path(table, contig, self.number),
             rows: written.rows,
             bytes: written.bytes,
             sha256: written.sha256,
-            pos_range,
+            pos_range: None,
             contigs: Vec::new(),
             spans: Vec::new(),
-        });
-        Ok(())
+        }
     }
 
     /// Ends the last contig; the files stay in the staging folder.
