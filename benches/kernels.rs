@@ -1,13 +1,18 @@
-//! Kernels of the decoder, with bytes or genotypes per second: `cargo bench --bench kernels`.
+//! Kernels of the decoder, the joint call and the writer, with bytes or genotypes per second: `cargo bench --bench kernels`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::io::Write;
+use std::path::Path;
 use varbatch::call::hwe::hwe_exact;
 use varbatch::call::joint::frequency::{Class, Model, estimate, qualities};
 use varbatch::call::joint::likelihood::{Letter, Likelihoods, project};
+use varbatch::columns::genotypes::GenotypesBuilder;
+use varbatch::columns::genotypes_file::GenotypesFile;
+use varbatch::columns::schema::TableSchemas;
 use varbatch::decode::bgzf::Inflater;
 use varbatch::decode::gvcf::{Block, FilterNames, RecordParser, record};
+use varbatch::decode::header::Header;
 use varbatch::decode::lines::LineReader;
 use varbatch::decode::samples::SampleColumns;
 use varbatch::evidence::canonical::Canonical;
@@ -209,5 +214,35 @@ fn evidence(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, genotypes, bgzf, hardy_weinberg, joint, evidence);
+/// A row group of `genotypes`: 40 variants of 2,500 samples of which 1,000 carry, encoded and compressed.
+fn row_group(criterion: &mut Criterion) {
+    const VARIANTS: i32 = 40;
+    const CARRIERS: usize = 1_000;
+    let header = b"##fileformat=VCFv4.2\n##contig=<ID=1>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n";
+    let schemas = TableSchemas::new(&Header::parse(header).expect("a header"), true);
+    let schema = schemas.genotypes.clone().expect("a cohort with samples");
+    let texts = ["0|1".to_string(), "1|0".to_string(), "1|1".to_string()];
+    let samples: Vec<u32> = (0..N_SAMPLES as u32).filter(|sample| sample * 2 % 5 < 2).take(CARRIERS).collect();
+    let codes: Vec<u16> = samples.iter().map(|sample| (sample * 7 % 11 % 3) as u16).collect();
+    let mut group = criterion.benchmark_group("row group");
+    group.throughput(Throughput::Elements(VARIANTS as u64 * samples.len() as u64));
+    group.bench_function("GT only", |bencher| {
+        bencher.iter(|| {
+            let mut file = GenotypesFile::new(Vec::new(), &schema, "1", N_SAMPLES).expect("a file");
+            let mut rows = GenotypesBuilder::new(&schemas).expect("a cohort with samples");
+            let layout = rows.layout(b"GT");
+            for pos in 0..VARIANTS {
+                rows.start_run(i64::from(pos), pos);
+                rows.push_calls(0, black_box(&samples), black_box(&codes), &[0, 1, 2]);
+                rows.end_calls(samples.len(), &layout);
+            }
+            file.write(&mut rows, &texts, Path::new("memory")).expect("rows");
+            file.finish(&texts, Path::new("memory")).expect("a file").1.len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(kernels, row_group, genotypes, bgzf, hardy_weinberg, joint, evidence);
 criterion_main!(kernels);
