@@ -270,3 +270,24 @@ fn json_rows(text: &str) -> Vec<serde_json::Value> {
     }
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
 }
+
+/// `--profile` says where the time went, on standard error alone, and changes nothing that is written.
+#[test]
+fn the_profile_names_stages() {
+    let folder = temp();
+    let (with, without) = (folder.path().join("with.ds"), folder.path().join("without.ds"));
+    let done = call(&[small()], &with, &["--profile", "--quiet"]);
+    let silent = call(&[small()], &without, &["--quiet"]);
+    assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+    assert_eq!(done.stdout, "");
+    let shares: Vec<f64> = done
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_suffix('%')?.split_whitespace().last()?.parse().ok())
+        .collect();
+    assert!((shares.iter().sum::<f64>() - 100.0).abs() < 2.0, "{}", done.stderr);
+    for stage in ["plan", "parse", "rows", "encode", "compress", "write", "commit", "publish", "total", "CPU"] {
+        assert!(done.stderr.lines().any(|line| line.starts_with(stage)), "no {stage}:\n{}", done.stderr);
+    }
+    assert_eq!(differing_files(&with, &without), Vec::<std::path::PathBuf>::new());
+}
