@@ -9,6 +9,7 @@ pub mod joint;
 mod merge;
 mod range;
 mod record;
+mod rehearsal;
 mod shard;
 mod sparse;
 mod window;

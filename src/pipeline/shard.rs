@@ -1,8 +1,9 @@
 //! The loop over the records of a shard.
 
-use super::emit::{Emitter, Part, Rehearsal, Row};
+use super::emit::{Emitter, Part, Row};
 use super::range::OwnRange;
 use super::record::{Held, Line, PendingRow, as_written, end_of, fill, locus, rows_of};
+use super::rehearsal::Rehearsal;
 use super::window::Window;
 use super::writers::{FileRecord, ShardFiles};
 use crate::alleles::{MAX_SHIFT_BP, ReferenceBases};

@@ -16,8 +16,9 @@ mod fields;
 
 use fields::{MergedFields, WrittenAllele};
 
-use super::emit::{Emitter, Part, Rehearsal, Row};
+use super::emit::{Emitter, Part, Row};
 use super::record::{Held, Line, end_of, fill, locus, rows_of};
+use super::rehearsal::Rehearsal;
 use super::shard::{Context, Outcome, interrupted, reference_of, reject};
 use super::writers::ShardFiles;
 use crate::alleles::{AlleleType, MAX_SHIFT_BP, ReferenceBases};
