@@ -230,6 +230,25 @@ pub fn plain_integers<const N: usize>(text: &[u8]) -> Option<[i32; N]> {
     Some(values)
 }
 
+/// Appends an integer in decimal.
+pub fn push_int(out: &mut Vec<u8>, value: i64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
 /// A decimal number, `nan` or `inf` in any case (VCF 4.3 section 1.3).
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
@@ -238,6 +257,15 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_are_written_as_the_standard_library_writes_them() {
+        for value in [0, 7, 10, 99, 100, 12_345, -1, -128, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+            let mut text = Vec::new();
+            push_int(&mut text, value);
+            assert_eq!(String::from_utf8(text).expect("digits"), value.to_string());
+        }
+    }
 
     #[test]
     fn fields_of_a_line() {

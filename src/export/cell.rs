@@ -1,8 +1,9 @@
 //! Values of INFO and FORMAT fields, put together again from the rows of the alleles of a site.
 
-use super::number::{write_float, write_int};
+use super::number::write_float;
 use crate::columns::schema::{FieldColumns, Projection};
 use crate::dataset::batch::{Batch, Column, Value};
+use crate::decode::vcf::push_int;
 
 /// The columns of one definition in one batch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,7 +47,7 @@ impl<'a> Cell<'a> {
 pub fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) {
     match value {
         None => out.push(b'.'),
-        Some(Value::Int(value)) => write_int(out, value),
+        Some(Value::Int(value)) => push_int(out, value),
         Some(Value::Float(value)) => write_float(out, value),
         Some(Value::Text(text)) => out.extend_from_slice(text.as_bytes()),
         Some(Value::Bool(_)) => out.push(b'1'),

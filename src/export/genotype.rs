@@ -1,6 +1,6 @@
 //! Puts genotypes together again from the views of the alleles of a site.
 
-use super::number::write_int;
+use crate::decode::vcf::push_int;
 
 /// What a copy that no row of the site has is written as when alleles are split into records of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn join(out: &mut Vec<u8>, views: &[Option<&str>], other: OtherAllele) {
         let carrier = views.iter().position(|view| view.is_some_and(|view| view.as_bytes().get(at) == Some(&b'1')));
         match (byte, carrier) {
             (byte, _) if is_separator(byte) => out.push(byte),
-            (_, Some(row)) => write_int(out, row as i64 + 1),
+            (_, Some(row)) => push_int(out, row as i64 + 1),
             (b'2', None) => out.push(if other == OtherAllele::Reference { b'0' } else { b'.' }),
             (byte, None) => out.push(byte),
         }

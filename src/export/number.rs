@@ -1,30 +1,12 @@
 //! Numbers as VCF text: the shortest decimal that reads back as the same value.
 
+use crate::decode::vcf::push_int;
 use std::io::Write;
 
 /// Whole numbers below this are written without exponent.
 const PLAIN_LIMIT: f64 = 1e15;
 /// Fractions below this get an exponent, as `1e-05`.
 const SMALL_LIMIT: f64 = 1e-4;
-
-/// Appends an integer.
-pub fn write_int(out: &mut Vec<u8>, value: i64) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = value.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
-}
 
 /// Appends a float: whole numbers without `.0`, very small and very large ones with an exponent of two digits or more.
 pub fn write_float(out: &mut Vec<u8>, value: f64) {
@@ -36,7 +18,7 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
     } else if value == 0.0 {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
     } else if size < PLAIN_LIMIT && value.trunc() == value {
-        write_int(out, value as i64);
+        push_int(out, value as i64);
     } else if !(SMALL_LIMIT..PLAIN_LIMIT).contains(&size) {
         write_exponent(out, value);
     } else {
@@ -100,7 +82,7 @@ mod tests {
         let mut out = Vec::new();
         for value in [0, -1, 7, i64::MIN, i64::MAX] {
             out.clear();
-            write_int(&mut out, value);
+            push_int(&mut out, value);
             assert_eq!(String::from_utf8_lossy(&out), value.to_string());
         }
     }

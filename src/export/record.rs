@@ -3,10 +3,11 @@
 use super::cell::{Cell, FieldRefs, Shape, write_field, write_value};
 use super::genotype::{OtherAllele, PlainReference, RowCounts, count_copies, join};
 use super::joint::JointColumns;
-use super::number::{write_float, write_int};
+use super::number::write_float;
 use crate::columns::schema::{FieldColumns, Projection, TableSchemas};
 use crate::dataset::batch::{Batch, Value};
 use crate::dataset::sites::{AlleleRow, Site, row_extent, site_extent};
+use crate::decode::vcf::push_int;
 use crate::error::Result;
 use arrow_array::{Array, StringArray};
 use std::collections::HashMap;
@@ -108,7 +109,7 @@ impl RecordFormat {
         };
         out.extend_from_slice(contig.as_bytes());
         out.push(b'\t');
-        write_int(out, extent.first);
+        push_int(out, extent.first);
         out.push(b'\t');
         write_value(out, first.batch.column("id").and_then(|column| column.value(first.row)));
         out.push(b'\t');
@@ -214,10 +215,10 @@ impl RecordFormat {
         }
         if !counts.is_empty() {
             next_info(out, start, "AC=");
-            write_joined(out, &counts, |out, &count| write_int(out, count));
+            write_joined(out, &counts, |out, &count| push_int(out, count));
         }
         next_info(out, start, "AN=");
-        write_int(out, an);
+        push_int(out, an);
         if !counts.is_empty() && an > 0 {
             next_info(out, start, "AF=");
             write_joined(out, &counts, |out, &count| write_float(out, count as f64 / an as f64));

@@ -1,5 +1,6 @@
 //! Typed values of BCF2. VCF 4.5 section 6.3.3.
 
+use crate::decode::vcf::push_int;
 use crate::error::{Error, Result};
 use std::io::Write;
 
@@ -169,7 +170,7 @@ impl<'a> Typed<'a> {
                         out.push(b',');
                     }
                     match value {
-                        Int::Value(value) => append_int(value, out),
+                        Int::Value(value) => push_int(out, value),
                         _ => out.push(b'.'),
                     }
                 }
@@ -195,32 +196,13 @@ impl<'a> Typed<'a> {
             }
             match value >> 1 {
                 0 => out.push(b'.'),
-                allele => append_int(allele - 1, out),
+                allele => push_int(out, allele - 1),
             }
         }
         if out.len() == start {
             out.push(b'.');
         }
     }
-}
-
-fn append_int(value: i64, out: &mut Vec<u8>) {
-    const MAX_DIGITS: usize = 20;
-    let mut digits = [0; MAX_DIGITS];
-    let mut at = MAX_DIGITS;
-    let mut left = value.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Appends a float as its shortest decimal.
@@ -236,19 +218,5 @@ pub fn append_float(bits: u32, out: &mut Vec<u8>) {
         let _ = write!(out, "{value:e}");
     } else {
         let _ = write!(out, "{value}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_are_written_as_the_standard_library_writes_them() {
-        for value in [0, 7, 10, 99, 100, 12_345, -1, -128, i64::from(i32::MIN), i64::MAX, i64::MIN] {
-            let mut text = Vec::new();
-            append_int(value, &mut text);
-            assert_eq!(String::from_utf8(text).expect("digits"), value.to_string());
-        }
     }
 }

@@ -260,6 +260,7 @@ mod tests {
     fn files_are_recognised_by_content() {
         let gatk = "1\t5\t.\tA\t<NON_REF>\t.\t.\tEND=9\tGT:DP:GQ:MIN_DP:PL\t0/0:3:9:3:0,9,99";
         assert_eq!(recognised(END, ONE, &[gatk]), Some(("gatk", false)));
+        assert_eq!(recognised("##DRAGENCommandLine=<ID=x>", ONE, &[gatk]), Some(("dragen", false)));
         let combined = "1\t5\t.\tA\t<NON_REF>\t.\t.\tEND=9\tGT:DP:GQ:MIN_DP:PL\t./.:3:9:3:0,9,99";
         assert_eq!(recognised(END, ONE, &[combined]), Some(("gatk-combined", false)));
         let single = "1\t5\t.\tA\t<NON_REF>\t.\t.\t.\tGT:DP:GQ:PL\t0/0:3:9:0,9,99";
