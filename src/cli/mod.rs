@@ -3,10 +3,16 @@
 pub mod call;
 pub mod explain;
 pub mod export;
+pub mod finalize;
+pub mod plan;
+mod plan_flags;
 mod progress;
 pub mod query;
+mod run_flags;
 pub mod simulate;
+pub mod status;
 pub mod verify;
+pub mod work;
 
 use crate::error::{Class, Error, Result};
 use clap::{Parser, Subcommand};
@@ -33,6 +39,14 @@ Exit codes: 0 done; 2 usage; 3 incomplete; 65 bad input data; 66 input missing; 
 enum Command {
     /// Load VCF and BCF files into a dataset: plan, work and finalize in one process, on all cores
     Call(call::Args),
+    /// Write down how the work is divided, for any number of tasks
+    Plan(plan::Args),
+    /// Do one task's share of a planned dataset
+    Work(work::Args),
+    /// Publish a planned dataset whose shards are all done
+    Finalize(finalize::Args),
+    /// Say how far a planned dataset is, and what to run next
+    Status(status::Args),
     /// Recompute counts and checksums of a published dataset
     Verify(verify::Args),
     /// Ask a dataset in SQL
@@ -56,6 +70,10 @@ pub fn main() -> u8 {
     };
     let result = match cli.command {
         Command::Call(args) => call::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Work(args) => work::run(args),
+        Command::Finalize(args) => finalize::run(args),
+        Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),

@@ -19,8 +19,8 @@ pub struct SampleInfo {
     pub dialect: Option<String>,
 }
 
-/// The published table.
-pub fn samples_table(samples: &[SampleInfo], counts: &SampleCounts) -> RecordBatch {
+/// Rows of the published table, of samples from `first` on. `with_dialect`: the cohort was called from gVCFs.
+pub fn samples_table(samples: &[SampleInfo], first: usize, counts: &SampleCounts, with_dialect: bool) -> RecordBatch {
     let field = |name: &str, data_type, nullable| Field::new(name, data_type, nullable);
     let mut fields = vec![
         field("sample_index", DataType::Int32, false),
@@ -28,13 +28,14 @@ pub fn samples_table(samples: &[SampleInfo], counts: &SampleCounts) -> RecordBat
         field("source", DataType::Utf8, false),
         field("sex", DataType::Utf8, true),
     ];
+    let indexes = first as i32..(first + samples.len()) as i32;
     let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from_iter_values(0..samples.len() as i32)),
+        Arc::new(Int32Array::from_iter_values(indexes)),
         Arc::new(StringArray::from_iter_values(samples.iter().map(|sample| &sample.sample))),
         Arc::new(StringArray::from_iter_values(samples.iter().map(|sample| &sample.source))),
         Arc::new(StringArray::from_iter(samples.iter().map(|sample| sample.sex.as_ref()))),
     ];
-    if samples.iter().any(|sample| sample.dialect.is_some()) {
+    if with_dialect {
         fields.push(field("dialect", DataType::Utf8, true));
         columns.push(Arc::new(StringArray::from_iter(samples.iter().map(|sample| sample.dialect.as_ref()))));
     }

@@ -1,20 +1,27 @@
-//! A dataset folder while it is written: the plan, the staging folder, the commit records.
+//! A dataset while it is written: the plan, staged files, the commit records.
 //!
-//! A shard's files are written below `_staging`, flushed, renamed to their final names, and then one record is created
-//! in `_commits`. Only that record counts: without it the files are written again, with it they are not looked at again
-//! until they are published. Shards are pure functions of the plan, so a file that is written twice is the same twice.
+//! A shard's files are staged under a name of this attempt, get their final names, and then one record is created in
+//! `_commits`. Names are created once: whoever comes second compares, and never overwrites. Only the record counts: without
+//! it the shard is done again, with it nobody does it again. Shards are pure functions of the plan, so a file that is
+//! written twice is the same twice; one that is not is an error, said aloud.
 
+use super::attempt::{ATTEMPTS, Attempt, FAILURES};
 use super::manifest::{Accounting, MANIFEST_NAME, Manifest};
 use crate::columns::parquet_file::ParquetFile;
 use crate::columns::samples::counts_batch;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::{FileRecord, Outcome};
+use crate::plan::stored::{PLAN_FOLDER, PLAN_NAME, PlanFiles};
 use crate::profile::{self, Stage};
-use crate::store::local;
+use crate::store::{Creation, Place, local};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// Folder of the commit records.
+pub const COMMITS: &str = "_commits";
 
 /// What a finished shard left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,19 +35,33 @@ pub struct CommitRecord {
     /// Its files.
     pub files: Vec<FileRecord>,
     /// File with its per-sample counts, in `_commits`.
-    pub counts: Option<String>,
+    pub counts: Option<CountsRecord>,
     /// Where its records went.
     pub accounting: Accounting,
     /// Tolerated things.
     pub warnings: BTreeMap<String, u64>,
+    /// Who did it. Two attempts at a shard agree in all the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
 }
 
-/// A dataset folder that this process writes. The lock is held until it is dropped.
+/// The file with the per-sample counts of a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountsRecord {
+    /// Name beside the commit record.
+    pub name: String,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+/// A dataset that this process writes. Locks are held until it is dropped.
 #[derive(Debug)]
 pub struct DatasetFolder {
-    root: PathBuf,
+    place: Place,
     plan_digest: String,
-    _lock: File,
+    attempt: Attempt,
+    staging: PathBuf,
+    _lock: Option<File>,
 }
 
 /// What may be replaced.
@@ -66,54 +87,75 @@ pub enum Start {
 }
 
 impl DatasetFolder {
-    /// Begins or resumes a dataset of the plan `plan_json` with this digest. A published dataset, or an unfinished one of
-    /// another plan, is replaced only where `replace` says so.
-    pub fn begin(root: &Path, plan_json: &[u8], plan_digest: &str, replace: Replace) -> Result<(DatasetFolder, Start)> {
-        let manifest = root.join(MANIFEST_NAME);
-        refuse_foreign(root)?;
-        let lock = lock(root)?;
-        let folder = DatasetFolder { root: root.to_path_buf(), plan_digest: plan_digest.into(), _lock: lock };
-        for place in ["", "_plan", "_commits"] {
-            local::sweep_staged(&root.join(place))?;
+    /// Begins or resumes a dataset of a plan; nobody else may write it meanwhile. A published dataset, or an unfinished one
+    /// of another plan, is replaced only where `replace` says so.
+    pub fn begin(place: &Place, plan: &PlanFiles, replace: Replace) -> Result<(DatasetFolder, Start)> {
+        refuse_foreign(place)?;
+        let lock = lock(place, true)?;
+        let plan_digest = plan.digest();
+        let folder = Self::new(place, &plan_digest, Attempt::new(0, 1, None), lock);
+        if let Some(root) = place.local() {
+            for below in ["", PLAN_FOLDER, COMMITS] {
+                local::sweep_staged(&root.join(below))?;
+            }
         }
-        if let Some(bytes) = local::read_if_there(&manifest)? {
+        if let Some(bytes) = place.read(MANIFEST_NAME)? {
             let same = serde_json::from_slice::<Manifest>(&bytes).is_ok_and(|old| old.plan_digest == plan_digest);
             if same {
                 return Ok((folder, Start::Published));
             }
             if replace != Replace::Anything {
-                return Err(Error::usage(format!("{} holds a dataset of other inputs or settings", root.display()))
+                return Err(Error::usage(format!("{} holds a dataset of other inputs or settings", place.uri()))
                     .hint("name another folder, or replace it with --force"));
             }
-            local::remove(&manifest)?;
+            place.remove(MANIFEST_NAME)?;
             folder.clear()?;
         }
-        let plan_path = root.join("_plan/plan.json");
-        let start = match local::read_if_there(&plan_path)? {
-            Some(old) if old == plan_json => Start::Resumed,
-            Some(_) if replace != Replace::Nothing || !folder.has_commits()? => {
+        let start = match place.read(PLAN_NAME)? {
+            Some(old) if old == plan.root => Start::Resumed,
+            Some(_) if replace != Replace::Nothing || place.list(COMMITS)?.is_empty() => {
                 folder.clear()?;
                 Start::Fresh
             }
             Some(_) => {
                 return Err(Error::usage(format!(
                     "{} holds an unfinished dataset of other inputs or settings (or an input changed since)",
-                    root.display()
+                    place.uri()
                 ))
                 .hint("name another folder, or begin anew with --force"));
             }
             None => Start::Fresh,
         };
-        local::remove_folder(&root.join("_staging"))?;
-        if start == Start::Fresh {
-            local::write_whole(&plan_path, plan_json)?;
+        place.remove_folder(STAGING)?;
+        // parts first: whoever finds the root finds them
+        for (name, bytes) in &plan.parts {
+            place.create(name, bytes)?.same_or(|| changed(place, name))?;
         }
+        place.create(PLAN_NAME, &plan.root)?.same_or(|| changed(place, PLAN_NAME))?;
         Ok((folder, start))
     }
 
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Joins those who write a planned dataset: any number of processes may.
+    pub fn join(place: &Place, plan_digest: &str, attempt: Attempt) -> Result<DatasetFolder> {
+        let lock = lock(place, false)?;
+        Ok(Self::new(place, plan_digest, attempt, lock))
+    }
+
+    /// For the process that publishes a planned dataset.
+    pub fn to_publish(place: &Place, plan_digest: &str) -> DatasetFolder {
+        Self::new(place, plan_digest, Attempt::new(0, 1, None), None)
+    }
+
+    fn new(place: &Place, plan_digest: &str, attempt: Attempt, lock: Option<File>) -> Self {
+        let staging = match place {
+            Place::Local(root) => root.join(STAGING).join(&attempt.id),
+        };
+        DatasetFolder { place: place.clone(), plan_digest: plan_digest.into(), attempt, staging, _lock: lock }
+    }
+
+    /// Where the dataset is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The plan that is worked on.
@@ -121,68 +163,80 @@ impl DatasetFolder {
         &self.plan_digest
     }
 
-    /// Where shards of this process write before they commit.
-    pub fn staging(&self) -> PathBuf {
-        self.root.join(format!("_staging/{}", std::process::id()))
+    /// Who works here.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// Where this attempt writes files before they get their names.
+    pub fn staging(&self) -> &Path {
+        &self.staging
     }
 
     fn clear(&self) -> Result<()> {
-        for name in ["_commits", "_staging", "variants", "genotypes", "samples", "ref_blocks", "evidence", "stats"] {
-            local::remove_folder(&self.root.join(name))?;
+        for name in ["variants", "genotypes", "samples", "ref_blocks", "evidence", "stats"] {
+            self.place.remove_folder(name)?;
         }
-        local::remove(&self.root.join("header.vcf"))?;
-        local::remove(&self.root.join("_plan/plan.json"))
+        self.place.remove("header.vcf")?;
+        for name in [COMMITS, STAGING, ATTEMPTS, FAILURES] {
+            self.place.remove_folder(name)?;
+        }
+        self.place.remove(PLAN_NAME)?;
+        for (name, _) in self.place.list(PLAN_FOLDER)? {
+            // the lock is held, and copies of inputs are made before planning
+            if name.ends_with(".json") {
+                self.place.remove(&format!("{PLAN_FOLDER}/{name}"))?;
+            }
+        }
+        Ok(())
     }
 
-    fn has_commits(&self) -> Result<bool> {
-        Ok(!local::list(&self.root.join("_commits"))?.is_empty())
+    /// Numbers of the shards of a stage that are committed, from names alone.
+    pub fn committed_numbers(&self, stage: &str) -> Result<BTreeSet<u64>> {
+        let number = |(name, _): (String, u64)| name.strip_suffix(".json")?.parse().ok();
+        Ok(self.place.list(&stage_folder(stage))?.into_iter().filter_map(number).collect())
     }
 
-    /// Commit records of a stage (`""`, or a folder below `_commits`), by shard number.
+    /// Commit records of a stage, by shard number.
     pub fn committed(&self, stage: &str) -> Result<BTreeMap<u64, CommitRecord>> {
-        let folder = self.root.join("_commits").join(stage);
-        let mut records = BTreeMap::new();
-        for name in local::list(&folder)? {
-            if !name.ends_with(".json") || name.starts_with('.') {
-                continue;
-            }
-            let path = folder.join(&name);
-            let bytes = local::read_if_there(&path)?.unwrap_or_default();
-            let record: CommitRecord = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::new(
-                    Class::Incomplete,
-                    format!("the commit record {} is not understood: {error}", path.display()),
-                )
-                .hint("remove it: its shard will be done again")
-            })?;
-            if record.plan_digest != self.plan_digest {
-                return Err(Error::new(Class::Incomplete, format!("{} belongs to another plan", path.display()))
-                    .hint("begin anew with --force"));
-            }
-            records.insert(record.shard, record);
+        let numbers: Vec<u64> = self.committed_numbers(stage)?.into_iter().collect();
+        numbers.into_par_iter().map(|shard| Ok((shard, self.commit_record(stage, shard)?))).collect()
+    }
+
+    /// The record of one committed shard.
+    pub fn commit_record(&self, stage: &str, shard: u64) -> Result<CommitRecord> {
+        let name = commit_name(stage, shard);
+        let bytes = self.place.read(&name)?.unwrap_or_default();
+        let damaged = |what: String| {
+            let message = format!("the commit record {} {what}", self.place.uri_of(&name));
+            Error::new(Class::Incomplete, message).hint("remove it: its shard will be done again")
+        };
+        let record: CommitRecord =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(format!("is not understood: {error}")))?;
+        if record.plan_digest != self.plan_digest {
+            return Err(damaged("belongs to another plan".into()));
         }
-        Ok(records)
+        if record.shard != shard {
+            return Err(damaged(format!("is of shard {}", record.shard)));
+        }
+        Ok(record)
     }
 
     /// Gives a shard's staged files their final names below `target` (a folder in the dataset, `""` for the dataset
-    /// itself) and records it. A record that is there already must say the same.
-    pub fn commit(&self, stage: &str, target: &str, shard: u64, last: bool, outcome: Outcome) -> Result<()> {
+    /// itself) and records it. What is there already must be the same.
+    pub fn commit(&self, stage: &str, shard: u64, last: bool, outcome: Outcome) -> Result<()> {
         let _stage = profile::enter(Stage::Commit);
-        let staging = self.staging();
+        let differs = |name: &str| {
+            Error::internal(format!("shard {shard} gave another result than before: {}", self.place.uri_of(name))).hint(
+                "was an input replaced by one with the same size and ends, or another build of varbatch used? \
+                       begin anew with --force",
+            )
+        };
         for file in &outcome.files {
-            local::rename(&staging.join(&file.path), &self.root.join(target).join(&file.path))?;
+            let staged = self.staging.join(&file.path);
+            self.place.upload(&staged, &file.path, &file.sha256)?.same_or(|| differs(&file.path))?;
         }
-        let folder = self.root.join("_commits").join(stage);
-        let counts = (outcome.counts.n_samples() > 0).then(|| format!("{shard:012}.counts.parquet"));
-        if let Some(name) = &counts {
-            let staged = staging.join(name);
-            let batch = counts_batch(&outcome.counts);
-            let mut file = ParquetFile::new(local::create(&staged)?, &batch.schema(), 1 << 20)?;
-            file.write(&batch, &staged)?;
-            let (_, sink) = file.finish(&staged)?;
-            local::sync(sink, &staged)?;
-            local::rename(&staged, &folder.join(name))?;
-        }
+        let counts = self.commit_counts(stage, shard, &outcome, &differs)?;
         let record = CommitRecord {
             shard,
             plan_digest: self.plan_digest.clone(),
@@ -191,26 +245,66 @@ impl DatasetFolder {
             counts,
             accounting: outcome.accounting,
             warnings: outcome.warnings,
+            attempt: Some(self.attempt.id.clone()),
         };
+        let name = commit_name(stage, shard);
         let bytes = serde_json::to_vec(&record).expect("a record is plain data");
-        let path = folder.join(format!("{shard:012}.json"));
-        local::create_folder(&folder)?;
-        if !local::create_once(&path, &bytes)? && local::read_if_there(&path)?.as_deref() != Some(&bytes[..]) {
-            return Err(Error::internal(format!("shard {shard} gave another result than before ({})", path.display())));
+        if self.place.create(&name, &bytes)? == Creation::Other {
+            let found = self.commit_record(stage, shard)?;
+            if (CommitRecord { attempt: None, ..found }) != (CommitRecord { attempt: None, ..record }) {
+                return Err(differs(&name));
+            }
         }
         Ok(())
     }
 
+    fn commit_counts(
+        &self,
+        stage: &str,
+        shard: u64,
+        outcome: &Outcome,
+        differs: &dyn Fn(&str) -> Error,
+    ) -> Result<Option<CountsRecord>> {
+        if outcome.counts.n_samples() == 0 {
+            return Ok(None);
+        }
+        let name = format!("{shard:012}.counts.parquet");
+        let staged = self.staging.join(stage).join(&name);
+        let batch = counts_batch(&outcome.counts);
+        let mut file = ParquetFile::new(local::create(&staged)?, &batch.schema(), 1 << 20)?;
+        file.write(&batch, &staged)?;
+        let (written, sink) = file.finish(&staged)?;
+        local::sync(sink, &staged)?;
+        let full = format!("{}/{name}", stage_folder(stage));
+        self.place.upload(&staged, &full, &written.sha256)?.same_or(|| differs(&full))?;
+        Ok(Some(CountsRecord { name, sha256: written.sha256 }))
+    }
+
     /// Removes what only the writing of the dataset needed.
     pub fn remove_scratch(&self) -> Result<()> {
-        local::remove_folder(&self.root.join("_staging"))?;
-        local::remove_folder(&self.root.join(COPIES))?;
-        for name in local::list(&self.root.join("_plan"))?.iter().filter(|name| name.starts_with("stdin")) {
-            local::remove(&self.root.join("_plan").join(name))?;
+        for name in [STAGING, COPIES, ATTEMPTS, FAILURES] {
+            self.place.remove_folder(name)?;
+        }
+        for (name, _) in self.place.list(PLAN_FOLDER)?.iter().filter(|(name, _)| name.starts_with("stdin")) {
+            self.place.remove(&format!("{PLAN_FOLDER}/{name}"))?;
+        }
+        if let Some(root) = self.place.local() {
+            local::sweep_staged(&root.join(COMMITS))?;
         }
         Ok(())
     }
 }
+
+impl Drop for DatasetFolder {
+    fn drop(&mut self) {
+        // best effort: what stays is removed when the dataset is published
+        let _ = local::remove_folder(&self.staging);
+        local::remove_if_empty(self.staging.parent());
+    }
+}
+
+/// Where files of attempts are before they have their names, in a folder.
+const STAGING: &str = "_staging";
 
 /// Where standard input is kept while it is worked on.
 pub const STDIN_SPOOL: &str = "_plan/stdin";
@@ -218,13 +312,28 @@ pub const STDIN_SPOOL: &str = "_plan/stdin";
 /// Where copies of inputs are kept while they are worked on.
 pub const COPIES: &str = "_plan/copies";
 
+/// Folder of the records of a stage.
+pub fn stage_folder(stage: &str) -> String {
+    format!("{COMMITS}/{stage}")
+}
+
+fn commit_name(stage: &str, shard: u64) -> String {
+    format!("{}/{shard:012}.json", stage_folder(stage))
+}
+
+fn changed(place: &Place, name: &str) -> Error {
+    Error::new(Class::Temporary, format!("{} was planned by another process meanwhile", place.uri_of(name)))
+        .hint("let only one process plan a dataset")
+}
+
 /// A folder with other things in it is not ours to write into.
-fn refuse_foreign(root: &Path) -> Result<()> {
+fn refuse_foreign(place: &Place) -> Result<()> {
+    let Place::Local(root) = place;
     if root.is_file() {
         return Err(Error::usage(format!("{} is a file, expected a folder to write the dataset into", root.display())));
     }
     let names = local::list(root)?;
-    let ours = names.is_empty() || names.iter().any(|name| name == "_plan" || name == MANIFEST_NAME);
+    let ours = names.is_empty() || names.iter().any(|name| name == PLAN_FOLDER || name == MANIFEST_NAME);
     if ours {
         return Ok(());
     }
@@ -232,18 +341,21 @@ fn refuse_foreign(root: &Path) -> Result<()> {
         .hint("name a new folder for the dataset"))
 }
 
-fn lock(root: &Path) -> Result<File> {
-    let path = root.join("_plan/lock");
-    local::create_folder(&root.join("_plan"))?;
+/// `alone`: nobody else writes the dataset; otherwise others who are not alone may, too.
+fn lock(place: &Place, alone: bool) -> Result<Option<File>> {
+    let Place::Local(root) = place;
+    let path = root.join(PLAN_FOLDER).join("lock");
+    local::create_folder(&root.join(PLAN_FOLDER))?;
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Error::writing(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let locked = if alone { file.try_lock() } else { file.try_lock_shared() };
+    match locked {
+        Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(Error::new(Class::Temporary, format!("another process is writing {}", root.display()))
                 .hint("wait for it to end, or name another folder"))
         }
         // file systems without locks: commit records still keep shards whole
-        Err(std::fs::TryLockError::Error(_)) => Ok(file),
+        Err(std::fs::TryLockError::Error(_)) => Ok(Some(file)),
     }
 }

@@ -10,6 +10,9 @@ pub const MANIFEST_NAME: &str = "_manifest.json";
 /// Version of the table schemas and of the manifest; a reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Most inputs that a manifest lists.
+pub const MAX_INPUTS_LISTED: u64 = 10_000;
+
 /// The published description of a dataset.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Manifest {
@@ -23,7 +26,10 @@ pub struct Manifest {
     pub plan_digest: String,
     /// Resolved settings that shape the rows, as `name -> value`.
     pub settings: BTreeMap<String, String>,
-    /// Inputs in cohort order.
+    /// Number of inputs.
+    #[serde(default)]
+    pub n_inputs: u64,
+    /// Inputs in cohort order; none where there are more than [`MAX_INPUTS_LISTED`]: `_plan/inputs-*.json` have them.
     pub inputs: Vec<ManifestInput>,
     /// Contigs in order; the index in this list is the contig index of `variant_id`.
     pub contigs: Vec<ManifestContig>,

@@ -2,44 +2,35 @@
 
 use super::folder::{CommitRecord, DatasetFolder};
 use super::manifest::{
-    Accounting, MANIFEST_NAME, Manifest, ManifestContig, ManifestFile, ManifestInput, SCHEMA_VERSION, Warning,
+    Accounting, MANIFEST_NAME, MAX_INPUTS_LISTED, Manifest, ManifestContig, ManifestFile, ManifestInput,
+    SCHEMA_VERSION, Warning,
 };
-use crate::call::sample_counts::SampleCounts;
-use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP};
-use crate::columns::samples::{add_counts_batch, samples_table};
+use super::samples::{CountSources, each_samples, samples_of_shards};
+use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP, Written};
+use crate::columns::samples::samples_table;
 use crate::columns::schema::TableSchemas;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::ShardFiles;
-use crate::plan::Plan;
+use crate::plan::{INGEST, ROWS, SampleSet, Shard, StoredPlan};
 use crate::profile::{self, Stage};
 use crate::store::local;
-use arrow_array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sha2::{Digest, Sha256};
+use arrow_schema::SchemaRef;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
 
 /// What finalize needs to know.
 pub struct Publication<'a> {
-    /// The folder.
+    /// The dataset.
     pub folder: &'a DatasetFolder,
     /// The plan.
-    pub plan: &'a Plan,
+    pub plan: &'a StoredPlan,
+    /// Its shards.
+    pub shards: &'a [Shard],
     /// Schemas of the tables.
     pub schemas: &'a TableSchemas,
-    /// Text of header.vcf.
-    pub header: String,
     /// Commit records of the parts of evidence, complete; none where the inputs are no gVCFs.
     pub evidence: BTreeMap<u64, CommitRecord>,
     /// Commit records of the rows, complete.
     pub commits: BTreeMap<u64, CommitRecord>,
-    /// Where the input records went: of the rows' own commits, or of the stage before.
-    pub accounting: Accounting,
-    /// Warnings of headers and of all shards.
-    pub warnings: BTreeMap<String, u64>,
-    /// Per-sample counts.
-    pub counts: SampleCounts,
 }
 
 /// Adds up accounting and warnings of commit records.
@@ -55,61 +46,26 @@ pub fn add_up<'a>(commits: impl Iterator<Item = &'a CommitRecord>) -> (Accountin
     (total, warnings)
 }
 
-/// Adds the per-sample counts of a shard of all samples.
-pub fn add_counts(folder: &DatasetFolder, stage: &str, commit: &CommitRecord, total: &mut SampleCounts) -> Result<()> {
-    each_counts_batch(folder, stage, commit, |batch| add_counts_batch(batch, total))
-}
-
-/// Adds the per-sample counts of a shard of some samples; `samples`: their indexes in `total`.
-pub fn add_counts_of(
-    folder: &DatasetFolder,
-    stage: &str,
-    commit: &CommitRecord,
-    samples: &[u32],
-    total: &mut SampleCounts,
-) -> Result<()> {
-    let mut own = SampleCounts::new(samples.len());
-    each_counts_batch(folder, stage, commit, |batch| add_counts_batch(batch, &mut own))?;
-    for (total, own) in total.counters.iter_mut().zip(&own.counters) {
-        samples.iter().zip(own).for_each(|(&sample, value)| total[sample as usize] += value);
-    }
-    Ok(())
-}
-
-fn each_counts_batch(
-    folder: &DatasetFolder,
-    stage: &str,
-    commit: &CommitRecord,
-    mut add: impl FnMut(&RecordBatch) -> bool,
-) -> Result<()> {
-    let Some(name) = &commit.counts else { return Ok(()) };
-    let path = folder.root().join("_commits").join(stage).join(name);
-    let damaged = |what: String| Error::new(Class::Incomplete, format!("{} is damaged: {what}", path.display()));
-    let file = File::open(&path).map_err(|error| Error::reading(&path, error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(error.to_string()))?;
-    let reader = reader.with_batch_size(usize::MAX >> 1).build().map_err(|error| damaged(error.to_string()))?;
-    for batch in reader {
-        let batch = batch.map_err(|error| damaged(error.to_string()))?;
-        if !add(&batch) {
-            return Err(damaged("it has other columns or samples".into()));
-        }
-    }
-    Ok(())
-}
-
 impl Publication<'_> {
     /// Writes header, samples and manifest. Everything else must be committed.
-    pub fn publish(mut self) -> Result<Manifest> {
+    pub fn publish(self) -> Result<Manifest> {
         let _stage = profile::enter(Stage::Publish);
+        let (accounting, mut warnings) = add_up(self.evidence.values().chain(self.commits.values()));
+        for warning in &self.plan.root.header_warnings {
+            *warnings.entry(warning.clone()).or_default() += 1;
+        }
         self.check_order()?;
-        self.check_identities()?;
+        check_identities(&accounting)?;
         let mut files = self.table_files()?;
         files.extend(self.write_samples()?);
-        files.push(self.write_header()?);
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = self.manifest(files);
+        let manifest = self.manifest(files, accounting, warnings)?;
         let bytes = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
-        local::write_whole(&self.folder.root().join(MANIFEST_NAME), &bytes)?;
+        let place = self.folder.place();
+        place.create(MANIFEST_NAME, &bytes)?.same_or(|| {
+            Error::internal(format!("{} was published with another content", place.uri()))
+                .hint("look who else writes it; begin anew with --force")
+        })?;
         self.folder.remove_scratch()?;
         Ok(manifest)
     }
@@ -123,7 +79,7 @@ impl Publication<'_> {
                 if let Some(&(before, shard)) = last.get(file.contig.as_str())
                     && first <= before
                 {
-                    let (a, b) = (self.input_of(shard), self.input_of(commit.shard));
+                    let (a, b) = (self.input_of(shard)?, self.input_of(commit.shard)?);
                     return Err(Error::bad_data(format!(
                         "{a} and {b} have the same samples and both have records at {}:{first}-{before}",
                         file.contig
@@ -136,35 +92,29 @@ impl Publication<'_> {
         Ok(())
     }
 
-    fn input_of(&self, shard: u64) -> &str {
-        let planned = self.plan.shards.iter().rev().find(|planned| planned.number <= shard);
-        planned.map_or("an input", |planned| &self.plan.inputs[planned.input].path)
-    }
-
-    /// Promise 3: nothing is lost in silence.
-    fn check_identities(&self) -> Result<()> {
-        let a = &self.accounting;
-        let records = a.records_read == a.records_written + a.records_rejected;
-        let alleles = a.alleles_read + a.spanning_rows == a.variant_rows + a.alleles_merged + a.alleles_left_out;
-        if records && alleles {
-            return Ok(());
-        }
-        Err(Error::internal(format!(
-            "the accounting does not add up: {} records read, {} written, {} rejected; {} alleles read, {} rows, {} merged",
-            a.records_read, a.records_written, a.records_rejected, a.alleles_read, a.variant_rows, a.alleles_merged
-        )))
+    fn input_of(&self, shard: u64) -> Result<String> {
+        let planned = self.shards.iter().rev().find(|planned| planned.number <= shard);
+        let Some(planned) = planned else { return Ok("an input".into()) };
+        let inputs = self.plan.inputs(planned.input..planned.input + 1)?;
+        Ok(inputs.first().map_or_else(|| "an input".into(), |input| input.path.clone()))
     }
 
     fn table_files(&self) -> Result<Vec<ManifestFile>> {
-        let root = self.folder.root();
+        let place = self.folder.place();
+        let mut there: BTreeMap<String, u64> = BTreeMap::new();
         let mut files = Vec::new();
+        for table in ["variants", "genotypes", "ref_blocks", "evidence"] {
+            there.extend(place.list(table)?.into_iter().map(|(name, bytes)| (format!("{table}/{name}"), bytes)));
+        }
         for file in self.evidence.values().chain(self.commits.values()).flat_map(|commit| &commit.files) {
-            if local::size_of(&root.join(&file.path)) != Some(file.bytes) {
-                return Err(Error::new(
-                    Class::Incomplete,
-                    format!("{} is missing or was changed since its shard was committed", file.path),
-                )
-                .hint("begin anew with --force"));
+            let found = there.remove(&file.path);
+            if found != Some(file.bytes) {
+                let what = match found {
+                    None => "is missing".into(),
+                    Some(bytes) => format!("has {bytes} bytes, {} were committed", file.bytes),
+                };
+                return Err(Error::new(Class::Incomplete, format!("{} {what}", place.uri_of(&file.path)))
+                    .hint("remove the commit record of its shard and do it again, or begin anew with --force"));
             }
             files.push(ManifestFile {
                 path: file.path.clone(),
@@ -183,89 +133,147 @@ impl Publication<'_> {
             if files.iter().any(|file| file.table == table) {
                 continue;
             }
-            let contig = self.plan.contigs.first().map_or("none", |contig| &contig.name);
+            let contig = self.plan.root.contigs.first().map_or("none", |contig| &contig.name);
             let path = ShardFiles::part_path(table, contig, 0);
-            let full = root.join(&path);
-            let file = ParquetFile::new(local::create(&full)?, schema, VARIANTS_ROW_GROUP)?;
-            let (written, sink) = file.finish(&full)?;
-            local::sync(sink, &full)?;
-            files.push(ManifestFile {
-                path,
-                table: table.into(),
-                contig: Some(contig.into()),
-                rows: 0,
-                bytes: written.bytes,
-                sha256: written.sha256,
-            });
+            there.remove(&path);
+            let written = self.write_table(&path, schema, VARIANTS_ROW_GROUP, |_| Ok(()))?;
+            files.push(entry(&path, table, Some(contig), written));
+        }
+        if let Some((name, _)) = there.into_iter().find(|(name, _)| name.ends_with(".parquet")) {
+            return Err(Error::new(
+                Class::Incomplete,
+                format!("{} is not of this plan: engines that read the folder would take it", place.uri_of(&name)),
+            )
+            .hint("remove it, or begin anew with --force"));
         }
         Ok(files)
     }
 
-    fn write_samples(&mut self) -> Result<Option<ManifestFile>> {
-        let path = "samples/part-0.parquet";
-        let full = self.folder.root().join(path);
+    /// Writes a table of one file.
+    fn write_table(
+        &self,
+        path: &str,
+        schema: &SchemaRef,
+        row_group: usize,
+        write: impl FnOnce(&mut dyn FnMut(&arrow_array::RecordBatch) -> Result<()>) -> Result<()>,
+    ) -> Result<Written> {
         let staged = self.folder.staging().join(path);
-        let batch = samples_table(&self.plan.samples, &self.counts);
-        let mut file = ParquetFile::new(local::create(&staged)?, &batch.schema(), 1 << 16)?;
-        file.write(&batch, &staged)?;
+        let mut file = ParquetFile::new(local::create(&staged)?, schema, row_group)?;
+        write(&mut |batch| file.write(batch, &staged))?;
         let (written, sink) = file.finish(&staged)?;
         local::sync(sink, &staged)?;
-        local::rename(&staged, &full)?;
-        Ok(Some(ManifestFile {
-            path: path.into(),
-            table: "samples".into(),
-            contig: None,
-            rows: written.rows,
-            bytes: written.bytes,
-            sha256: written.sha256,
-        }))
+        self.upload(&staged, path, &written.sha256)?;
+        Ok(written)
     }
 
-    fn write_header(&self) -> Result<ManifestFile> {
-        let bytes = self.header.as_bytes();
-        local::write_whole(&self.folder.root().join(Path::new("header.vcf")), bytes)?;
-        Ok(ManifestFile {
-            path: "header.vcf".into(),
-            table: "header".into(),
-            contig: None,
-            rows: 0,
-            bytes: bytes.len() as u64,
-            sha256: crate::store::hex(&Sha256::digest(bytes)),
+    fn upload(&self, staged: &std::path::Path, path: &str, sha256: &str) -> Result<()> {
+        let place = self.folder.place();
+        place.upload(staged, path, sha256)?.same_or(|| {
+            Error::new(Class::Incomplete, format!("{} is there with another content", place.uri_of(path)))
+                .hint("remove it, or begin anew with --force")
         })
     }
 
-    fn manifest(&self, files: Vec<ManifestFile>) -> Manifest {
-        let plan = self.plan;
-        Manifest {
+    /// The table of samples and the header, which names them.
+    fn write_samples(&self) -> Result<[ManifestFile; 2]> {
+        let root = &self.plan.root;
+        let is_joint = root.is_joint();
+        let sets = if is_joint { samples_of_shards(self.plan, self.shards)? } else { BTreeMap::new() };
+        let none = || SampleSet::of(&[]);
+        let counts = CountSources {
+            folder: self.folder,
+            evidence: (self.evidence.values())
+                .map(|record| (record, sets.get(&record.shard).cloned().unwrap_or_else(none)))
+                .collect(),
+            evidence_stage: INGEST,
+            rows: self.commits.values().collect(),
+            rows_stage: ROWS,
+        };
+        let mut header = root.header.trim_end_matches('\n').to_string();
+        let path = "samples/part-0.parquet";
+        let schema = samples_table(&[], 0, &counts.of(0..0)?, is_joint).schema();
+        let written = self.write_table(path, &schema, 1 << 16, |write| {
+            each_samples(self.plan, |first, samples| {
+                if first == 0 && !samples.is_empty() {
+                    header.push_str("\tFORMAT");
+                }
+                for sample in samples {
+                    header.push('\t');
+                    header.push_str(&sample.sample);
+                }
+                let counts = counts.of(first..first + samples.len())?;
+                write(&samples_table(samples, first, &counts, is_joint))
+            })
+        })?;
+        header.push('\n');
+        Ok([entry(path, "samples", None, written), self.write_header(&header)?])
+    }
+
+    fn write_header(&self, header: &str) -> Result<ManifestFile> {
+        let (path, bytes) = ("header.vcf", header.as_bytes());
+        let staged = self.folder.staging().join(path);
+        local::write_whole(&staged, bytes)?;
+        let sha256 = local::sha256_of(bytes);
+        self.upload(&staged, path, &sha256)?;
+        Ok(entry(path, "header", None, Written { rows: 0, bytes: bytes.len() as u64, sha256 }))
+    }
+
+    fn manifest(
+        &self,
+        files: Vec<ManifestFile>,
+        accounting: Accounting,
+        warnings: BTreeMap<String, u64>,
+    ) -> Result<Manifest> {
+        let root = &self.plan.root;
+        let listed = if root.inputs.n <= MAX_INPUTS_LISTED { root.inputs.n as usize } else { 0 };
+        let inputs = self.plan.inputs(0..listed)?.into_iter().map(|input| ManifestInput {
+            path: input.path,
+            bytes: input.bytes,
+            format: input.format.name().into(),
+            fingerprint: input.fingerprint,
+            n_samples: input.samples.len() as u64,
+        });
+        Ok(Manifest {
             format: "varbatch-dataset".into(),
             schema_version: SCHEMA_VERSION,
-            varbatch_version: plan.varbatch_version.clone(),
+            varbatch_version: root.varbatch_version.clone(),
             plan_digest: self.folder.plan_digest().to_string(),
-            settings: plan.settings.to_map(),
-            inputs: plan
-                .inputs
-                .iter()
-                .map(|input| ManifestInput {
-                    path: input.path.clone(),
-                    bytes: input.bytes,
-                    format: input.format.name().into(),
-                    fingerprint: input.fingerprint.clone(),
-                    n_samples: input.n_samples,
-                })
-                .collect(),
-            contigs: plan
+            settings: root.settings.to_map(),
+            n_inputs: root.inputs.n,
+            inputs: inputs.collect(),
+            contigs: root
                 .contigs
                 .iter()
                 .map(|contig| ManifestContig { name: contig.name.clone(), length: contig.length })
                 .collect(),
-            n_samples: plan.samples.len() as u64,
-            accounting: self.accounting.clone(),
-            warnings: self
-                .warnings
-                .iter()
-                .map(|(message, &count)| Warning { message: message.clone(), count })
-                .collect(),
+            n_samples: root.n_samples,
+            accounting,
+            warnings: warnings.into_iter().map(|(message, count)| Warning { message, count }).collect(),
             files,
-        }
+        })
     }
+}
+
+fn entry(path: &str, table: &str, contig: Option<&str>, written: Written) -> ManifestFile {
+    ManifestFile {
+        path: path.into(),
+        table: table.into(),
+        contig: contig.map(str::to_string),
+        rows: written.rows,
+        bytes: written.bytes,
+        sha256: written.sha256,
+    }
+}
+
+/// Promise 3: nothing is lost in silence.
+fn check_identities(a: &Accounting) -> Result<()> {
+    let records = a.records_read == a.records_written + a.records_rejected;
+    let alleles = a.alleles_read + a.spanning_rows == a.variant_rows + a.alleles_merged + a.alleles_left_out;
+    if records && alleles {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "the accounting does not add up: {} records read, {} written, {} rejected; {} alleles read, {} rows, {} merged",
+        a.records_read, a.records_written, a.records_rejected, a.alleles_read, a.variant_rows, a.alleles_merged
+    )))
 }

@@ -1,5 +1,24 @@
 //! Which shards this process runs, and how the process ends.
 
+mod finalize;
+mod frame;
+mod inputs;
+mod joint;
+mod preflight;
+pub mod resources;
+mod run;
+pub mod scheduler;
+mod share;
+mod task;
+
+pub use finalize::{finalize, published};
+pub use frame::Frame;
+pub use inputs::Inputs;
+pub use preflight::preflight;
+pub use run::{Done, Run};
+pub use share::Share;
+pub use task::Stages;
+
 /// A panic in any thread ends the process with exit code 70: never an endless wait, never half of the rows with exit 0.
 pub fn end_process_on_panic() {
     let print = std::panic::take_hook();
@@ -9,7 +28,3 @@ pub fn end_process_on_panic() {
         std::process::exit(i32::from(crate::error::Class::Internal.exit_code()));
     }));
 }
-
-mod joint;
-pub mod local;
-pub mod resources;

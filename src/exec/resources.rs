@@ -23,6 +23,18 @@ pub fn memory_bytes() -> u64 {
     limits.into_iter().flatten().min().unwrap_or(4 << 30)
 }
 
+/// Bytes that an ordinary user may still write to the file system of a folder; `None` where that is not known.
+pub fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statvfs fills the struct it is given; all-zero is a valid value of it, and the name ends with a zero byte.
+    let stats = unsafe {
+        let mut stats: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(name.as_ptr(), &mut stats) == 0).then_some(stats)
+    }?;
+    (stats.f_bavail as u64).checked_mul(stats.f_frsize as u64)
+}
+
 /// CPU seconds (user and system) and peak resident bytes of this process so far.
 pub fn used() -> (f64, u64) {
     // SAFETY: getrusage fills the struct it is given; all-zero is a valid value of it.

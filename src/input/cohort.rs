@@ -23,7 +23,8 @@ pub struct Group {
 }
 
 /// How the files belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// One group: the files follow each other.
     Concatenation,

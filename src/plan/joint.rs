@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::evidence::{ContigRows, GRID_BP};
 use crate::genome::Locus;
 use crate::input::Cohort;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The inputs are divided into so many ingest shards, within the limits below.
 const INGEST_SHARDS_WANTED: u64 = 64;
@@ -27,7 +27,7 @@ pub const BYTES_PER_ROW: u64 = 10;
 const CALL_SHARD_STEP_BP: i64 = 1_000;
 
 /// A part of one input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestRange {
     /// First record to read, look-back included.
     pub offset: u64,

@@ -6,6 +6,7 @@
 pub mod cuts;
 pub mod joint;
 pub mod region;
+pub mod stored;
 
 use crate::alleles::MAX_SHIFT_BP;
 use crate::call::joint::settings::JointSettings;
@@ -13,12 +14,17 @@ use crate::error::Result;
 use crate::genome::{Contig, Locus};
 use crate::input::{Cohort, Format, InputFile, Layout};
 use region::Regions;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
+pub use stored::{PlanList, StoredPlan};
 
 /// Version of the plan's own format.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
+/// Commit stage of the shards that make rows of `variants` and `genotypes`.
+pub const ROWS: &str = "rows";
+/// Commit stage of the shards that make parts of evidence.
+pub const INGEST: &str = "ingest";
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
 /// Least default size of a shard in bytes of compressed input.
@@ -29,7 +35,7 @@ const MAX_SHARD_BYTES: u64 = 64 << 20;
 const TEXT_PER_COMPRESSED: u64 = 8;
 
 /// Which calls `genotypes` holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Calls {
     /// Calls that are not plain reference: carriers and missing calls
@@ -39,7 +45,7 @@ pub enum Calls {
 }
 
 /// What to do with a record that breaks the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBadRecord {
     /// End the run with an error
@@ -49,7 +55,7 @@ pub enum OnBadRecord {
 }
 
 /// Resolved settings that shape the rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Which calls are stored.
     pub calls: Calls,
@@ -62,7 +68,7 @@ pub struct Settings {
     /// Records are taken when their POS is inside; empty: all.
     pub regions: Regions,
     /// How samples are called together from gVCFs, where they are.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<JointSettings>,
 }
 
@@ -78,8 +84,8 @@ impl Settings {
     }
 }
 
-/// One input in the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One input in the plan: what a worker must know to open it and to say whether it is still the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanInput {
     /// As the user named it.
     pub path: String,
@@ -89,14 +95,91 @@ pub struct PlanInput {
     pub format: Format,
     /// Sampled digest of the content.
     pub fingerprint: String,
-    /// Samples in its header.
-    pub n_samples: u64,
-    /// The records are read from a copy: sorted, or in a form that can be read from the middle.
-    pub copied: bool,
+    /// The records are read from this copy, a name in the dataset: sorted, or in a form that can be read from the middle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
+    /// Its samples in the order of its columns.
+    pub samples: SampleSet,
+    /// Those of its samples that no input before has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brings: Vec<PlanSample>,
+    /// What it is as a gVCF, where samples are called together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gvcf: Option<PlanGvcf>,
+}
+
+/// Indexes of samples in the cohort.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SampleSet {
+    /// Consecutive ones.
+    Run {
+        /// The first.
+        first: u32,
+        /// How many.
+        n: u32,
+    },
+    /// Any.
+    List(Vec<u32>),
+}
+
+impl SampleSet {
+    /// From a list.
+    pub fn of(indexes: &[u32]) -> SampleSet {
+        let first = indexes.first().copied().unwrap_or(0);
+        let is_run = indexes.iter().zip(first..).all(|(&index, expected)| index == expected);
+        if is_run { SampleSet::Run { first, n: indexes.len() as u32 } } else { SampleSet::List(indexes.to_vec()) }
+    }
+
+    /// As a list.
+    pub fn to_vec(&self) -> Vec<u32> {
+        match self {
+            SampleSet::Run { first, n } => (*first..first + n).collect(),
+            SampleSet::List(list) => list.clone(),
+        }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            SampleSet::Run { n, .. } => *n as usize,
+            SampleSet::List(list) => list.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A sample, in the plan of the first input that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSample {
+    /// Index in the cohort.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// `male` or `female`, where the sample sheet says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<String>,
+}
+
+/// What an input is as a gVCF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanGvcf {
+    /// Who wrote it: a name of [`DIALECTS`](crate::decode::gvcf::dialect::DIALECTS).
+    pub dialect: String,
+    /// Reference bases stand one by one, without blocks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub base_pair: bool,
+    /// Another input has the same samples.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_samples: bool,
 }
 
 /// Where a shard's records come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShardSource {
     /// From an offset of a file that can be read from the middle.
@@ -133,7 +216,7 @@ pub enum ShardSource {
 }
 
 /// One unit of work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
     /// Number; file names follow it. Numbers of one contig ascend with position.
     pub number: u64,
@@ -145,8 +228,9 @@ pub struct Shard {
     pub bytes: u64,
 }
 
-/// Everything a worker needs to know besides the inputs themselves.
-#[derive(Clone, Debug, Serialize)]
+/// Everything that all shards have in common, and where the lists of inputs and shards are: the root of a plan. Without
+/// clock or host, so that planning again gives the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// See [`PLAN_VERSION`].
     pub plan_version: u32,
@@ -154,50 +238,78 @@ pub struct Plan {
     pub varbatch_version: String,
     /// Resolved settings.
     pub settings: Settings,
-    /// In cohort order.
-    pub inputs: Vec<PlanInput>,
+    /// How the inputs belong together.
+    pub layout: Layout,
+    /// The reference as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Header of the cohort as text, without samples.
+    pub header: String,
+    /// What was tolerated in the headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header_warnings: Vec<String>,
     /// In cohort order.
     pub contigs: Vec<Contig>,
-    /// Sample names and sexes in cohort order.
-    pub samples: Vec<crate::columns::samples::SampleInfo>,
-    /// Per group of inputs with the same samples, in order of their numbers.
-    pub shards: Vec<Shard>,
+    /// Number of samples.
+    pub n_samples: u64,
+    /// Bytes of all inputs.
+    pub input_bytes: u64,
+    /// The inputs, in cohort order.
+    pub inputs: PlanList,
+    /// The shards that are known before anything is read: per group of inputs with the same samples, in order of their numbers.
+    pub shards: PlanList,
 }
 
 /// Shard numbers of a stream start at multiples of this, so that the number of pieces need not be known.
 pub const STREAM_NUMBERS: u64 = 1 << 20;
 
-impl Plan {
-    /// Divides the inputs. Reads a few blocks at each cut, not the whole inputs.
-    pub fn new(cohort: &Cohort, settings: Settings) -> Result<Plan> {
+/// A plan that is being made: the lists are still in memory.
+#[derive(Clone, Debug)]
+pub struct NewPlan {
+    /// The root; its lists are empty.
+    pub root: Plan,
+    /// In cohort order.
+    pub inputs: Vec<PlanInput>,
+    /// In order of their numbers.
+    pub shards: Vec<Shard>,
+}
+
+impl NewPlan {
+    /// Divides the inputs. Reads a few blocks at each cut, not the whole inputs. `reference`: as the user named it; `dataset`:
+    /// the folder below which copies of inputs are.
+    pub fn new(cohort: &Cohort, settings: Settings, reference: Option<&Path>, dataset: &Path) -> Result<NewPlan> {
         let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
         let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
-        let mut plan = Plan {
+        let inputs = plan_inputs(cohort, dataset);
+        let root = Plan {
             plan_version: PLAN_VERSION,
             varbatch_version: env!("CARGO_PKG_VERSION").into(),
             settings,
-            inputs: cohort.files.iter().map(plan_input).collect(),
+            layout: cohort.layout(),
+            reference: reference.map(|path| path.display().to_string()),
+            header: cohort.header.to_text(&cohort.contigs, &[]),
+            header_warnings: cohort.header.warnings.clone(),
             contigs: cohort.contigs.iter().cloned().collect(),
-            samples: cohort.samples.clone(),
-            shards: Vec::new(),
+            n_samples: cohort.samples.len() as u64,
+            input_bytes: inputs.iter().map(|input| input.bytes).sum(),
+            inputs: PlanList::default(),
+            shards: PlanList::default(),
         };
-        if cohort.layout() == Layout::Joint {
-            plan.shards = joint::ingest_shards(cohort, &plan.settings.regions)?;
-            return Ok(plan);
-        }
-        if needs_merge(cohort) {
-            plan.shards = merge_shards(cohort, wanted.max(1), total)?;
-            return Ok(plan);
-        }
-        let mut next_number = 0;
-        for group in &cohort.groups {
-            for input in cuts::in_order_of_position(cohort, &group.files)? {
-                plan.add_shards(cohort, input, wanted.max(1), &mut next_number)?;
+        let mut plan = NewPlan { root, inputs, shards: Vec::new() };
+        match cohort.layout() {
+            Layout::Joint => plan.shards = joint::ingest_shards(cohort, &plan.root.settings.regions)?,
+            Layout::Merge => plan.shards = merge_shards(cohort, wanted.max(1), total)?,
+            Layout::Concatenation => {
+                let mut next_number = 0;
+                for group in &cohort.groups {
+                    for input in cuts::in_order_of_position(cohort, &group.files)? {
+                        plan.add_shards(cohort, input, wanted.max(1), &mut next_number)?;
+                    }
+                }
             }
         }
         Ok(plan)
     }
-
     fn add_shards(&mut self, cohort: &Cohort, input: usize, wanted: u64, next_number: &mut u64) -> Result<()> {
         let file = &cohort.files[input];
         if !file.format.is_splittable() {
@@ -209,26 +321,28 @@ impl Plan {
             return Ok(());
         }
         let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
-        for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.settings.regions)? {
+        for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.root.settings.regions)? {
             self.shards.push(Shard { number: *next_number, input, source, bytes });
             *next_number += 1;
         }
         Ok(())
     }
+}
 
-    /// SHA-256 (hex) of the canonical JSON of the plan.
-    pub fn digest(&self) -> String {
-        crate::store::hex(&Sha256::digest(self.to_json()))
-    }
-
-    /// Canonical JSON: fixed field order, no clock or host.
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a plan is plain data")
-    }
-
+impl Plan {
     /// How far behind its own end a shard reads, in base pairs.
     pub fn right_halo_bp(&self) -> i32 {
         if self.settings.reference.is_some() { MAX_SHIFT_BP } else { 0 }
+    }
+
+    /// Whether samples are called together, in two stages.
+    pub fn is_joint(&self) -> bool {
+        self.layout == Layout::Joint
+    }
+
+    /// Commit stage of the shards of the list: those of gVCFs become parts of evidence.
+    pub fn first_stage(&self) -> &'static str {
+        if self.is_joint() { INGEST } else { ROWS }
     }
 }
 
@@ -249,24 +363,48 @@ fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> 
         .collect())
 }
 
-fn plan_input(file: &InputFile) -> PlanInput {
-    let origin = file.origin();
-    PlanInput {
-        path: file.name.clone(),
-        bytes: origin.bytes,
-        format: origin.format,
-        fingerprint: origin.fingerprint,
-        n_samples: file.header.samples.len() as u64,
-        copied: file.is_copy(),
-    }
+fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
+    let mut planned = vec![false; cohort.samples.len()];
+    let plan_input = |(index, file): (usize, &InputFile)| {
+        let origin = file.origin();
+        let gvcf = cohort.gvcfs.get(index);
+        let samples = match gvcf {
+            Some(gvcf) => gvcf.samples.clone(),
+            None => {
+                let group = cohort.groups.iter().find(|group| group.files.contains(&index));
+                group
+                    .map_or(0..0, |group| group.first_sample as u32..(group.first_sample + group.n_samples) as u32)
+                    .collect()
+            }
+        };
+        let mut brings = Vec::new();
+        for &index in &samples {
+            if !std::mem::replace(&mut planned[index as usize], true) {
+                let info = &cohort.samples[index as usize];
+                brings.push(PlanSample { index, name: info.sample.clone(), sex: info.sex.clone() });
+            }
+        }
+        brings.sort_by_key(|sample| sample.index);
+        let copy = file.mapped.path().strip_prefix(dataset).ok().filter(|_| file.is_copy());
+        PlanInput {
+            path: file.name.clone(),
+            bytes: origin.bytes,
+            format: origin.format,
+            fingerprint: origin.fingerprint,
+            copy: copy.map(|path| path.display().to_string()),
+            samples: SampleSet::of(&samples),
+            brings,
+            gvcf: gvcf.map(|gvcf| PlanGvcf {
+                dialect: gvcf.recognised.dialect.name.into(),
+                base_pair: gvcf.recognised.base_pair,
+                shares_samples: gvcf.shares_samples,
+            }),
+        }
+    };
+    cohort.files.iter().enumerate().map(plan_input).collect()
 }
 
 fn compressed_bytes(file: &InputFile) -> u64 {
     let bytes = file.mapped.bytes().len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
-}
-
-/// Whether a cohort needs the second stage.
-pub fn needs_merge(cohort: &Cohort) -> bool {
-    cohort.layout() == Layout::Merge
 }

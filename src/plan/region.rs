@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Locus};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Sorted ranges of positions, 1-based and inclusive; empty: everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Regions(Vec<(u32, i32, i32)>);
 
 impl Regions {

@@ -71,7 +71,7 @@ fn empty_schema(dataset: &Dataset, table: &str) -> Result<Option<ArrowSchema>> {
         "genotypes" => schemas.genotypes,
         "samples" => {
             let none = crate::call::sample_counts::SampleCounts::new(0);
-            Some(crate::columns::samples::samples_table(&[], &none).schema())
+            Some(crate::columns::samples::samples_table(&[], 0, &none, false).schema())
         }
         _ => None,
     })

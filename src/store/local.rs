@@ -5,7 +5,7 @@ use crate::profile::{self, Stage};
 use memmap2::{Mmap, UncheckedAdvice};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,7 @@ pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
         let n = match source.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(Error::reading(Path::new(name), error)),
         };
         file.write_all(&buffer[..n]).map_err(|error| Error::writing(target, error))?;
@@ -156,13 +156,103 @@ pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
     let mut file = create(&staged)?;
     file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
     sync(file, &staged)?;
-    let linked = fs::hard_link(&staged, path);
-    remove(&staged)?;
-    match linked {
-        Ok(()) => sync_folder(path).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(Error::writing(path, error)),
+    let created = link_once(&staged, path)?;
+    if created {
+        sync_folder(path)?;
+    } else {
+        remove(&staged)?;
     }
+    Ok(created)
+}
+
+/// Gives a finished file its name unless the name exists. False: it existed, and the file is where it was.
+pub fn link_once(staged: &Path, path: &Path) -> Result<bool> {
+    let _stage = profile::enter(Stage::Write);
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    match fs::hard_link(staged, path) {
+        Ok(()) => remove(staged).map(|()| true),
+        // a network file system may do it and lose the answer: nobody else links a staged file
+        Err(_) if n_links(staged) == Some(2) => remove(staged).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::writing(path, error)),
+        Err(_) => rename_once(staged, path),
+    }
+}
+
+fn n_links(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|metadata| metadata.nlink())
+}
+
+/// The same on file systems without hard links.
+#[cfg(target_os = "linux")]
+fn rename_once(from: &Path, to: &Path) -> Result<bool> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes());
+    let (Ok(from_name), Ok(to_name)) = (name(from), name(to)) else {
+        return Err(Error::internal("a path with a zero byte"));
+    };
+    // SAFETY: both names are strings that end with a zero byte and live through the call.
+    let result = unsafe {
+        libc::renameat2(libc::AT_FDCWD, from_name.as_ptr(), libc::AT_FDCWD, to_name.as_ptr(), libc::RENAME_NOREPLACE)
+    };
+    let error = std::io::Error::last_os_error();
+    match result {
+        0 => Ok(true),
+        _ if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        _ => Err(Error::writing(to, error)),
+    }
+}
+
+/// The same on file systems without hard links. Elsewhere than on Linux two processes must not do it at once.
+#[cfg(not(target_os = "linux"))]
+fn rename_once(from: &Path, to: &Path) -> Result<bool> {
+    if to.exists() {
+        return Ok(false);
+    }
+    rename(from, to).map(|()| true)
+}
+
+/// SHA-256 (hex) of a whole file.
+pub fn sha256(path: &Path) -> Result<String> {
+    let read = |error| Error::reading(path, error);
+    let mut file = File::open(path).map_err(read)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(read)? {
+            0 => return Ok(crate::store::hex(&digest.finalize())),
+            n => digest.update(&buffer[..n]),
+        }
+    }
+}
+
+/// SHA-256 (hex) of bytes.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    crate::store::hex(&Sha256::digest(bytes))
+}
+
+/// All files below a folder with their sizes, as sorted paths relative to it with `/`; none when it does not exist.
+pub fn list_files(folder: &Path) -> Result<Vec<(String, u64)>> {
+    let mut found = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(prefix) = open.pop() {
+        let here = if prefix.is_empty() { folder.to_path_buf() } else { folder.join(&prefix) };
+        for name in list(&here)? {
+            let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            // links are not followed: a loop would never end
+            match fs::symlink_metadata(folder.join(&relative)) {
+                Ok(metadata) if metadata.is_dir() => open.push(relative),
+                Ok(metadata) => found.push((relative, metadata.len())),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::reading(&folder.join(&relative), error)),
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn staged_name(path: &Path) -> PathBuf {
@@ -195,7 +285,7 @@ fn sync_folder(path: &Path) -> Result<()> {
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::reading(path, error)),
     }
 }
@@ -203,7 +293,7 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Removes a file; one that is not there is fine.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::writing(path, error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::writing(path, error)),
         _ => Ok(()),
     }
 }
@@ -211,8 +301,16 @@ pub fn remove(path: &Path) -> Result<()> {
 /// Removes a folder with all that is in it; one that is not there is fine.
 pub fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::writing(path, error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::writing(path, error)),
         _ => Ok(()),
+    }
+}
+
+/// Removes a folder that has nothing in it; others stay.
+pub fn remove_if_empty(path: Option<&Path>) {
+    if let Some(path) = path {
+        // the system refuses where there is something in it
+        let _ = fs::remove_dir(path);
     }
 }
 
@@ -220,7 +318,7 @@ pub fn remove_folder(path: &Path) -> Result<()> {
 pub fn list(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::reading(folder, error)),
     };
     let mut names = Vec::new();

@@ -4,6 +4,9 @@ pub mod bgzf_writer;
 pub mod hashing;
 pub mod local;
 pub mod parquet;
+pub mod place;
+
+pub use place::{Creation, Place};
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

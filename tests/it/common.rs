@@ -191,6 +191,15 @@ pub fn manifest(dataset: &Path) -> serde_json::Value {
     serde_json::from_slice(&text).expect("a manifest in JSON")
 }
 
+/// The first inputs of the plan of a dataset.
+pub fn planned_inputs(dataset: &Path) -> serde_json::Value {
+    let read = |name: &str| -> serde_json::Value {
+        let text = std::fs::read(dataset.join("_plan").join(name)).expect("a part of a plan");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    read(read("plan.json")["inputs"]["parts"][0]["name"].as_str().expect("a name"))
+}
+
 /// The lines of standard error that begin with `error:`.
 pub fn error_lines(stderr: &str) -> Vec<&str> {
     stderr.lines().filter(|line| line.starts_with("error:")).collect()

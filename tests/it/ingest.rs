@@ -148,9 +148,8 @@ fn every_file_is_taken_or_refused_as_listed() {
 
 /// `-` where samples were not called together.
 fn dialect_of(dataset: &Path) -> String {
-    let text = std::fs::read(dataset.join("_plan/plan.json")).expect("a plan");
-    let plan: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
-    plan["samples"][0]["dialect"].as_str().unwrap_or("-").to_string()
+    let inputs = planned_inputs(dataset);
+    inputs[0]["gvcf"]["dialect"].as_str().unwrap_or("-").to_string()
 }
 
 /// What is wrong with a dataset of one gVCF: by `verify`, and by the number of its lines.

@@ -5,6 +5,7 @@
 //! `VARBATCH_REQUIRE_ALL` is set.
 
 mod alleles;
+mod array;
 mod cli;
 mod common;
 mod conformance;

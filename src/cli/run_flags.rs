@@ -1,0 +1,73 @@
+//! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
+
+use crate::error::{Error, Result};
+use crate::exec::resources;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Flags of `call` and `work`.
+#[derive(Debug, clap::Args)]
+pub struct RunFlags {
+    /// Number of worker threads [default: all cores that the process may use]
+    #[arg(short = '@', long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Memory to stay under, e.g. 8G; fewer workers run when it is small [default: 80 % of what the process may use]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Memory that one worker needs beside what its pieces hold, in bytes: buffers of open row groups and of the inflater.
+const WORKER_BYTES: u64 = 96 << 20;
+
+impl RunFlags {
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        let threads = self.threads.unwrap_or_else(resources::cores).max(1);
+        let memory = self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4);
+        threads.min((memory / WORKER_BYTES).max(1) as usize)
+    }
+
+    /// Set when the process is asked to end.
+    pub fn stop_on_signals(&self) -> Result<Arc<AtomicBool>> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(signal, stop.clone())
+                .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+        }
+        Ok(stop)
+    }
+}
+
+/// A number of bytes with an optional K, M, G or T (powers of 1,024).
+pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    let trimmed = text.trim().trim_end_matches(['b', 'B']).trim_end_matches(['i']);
+    let (digits, shift) = match trimmed.chars().last().map(|last| last.to_ascii_uppercase()) {
+        Some('K') => (&trimmed[..trimmed.len() - 1], 10),
+        Some('M') => (&trimmed[..trimmed.len() - 1], 20),
+        Some('G') => (&trimmed[..trimmed.len() - 1], 30),
+        Some('T') => (&trimmed[..trimmed.len() - 1], 40),
+        _ => (trimmed, 0),
+    };
+    let value: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a size such as 64M or 2G"))?;
+    let bytes = value * (1u64 << shift) as f64;
+    if bytes < 1.0 || !bytes.is_finite() {
+        return Err(format!("{text:?} is less than one byte"));
+    }
+    Ok(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64M"), Ok(64 << 20));
+        assert_eq!(parse_size("1.5GiB"), Ok(3 << 29));
+        assert_eq!(parse_size("123"), Ok(123));
+        assert!(parse_size("x").is_err() && parse_size("0").is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! The table `samples` out of a plan and commit records, some samples at a time: a cohort may have many millions.
+
+use super::folder::{CommitRecord, DatasetFolder, stage_folder};
+use crate::call::sample_counts::SampleCounts;
+use crate::columns::samples::{SampleInfo, add_counts_batch};
+use crate::error::{Class, Error, Result};
+use crate::plan::joint::n_inputs;
+use crate::plan::{PlanInput, SampleSet, Shard, StoredPlan};
+use crate::store::local;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Samples whose rows are made at a time.
+const SAMPLES_AT_A_TIME: usize = 1 << 18;
+
+/// Calls `take` with all samples in order, some at a time, and the index of the first of them.
+pub fn each_samples(plan: &StoredPlan, mut take: impl FnMut(usize, &[SampleInfo]) -> Result<()>) -> Result<()> {
+    let n_samples = plan.root.n_samples as usize;
+    let mut next = 0;
+    let mut ascending = true;
+    plan.each_input(|_, input| {
+        for sample in &input.brings {
+            ascending &= sample.index as usize == next;
+            next += 1;
+        }
+        Ok(())
+    })?;
+    if next != n_samples {
+        return Err(Error::bad_data(format!("the plan has {n_samples} samples, and lists {next}")));
+    }
+    if !ascending {
+        // inputs with several samples each, whose names lie between those of others
+        let mut all: Vec<(u32, SampleInfo)> = Vec::with_capacity(n_samples);
+        plan.each_input(|_, input| {
+            all.extend(infos(&input));
+            Ok(())
+        })?;
+        all.sort_by_key(|(index, _)| *index);
+        let all: Vec<SampleInfo> = all.into_iter().map(|(_, info)| info).collect();
+        let mut chunks = all.chunks(SAMPLES_AT_A_TIME).enumerate();
+        return chunks.try_for_each(|(i, infos)| take(i * SAMPLES_AT_A_TIME, infos));
+    }
+    let (mut open, mut first) = (Vec::new(), 0);
+    plan.each_input(|_, input| {
+        open.extend(infos(&input).map(|(_, info)| info));
+        if open.len() >= SAMPLES_AT_A_TIME {
+            take(first, &open)?;
+            first += open.len();
+            open.clear();
+        }
+        Ok(())
+    })?;
+    if open.is_empty() { Ok(()) } else { take(first, &open) }
+}
+
+fn infos(input: &PlanInput) -> impl Iterator<Item = (u32, SampleInfo)> {
+    input.brings.iter().map(|sample| {
+        let info = SampleInfo {
+            sample: sample.name.clone(),
+            source: input.path.clone(),
+            sex: sample.sex.clone(),
+            dialect: input.gvcf.as_ref().map(|gvcf| gvcf.dialect.clone()),
+        };
+        (sample.index, info)
+    })
+}
+
+/// Samples of each ingest shard, ascending, by its number.
+pub fn samples_of_shards(plan: &StoredPlan, shards: &[Shard]) -> Result<BTreeMap<u64, SampleSet>> {
+    let mut found = BTreeMap::new();
+    let mut at = 0;
+    let mut open: Vec<u32> = Vec::new();
+    plan.each_input(|index, input| {
+        // a large input is in several shards, and then alone in each
+        while let Some(shard) = shards.get(at).filter(|shard| index >= shard.input) {
+            let end = shard.input + n_inputs(shard);
+            if index < end {
+                open.extend(input.samples.to_vec());
+            }
+            if index + 1 < end {
+                break;
+            }
+            open.sort_unstable();
+            open.dedup();
+            found.insert(shard.number, SampleSet::of(&open));
+            open.clear();
+            at += 1;
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Commit records whose per-sample counts are added up.
+pub struct CountSources<'a> {
+    /// Where they are.
+    pub folder: &'a DatasetFolder,
+    /// Of parts of evidence, each with the samples that it has counts of.
+    pub evidence: Vec<(&'a CommitRecord, SampleSet)>,
+    /// Stage of those records.
+    pub evidence_stage: &'a str,
+    /// Of rows: counts of all samples.
+    pub rows: Vec<&'a CommitRecord>,
+    /// Stage of those records.
+    pub rows_stage: &'a str,
+}
+
+impl CountSources<'_> {
+    /// Counts of the samples of a range.
+    pub fn of(&self, samples: Range<usize>) -> Result<SampleCounts> {
+        let mut total = SampleCounts::new(samples.len());
+        for record in &self.rows {
+            self.add(self.rows_stage, record, samples.clone(), &mut total)?;
+        }
+        for (record, set) in &self.evidence {
+            let own = set.to_vec();
+            let from = own.partition_point(|&sample| (sample as usize) < samples.start);
+            let to = own.partition_point(|&sample| (sample as usize) < samples.end);
+            if from == to {
+                continue;
+            }
+            let mut counts = SampleCounts::new(to - from);
+            self.add(self.evidence_stage, record, from..to, &mut counts)?;
+            for (total, own_counts) in total.counters.iter_mut().zip(&counts.counters) {
+                for (&sample, value) in own[from..to].iter().zip(own_counts) {
+                    total[sample as usize - samples.start] += value;
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// Adds rows of the counts of one record.
+    fn add(&self, stage: &str, record: &CommitRecord, rows: Range<usize>, total: &mut SampleCounts) -> Result<()> {
+        let Some(counts) = &record.counts else { return Ok(()) };
+        let name = format!("{}/{}", stage_folder(stage), counts.name);
+        let place = self.folder.place();
+        let damaged = |what: String| {
+            let message = format!("{} is damaged: {what}", place.uri_of(&name));
+            Error::new(Class::Incomplete, message)
+                .hint("remove it and the record beside it: its shard will be done again")
+        };
+        let bytes = place.read(&name)?.ok_or_else(|| damaged("it is not there".into()))?;
+        if local::sha256_of(&bytes) != counts.sha256 {
+            return Err(damaged("it is not what was committed".into()));
+        }
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
+        let reader = reader.map_err(|error| damaged(error.to_string()))?;
+        let reader = reader.with_batch_size(rows.len().max(1)).with_offset(rows.start).with_limit(rows.len());
+        for batch in reader.build().map_err(|error| damaged(error.to_string()))? {
+            let batch = batch.map_err(|error| damaged(error.to_string()))?;
+            if !add_counts_batch(&batch, total) {
+                return Err(damaged("it has other columns or samples".into()));
+            }
+        }
+        Ok(())
+    }
+}

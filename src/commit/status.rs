@@ -1,0 +1,87 @@
+//! How far a planned dataset is, from storage alone.
+
+use super::attempt::{ATTEMPTS, Attempt, FAILURES, Failure, records};
+use super::folder::DatasetFolder;
+use super::manifest::MANIFEST_NAME;
+use super::stages::{call_shards_of, missing_of_list};
+use crate::error::Result;
+use crate::plan::{INGEST, ROWS, Shard, StoredPlan};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// How far a dataset is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Where it is.
+    pub dataset: String,
+    /// SHA-256 (hex) of its plan.
+    pub plan_sha256: String,
+    /// Whether it is complete and can be read.
+    pub published: bool,
+    /// In order.
+    pub stages: Vec<StageStatus>,
+    /// Tasks that have begun and said nothing of their end: they run, or were lost.
+    pub running: Vec<Attempt>,
+    /// Of shards that are not done.
+    pub failures: Vec<Failure>,
+}
+
+/// How far a stage is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageStatus {
+    /// `ingest` or `call`.
+    pub stage: String,
+    /// Number of its shards; not known before the stage before is complete.
+    pub shards: Option<u64>,
+    /// Shards that are not done.
+    pub missing: Vec<u64>,
+}
+
+impl StageStatus {
+    /// Whether all its shards are done.
+    pub fn is_complete(&self) -> bool {
+        self.shards.is_some() && self.missing.is_empty()
+    }
+}
+
+impl Status {
+    /// Of a planned dataset.
+    pub fn of(folder: &DatasetFolder, plan: &StoredPlan, shards: &[Shard]) -> Result<Status> {
+        let place = folder.place();
+        let first = plan.root.first_stage();
+        let missing = missing_of_list(folder, first, shards)?;
+        let mut stages =
+            vec![StageStatus { stage: stage_name(first).into(), shards: Some(shards.len() as u64), missing }];
+        if plan.root.is_joint() {
+            let mut rows = StageStatus { stage: stage_name(ROWS).into(), shards: None, missing: Vec::new() };
+            if stages[0].is_complete() {
+                let planned = call_shards_of(&plan.root, &folder.committed(INGEST)?);
+                let done = folder.committed_numbers(ROWS)?;
+                rows.shards = Some(planned.len() as u64);
+                rows.missing = planned.iter().map(|shard| shard.number).filter(|n| !done.contains(n)).collect();
+            }
+            stages.push(rows);
+        }
+        let open: BTreeSet<(&str, u64)> = stages
+            .iter()
+            .flat_map(|stage| stage.missing.iter().map(|&number| (stage.stage.as_str(), number)))
+            .collect();
+        let mut failures: Vec<Failure> = records(place, FAILURES)?;
+        failures.iter_mut().for_each(|failure| failure.stage = stage_name(&failure.stage).into());
+        // a piece of a stream that failed is a part of a shard that is missing
+        failures.retain(|failure| open.range(..=(failure.stage.as_str(), failure.shard)).next_back().is_some());
+        Ok(Status {
+            dataset: place.uri(),
+            plan_sha256: plan.digest.clone(),
+            published: place.read(MANIFEST_NAME)?.is_some(),
+            stages,
+            running: records(place, ATTEMPTS)?,
+            failures,
+        })
+    }
+}
+
+/// What users call a stage: as in `varbatch work --stage`.
+fn stage_name(stage: &str) -> &str {
+    if stage == ROWS { "call" } else { stage }
+}
