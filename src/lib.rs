@@ -30,3 +30,4 @@ pub mod profile;
 pub mod query;
 pub mod simulate;
 pub mod store;
+pub mod submit;

@@ -47,11 +47,6 @@ impl<'a> Inputs<'a> {
         Inputs { plan, place, kept, open: Mutex::default(), pools: Mutex::default() }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.plan.root.inputs.n as usize
-    }
-
     /// Opens one. It must be what was planned.
     pub fn open(&self, index: usize) -> Result<Opened<'a>> {
         if let Some(file) = self.kept.get(index) {

@@ -197,7 +197,7 @@ struct MergeInputs<'a> {
 
 impl<'a> MergeInputs<'a> {
     fn open(inputs: &Inputs<'a>, plan: &StoredPlan) -> Result<Self> {
-        let mut of_input: Vec<((u32, u32), usize)> = Vec::with_capacity(inputs.len());
+        let mut of_input: Vec<((u32, u32), usize)> = Vec::with_capacity(plan.root.inputs.n as usize);
         plan.each_input(|index, input| {
             let SampleSet::Run { first, n } = input.samples else {
                 return Err(Error::internal("samples of an input of a merge do not follow each other"));

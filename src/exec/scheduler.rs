@@ -96,7 +96,7 @@ fn number(env: Lookup, name: &str) -> Result<Option<u64>> {
 /// `(index - first) / step`, and how many from `first` to `last`.
 fn normalised(scheduler: &str, index: u64, range: (u64, u64, u64)) -> Result<(u64, u64)> {
     let (first, last, step) = range;
-    if step == 0 || index < first || index > last || (index - first) % step != 0 {
+    if step == 0 || index < first || index > last || !(index - first).is_multiple_of(step) {
         return Err(Error::usage(format!("{scheduler} says this is task {index} of {first}-{last}:{step}")));
     }
     Ok(((index - first) / step, (last - first) / step + 1))
