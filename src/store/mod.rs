@@ -1,9 +1,10 @@
-//! The file system: mapped inputs, files that appear whole or not at all, and names that are created once.
+//! Files and objects: mapped inputs, files that appear whole or not at all, names that are created once; S3.
 
 pub mod bgzf_writer;
 pub mod hashing;
 pub mod local;
 pub mod parquet;
+pub mod s3;
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
