@@ -148,7 +148,9 @@ impl DatasetFolder {
 
     fn new(place: &Place, plan_digest: &str, attempt: Attempt, lock: Option<File>) -> Self {
         let staging = match place {
+            // on the same file system as the dataset: files get their names by links
             Place::Local(root) => root.join(STAGING).join(&attempt.id),
+            Place::S3(_) => std::env::temp_dir().join(format!("varbatch-{}", attempt.id)),
         };
         DatasetFolder { place: place.clone(), plan_digest: plan_digest.into(), attempt, staging, _lock: lock }
     }
@@ -283,7 +285,7 @@ impl DatasetFolder {
     /// Removes what only the writing of the dataset needed.
     pub fn remove_scratch(&self) -> Result<()> {
         for name in [STAGING, COPIES, ATTEMPTS, FAILURES] {
-            self.place.remove_folder(name)?;
+            self.place.remove_folder_if_allowed(name)?;
         }
         for (name, _) in self.place.list(PLAN_FOLDER)?.iter().filter(|(name, _)| name.starts_with("stdin")) {
             self.place.remove(&format!("{PLAN_FOLDER}/{name}"))?;
@@ -299,7 +301,9 @@ impl Drop for DatasetFolder {
     fn drop(&mut self) {
         // best effort: what stays is removed when the dataset is published
         let _ = local::remove_folder(&self.staging);
-        local::remove_if_empty(self.staging.parent());
+        if self.place.local().is_some() {
+            local::remove_if_empty(self.staging.parent());
+        }
     }
 }
 
@@ -328,7 +332,16 @@ fn changed(place: &Place, name: &str) -> Error {
 
 /// A folder with other things in it is not ours to write into.
 fn refuse_foreign(place: &Place) -> Result<()> {
-    let Place::Local(root) = place;
+    let Place::Local(root) = place else {
+        let ours = place.read(PLAN_NAME)?.is_some() || place.read(MANIFEST_NAME)?.is_some();
+        let others = if ours { Vec::new() } else { place.list("")? };
+        // a plan whose making was interrupted
+        return match others.iter().find(|(name, _)| !name.starts_with(PLAN_FOLDER)) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::usage(format!("{} holds other objects (such as {name})", place.uri()))
+                .hint("name a new prefix for the dataset")),
+        };
+    };
     if root.is_file() {
         return Err(Error::usage(format!("{} is a file, expected a folder to write the dataset into", root.display())));
     }
@@ -343,7 +356,7 @@ fn refuse_foreign(place: &Place) -> Result<()> {
 
 /// `alone`: nobody else writes the dataset; otherwise others who are not alone may, too.
 fn lock(place: &Place, alone: bool) -> Result<Option<File>> {
-    let Place::Local(root) = place;
+    let Place::Local(root) = place else { return Ok(None) };
     let path = root.join(PLAN_FOLDER).join("lock");
     local::create_folder(&root.join(PLAN_FOLDER))?;
     let file = File::options().create(true).truncate(false).write(true).open(&path);

@@ -1,4 +1,4 @@
-//! The file system: mapped inputs, files that appear whole or not at all, and names that are created once.
+//! Files and objects: mapped inputs, files that appear whole or not at all, names that are created once; S3.
 
 pub mod bgzf_writer;
 pub mod hashing;
@@ -7,6 +7,7 @@ pub mod parquet;
 pub mod place;
 
 pub use place::{Creation, Place};
+pub mod s3;
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

@@ -1,7 +1,9 @@
 //! Where a dataset is: a folder, or a bucket and prefix. Names inside it are relative and have `/`.
 
 use super::local;
-use crate::error::{Error, Result};
+use super::s3::{self, S3Prefix};
+use crate::error::{Class, Error, Result};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// A place for a dataset. Names are created once or replaced whole; a reader never sees a part of a file.
@@ -9,29 +11,36 @@ use std::path::{Path, PathBuf};
 pub enum Place {
     /// A folder.
     Local(PathBuf),
+    /// A bucket and prefix.
+    S3(S3Prefix),
 }
 
-/// What became of a name that was to be created.
+/// What a create found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
-    /// It is new.
+    /// The name was free, and this call wrote it.
     Created,
-    /// It was there, with the same content.
+    /// The name holds the same bytes: another's, or this call's, whose reply was lost.
     Same,
-    /// It was there, with another content, and was left alone.
+    /// The name holds something else, which was left as it is.
     Other,
 }
 
 impl Place {
-    /// What the user named.
+    /// What the user named: a path, or `s3://bucket/prefix`.
     pub fn parse(name: &Path) -> Result<Place> {
-        Ok(Place::Local(name.to_path_buf()))
+        if !s3::is_uri(name) {
+            return Ok(Place::Local(name.to_path_buf()));
+        }
+        let uri = name.to_str().ok_or_else(|| Error::usage(format!("{} is not UTF-8", name.display())))?;
+        S3Prefix::open(uri, None).map(Place::S3)
     }
 
     /// For messages.
     pub fn uri(&self) -> String {
         match self {
             Place::Local(root) => root.display().to_string(),
+            Place::S3(prefix) => prefix.uri().to_string(),
         }
     }
 
@@ -39,6 +48,7 @@ impl Place {
     pub fn local(&self) -> Option<&Path> {
         match self {
             Place::Local(root) => Some(root),
+            Place::S3(_) => None,
         }
     }
 
@@ -46,6 +56,7 @@ impl Place {
     pub fn uri_of(&self, name: &str) -> String {
         match self {
             Place::Local(root) => root.join(name).display().to_string(),
+            Place::S3(prefix) => prefix.uri_of(name),
         }
     }
 
@@ -53,6 +64,7 @@ impl Place {
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         match self {
             Place::Local(root) => local::read_if_there(&root.join(name)),
+            Place::S3(prefix) => prefix.read(name),
         }
     }
 
@@ -67,6 +79,7 @@ impl Place {
                 let same = local::read_if_there(&path)?.as_deref() == Some(bytes);
                 Ok(if same { Creation::Same } else { Creation::Other })
             }
+            Place::S3(prefix) => prefix.create(name, bytes),
         }
     }
 
@@ -74,6 +87,7 @@ impl Place {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         match self {
             Place::Local(root) => local::write_whole(&root.join(name), bytes),
+            Place::S3(prefix) => prefix.write(name, bytes),
         }
     }
 
@@ -90,6 +104,11 @@ impl Place {
                 local::remove(staged)?;
                 Ok(if same { Creation::Same } else { Creation::Other })
             }
+            Place::S3(prefix) => {
+                let creation = prefix.upload(name, staged, sha256)?;
+                local::remove(staged)?;
+                Ok(creation)
+            }
         }
     }
 
@@ -97,6 +116,7 @@ impl Place {
     pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>> {
         match self {
             Place::Local(root) => local::list_files(&root.join(folder)),
+            Place::S3(prefix) => Ok(prefix.list(folder)?.into_iter().map(|entry| (entry.name, entry.bytes)).collect()),
         }
     }
 
@@ -104,6 +124,15 @@ impl Place {
     pub fn remove(&self, name: &str) -> Result<()> {
         match self {
             Place::Local(root) => local::remove(&root.join(name)),
+            Place::S3(prefix) => prefix.remove(name),
+        }
+    }
+
+    /// The same where a right to remove may not have been given: then what is there stays.
+    pub fn remove_folder_if_allowed(&self, name: &str) -> Result<()> {
+        match self.remove_folder(name) {
+            Err(error) if error.class() == Class::Permission && self.local().is_none() => Ok(()),
+            result => result,
         }
     }
 
@@ -111,6 +140,10 @@ impl Place {
     pub fn remove_folder(&self, name: &str) -> Result<()> {
         match self {
             Place::Local(root) => local::remove_folder(&root.join(name)),
+            Place::S3(prefix) => {
+                let below = prefix.folder(name);
+                prefix.list(name)?.into_par_iter().try_for_each(|entry| below.remove(&entry.name))
+            }
         }
     }
 }

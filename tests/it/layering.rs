@@ -49,6 +49,9 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     // Not in the modules that are pure functions of records.
     ("rayon", &["cli", "input", "store", "commit", "exec", "export", "simulate"]),
     ("memmap2", &["store"]),
+    ("object_store", &["store"]),
+    ("reqwest", &["store"]),
+    ("tokio", &["store"]),
     ("polars", &["query"]),
     ("signal_hook", &["cli", "exec"]),
     ("rust_htslib", &["decode", "export"]),

@@ -27,6 +27,8 @@ mod norm;
 mod plink;
 mod readers;
 mod roundtrip;
+mod s3;
+mod servers;
 mod tables;
 mod truth;
 mod vcf;
