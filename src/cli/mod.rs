@@ -11,6 +11,7 @@ pub mod query;
 mod run_flags;
 pub mod simulate;
 pub mod status;
+pub mod submit;
 pub mod verify;
 pub mod work;
 
@@ -41,6 +42,8 @@ enum Command {
     Call(call::Args),
     /// Write down how the work is divided, for any number of tasks
     Plan(plan::Args),
+    /// Give a planned dataset to AWS Batch, Slurm or Kubernetes
+    Submit(submit::Args),
     /// Do one task's share of a planned dataset
     Work(work::Args),
     /// Publish a planned dataset whose shards are all done
@@ -71,6 +74,7 @@ pub fn main() -> u8 {
     let result = match cli.command {
         Command::Call(args) => call::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Submit(args) => submit::run(args),
         Command::Work(args) => work::run(args),
         Command::Finalize(args) => finalize::run(args),
         Command::Status(args) => status::run(args),

@@ -1,13 +1,14 @@
 //! Files and objects: mapped inputs, files that appear whole or not at all, names that are created once; S3.
 
+pub mod aws;
 pub mod bgzf_writer;
 pub mod hashing;
 pub mod local;
 pub mod parquet;
 pub mod place;
+pub mod s3;
 
 pub use place::{Creation, Place};
-pub mod s3;
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

@@ -54,7 +54,7 @@ fn seconds_of(variable: &str, default: f64) -> f64 {
     said.filter(|seconds: &f64| (0.1..=1e6).contains(seconds)).unwrap_or(default)
 }
 
-fn transport() -> reqwest::Client {
+pub(in crate::store) fn transport() -> reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     let build = || {
         let timeout = seconds_of("VARBATCH_S3_TIMEOUT_SECONDS", TIMEOUT_SECONDS);
@@ -196,32 +196,11 @@ impl Connection {
     }
 
     fn new(bucket: &str, endpoint: Option<String>) -> Result<Connection> {
-        let builder = AmazonS3Builder::from_env();
-        let value = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
-        let region = value(AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.into());
-        let anonymous = value(AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true" || value == "1");
-        let credentials = if anonymous {
-            None
-        } else {
-            let retry = object_store::RetryConfig {
-                max_retries: 2,
-                retry_timeout: Duration::from_secs(15),
-                ..Default::default()
-            };
-            let store = builder
-                .with_bucket_name(bucket)
-                .with_region(region.clone())
-                .with_retry(retry)
-                .with_http_connector(Connector)
-                .build()
-                // the text of the cause is left out: it may quote settings
-                .map_err(|_| Error::usage("the AWS settings in the environment are not understood"))?;
-            Some(store.credentials().clone())
-        };
+        let Identity { region, credentials } = Identity::of_environment()?;
         Ok(Connection {
             bucket: bucket.into(),
             endpoint,
-            region: RwLock::new(region),
+            region: RwLock::new(region.unwrap_or_else(|| DEFAULT_REGION.into())),
             credentials,
             client: transport(),
         })
@@ -319,7 +298,40 @@ impl Connection {
     }
 }
 
-fn suffix(region: &str) -> &'static str {
+/// Who the process is for AWS, and in which region.
+pub(in crate::store) struct Identity {
+    /// As the environment says.
+    pub region: Option<String>,
+    /// `None`: requests are not signed.
+    pub credentials: Option<AwsCredentialProvider>,
+}
+
+impl Identity {
+    /// By the standard variables and providers.
+    pub(in crate::store) fn of_environment() -> Result<Identity> {
+        let builder = AmazonS3Builder::from_env();
+        let value = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
+        let region = value(AmazonS3ConfigKey::Region);
+        let anonymous = value(AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true" || value == "1");
+        if anonymous {
+            return Ok(Identity { region, credentials: None });
+        }
+        let retry =
+            object_store::RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(15), ..Default::default() };
+        let store = builder
+            // credentials are not of a bucket, but the builder wants one
+            .with_bucket_name("bucket")
+            .with_region(region.clone().unwrap_or_else(|| DEFAULT_REGION.into()))
+            .with_retry(retry)
+            .with_http_connector(Connector)
+            .build()
+            // the text of the cause is left out: it may quote settings
+            .map_err(|_| Error::usage("the AWS settings in the environment are not understood"))?;
+        Ok(Identity { region, credentials: Some(store.credentials().clone()) })
+    }
+}
+
+pub(in crate::store) fn suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 

@@ -9,8 +9,8 @@ mod connection;
 mod count;
 mod upload;
 
-pub(super) use connection::runtime;
 pub use connection::set_default_endpoint;
+pub(super) use connection::{Identity, runtime, suffix, transport};
 pub use count::{Requests, requests};
 
 use super::place::Creation;
