@@ -10,29 +10,35 @@ pub mod stream;
 
 use crate::commit::manifest::{MANIFEST_NAME, Manifest, ManifestFile, SCHEMA_VERSION};
 use crate::error::{Class, Error, Result};
-use std::path::{Path, PathBuf};
+use crate::store::{DataFile, Place};
+use std::collections::HashSet;
+use std::path::Path;
 
 /// Name of the merged header inside a dataset.
 pub const HEADER_NAME: &str = "header.vcf";
 
-/// A published dataset on the local disk.
+/// A published dataset.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    root: PathBuf,
+    place: Place,
     manifest: Manifest,
 }
 
 impl Dataset {
-    /// Opens the dataset in folder `path` and checks that every file of its manifest is there.
+    /// Opens the dataset in a folder, or at an `s3://` prefix, and checks that every file of its manifest is there.
     ///
     /// A folder without manifest is [`Class::Incomplete`]; a manifest that cannot be understood, or has a newer schema,
     /// is [`Class::BadData`]; a missing file is [`Class::Incomplete`].
     pub fn open(path: &Path) -> Result<Dataset> {
-        let manifest = read_manifest(path)?;
-        let dataset = Dataset { root: path.to_path_buf(), manifest };
+        let dataset = Self::open_manifest_only(path)?;
+        let there: HashSet<String> = match &dataset.place {
+            Place::Local(_) => HashSet::new(),
+            place => place.list("")?.into_iter().map(|(name, _)| name).collect(),
+        };
         for file in &dataset.manifest.files {
             let full = dataset.full_path(file)?;
-            if !full.is_file() {
+            let found = full.local().map_or_else(|| there.contains(&file.path), Path::is_file);
+            if !found {
                 return Err(Error::new(
                     Class::Incomplete,
                     format!("{} is listed in {MANIFEST_NAME} but is not there", full.display()),
@@ -45,12 +51,14 @@ impl Dataset {
 
     /// Opens the dataset without looking at its files, for a check that lists every missing one.
     pub fn open_manifest_only(path: &Path) -> Result<Dataset> {
-        Ok(Dataset { root: path.to_path_buf(), manifest: read_manifest(path)? })
+        let place = Place::parse(path)?;
+        let manifest = read_manifest(&place)?;
+        Ok(Dataset { place, manifest })
     }
 
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The manifest.
@@ -59,7 +67,7 @@ impl Dataset {
     }
 
     /// Where a file of the manifest is. A path that leaves the dataset is [`Class::BadData`].
-    pub fn full_path(&self, file: &ManifestFile) -> Result<PathBuf> {
+    pub fn full_path(&self, file: &ManifestFile) -> Result<DataFile> {
         let relative = Path::new(&file.path);
         let inside = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if !inside || file.path.is_empty() {
@@ -68,7 +76,7 @@ impl Dataset {
                 file.path
             )));
         }
-        Ok(self.root.join(relative))
+        Ok(self.place.file(&file.path))
     }
 
     /// The files of `table`, in manifest order.
@@ -97,9 +105,12 @@ impl Dataset {
 
     /// The merged header, up to and with the `#CHROM` line.
     pub fn header_text(&self) -> Result<String> {
-        let path = self.root.join(HEADER_NAME);
-        let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-        String::from_utf8(bytes).map_err(|_| Error::bad_data(format!("{} is not UTF-8 text", path.display())))
+        let uri = self.place.uri_of(HEADER_NAME);
+        let bytes = self.place.read(HEADER_NAME)?.ok_or_else(|| {
+            Error::new(Class::Incomplete, format!("{uri} is not there"))
+                .hint("the dataset was changed after it was published; make it again, or restore the file")
+        })?;
+        String::from_utf8(bytes).map_err(|_| Error::bad_data(format!("{uri} is not UTF-8 text")))
     }
 
     /// Sample names in the order of `sample_index`.
@@ -131,24 +142,21 @@ impl Dataset {
 
 const SAMPLE_COLUMNS: [&str; 2] = ["sample_index", "sample"];
 
-/// Reads and checks `_manifest.json` of the folder `path`.
-fn read_manifest(path: &Path) -> Result<Manifest> {
-    let file = path.join(MANIFEST_NAME);
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_dir() => {
-            return Err(Error::new(
-                Class::Incomplete,
-                format!("{} has no {MANIFEST_NAME}: it is not a published dataset", path.display()),
-            )
-            .hint("run the same `varbatch call` again: it continues where it stopped and publishes at the end"));
-        }
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Err(Error::new(Class::NoInput, format!("{} is not a dataset folder", path.display())));
-        }
-        Err(error) => return Err(Error::reading(&file, error)),
+/// Reads and checks `_manifest.json`.
+fn read_manifest(place: &Place) -> Result<Manifest> {
+    let uri = place.uri_of(MANIFEST_NAME);
+    if let Some(bytes) = place.read(MANIFEST_NAME)? {
+        return parse_manifest(Path::new(&uri), &bytes);
+    }
+    let is_there = match place {
+        Place::Local(root) => root.is_dir(),
+        Place::S3(_) => !place.list("_plan")?.is_empty(),
     };
-    parse_manifest(&file, &bytes)
+    if !is_there {
+        return Err(Error::new(Class::NoInput, format!("{} is not a dataset folder", place.uri())));
+    }
+    Err(Error::new(Class::Incomplete, format!("{} has no {MANIFEST_NAME}: it is not a published dataset", place.uri()))
+        .hint("run the same `varbatch call` again, or `varbatch status` for an array job: finished shards are kept"))
 }
 
 fn parse_manifest(file: &Path, bytes: &[u8]) -> Result<Manifest> {

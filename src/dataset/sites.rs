@@ -12,8 +12,8 @@ use crate::alleles::MAX_SHIFT_BP;
 use crate::commit::manifest::ManifestFile;
 use crate::error::{Error, Result};
 use crate::genome::split_id;
+use crate::store::DataFile;
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Calls of one allele row that lie in one batch.
@@ -99,16 +99,16 @@ pub struct RowReader {
 
 impl RowReader {
     /// The rows of one variants file, with the calls of the genotypes file of its shard.
-    pub fn of_shard(variants: &Path, genotypes: Option<&Path>, columns: &Columns) -> RowReader {
-        let variant_files = vec![(variants.to_path_buf(), select(&columns.variants, &VARIANT_KEYS))];
+    pub fn of_shard(variants: &DataFile, genotypes: Option<&DataFile>, columns: &Columns) -> RowReader {
+        let variant_files = vec![(variants.clone(), select(&columns.variants, &VARIANT_KEYS))];
         let calls = genotypes.filter(|_| !columns.without_calls);
-        let call_files = calls.map(|path| (path.to_path_buf(), select(&columns.genotypes, &CALL_KEYS)));
+        let call_files = calls.map(|path| (path.clone(), select(&columns.genotypes, &CALL_KEYS)));
         RowReader::new(variant_files, call_files.into_iter().collect(), None, false)
     }
 
     fn new(
-        variant_files: Vec<(PathBuf, Select)>,
-        call_files: Vec<(PathBuf, Select)>,
+        variant_files: Vec<(DataFile, Select)>,
+        call_files: Vec<(DataFile, Select)>,
         wanted: Option<HashSet<i64>>,
         wants_rows: bool,
     ) -> RowReader {
@@ -334,7 +334,7 @@ impl Scope {
 
 impl FileScope {
     /// `wanted`: values of the column `key` to look for.
-    fn find(path: PathBuf, key: &str, wanted: &HashSet<i64>) -> Result<FileScope> {
+    fn find(path: DataFile, key: &str, wanted: &HashSet<i64>) -> Result<FileScope> {
         let mut scope = FileScope::default();
         for group in 0..read_metadata(&path)?.num_row_groups() {
             let select = Select::columns(&["variant_id", key]).with_row_groups(Some(vec![group]));
@@ -357,7 +357,7 @@ impl FileScope {
     }
 
     /// Row groups of the genotypes file at `path` that can hold calls of the wanted rows.
-    fn call_groups(&self, path: &Path) -> Result<Vec<usize>> {
+    fn call_groups(&self, path: &DataFile) -> Result<Vec<usize>> {
         let bounds = long_bounds(&read_metadata(path)?, "variant_id");
         let touches = |bound: &Option<(i64, i64)>| match bound {
             Some((low, high)) => self.ids.iter().any(|(first, last)| first <= high && last >= low),

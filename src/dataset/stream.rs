@@ -1,15 +1,14 @@
 //! Streams of batches from Parquet files, one batch in memory at a time.
 
 use super::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::store::DataFile;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows of a batch: large enough to decode fast, small enough that a window of them fits in memory.
@@ -46,9 +45,8 @@ impl Select {
 pub use crate::store::parquet::reading_error as parquet_error;
 
 /// The footer of a Parquet file.
-pub fn read_metadata(path: &Path) -> Result<ParquetMetaData> {
-    let file = File::open(path).map_err(|error| Error::reading(path, error))?;
-    let reader = SerializedFileReader::new(file).map_err(|error| parquet_error(path, error))?;
+pub fn read_metadata(path: &DataFile) -> Result<ParquetMetaData> {
+    let reader = SerializedFileReader::new(path.open()?).map_err(|error| parquet_error(path, error))?;
     Ok(reader.metadata().clone())
 }
 
@@ -71,7 +69,7 @@ pub fn long_bounds(metadata: &ParquetMetaData, column: &str) -> Vec<Option<(i64,
 
 /// Batches of one file, in row order.
 pub struct FileStream {
-    path: PathBuf,
+    path: DataFile,
     reader: ParquetRecordBatchReader,
     index: Arc<HashMap<String, usize>>,
     place: Arc<str>,
@@ -79,10 +77,9 @@ pub struct FileStream {
 
 impl FileStream {
     /// Opens `path`; dictionary-encoded text arrives as plain text.
-    pub fn open(path: &Path, select: &Select) -> Result<FileStream> {
-        let file = File::open(path).map_err(|error| Error::reading(path, error))?;
+    pub fn open(path: &DataFile, select: &Select) -> Result<FileStream> {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(path.open()?, options)
             .map_err(|error| parquet_error(path, error))?
             .with_batch_size(BATCH_ROWS);
         if let Some(names) = &select.columns {
@@ -99,7 +96,7 @@ impl FileStream {
         let schema = arrow_array::RecordBatchReader::schema(&reader);
         let index = schema.fields().iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
         Ok(FileStream {
-            path: path.to_path_buf(),
+            path: path.clone(),
             reader,
             index: Arc::new(index),
             place: Arc::from(path.display().to_string()),
@@ -124,13 +121,13 @@ impl Iterator for FileStream {
 
 /// Batches of several files, one file open at a time.
 pub struct Chain {
-    files: std::vec::IntoIter<(PathBuf, Select)>,
+    files: std::vec::IntoIter<(DataFile, Select)>,
     current: Option<FileStream>,
 }
 
 impl Chain {
     /// The files in this order.
-    pub fn new(files: Vec<(PathBuf, Select)>) -> Chain {
+    pub fn new(files: Vec<(DataFile, Select)>) -> Chain {
         Chain { files: files.into_iter(), current: None }
     }
 

@@ -7,8 +7,9 @@ use super::schema::PAGE_ROWS;
 use super::write::CONTIG_ROWS_KEY;
 use super::{Blocks, ContigRows, MISSING, NO_FILTER, RecordText, Records, cell_start, grid_cell};
 use crate::error::{Error, Result};
+use crate::store::DataFile;
 use crate::store::parquet::encoding;
-use crate::store::parquet::{open, reading_error};
+use crate::store::parquet::reading_error;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, RecordBatch, StringArray};
@@ -23,11 +24,10 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use std::ops::Range;
-use std::path::Path;
 
 /// Where the rows of each contig are in a part, from its footer.
-pub fn contig_rows(path: &Path) -> Result<Vec<ContigRows>> {
-    let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
+pub fn contig_rows(path: &DataFile) -> Result<Vec<ContigRows>> {
+    let metadata = ArrowReaderMetadata::load(&path.open()?, ArrowReaderOptions::new())
         .map_err(|error| reading_error(path, error))?;
     let notes = metadata.metadata().file_metadata().key_value_metadata();
     let note = notes.and_then(|notes| notes.iter().find(|note| note.key == CONTIG_ROWS_KEY));
@@ -37,13 +37,13 @@ pub fn contig_rows(path: &Path) -> Result<Vec<ContigRows>> {
 }
 
 /// Appends the blocks of one contig that overlap `[from, to]` (1-based, inclusive) to `blocks`.
-pub fn read_blocks(path: &Path, rows: &ContigRows, from: i32, to: i32, blocks: &mut Blocks) -> Result<()> {
+pub fn read_blocks(path: &DataFile, rows: &ContigRows, from: i32, to: i32, blocks: &mut Blocks) -> Result<()> {
     if from > rows.last_pos || to < rows.first_pos || rows.rows == 0 {
         return Ok(());
     }
     let options = ReadOptionsBuilder::new().with_page_index().build();
     let error = |error| reading_error(path, error);
-    let reader = SerializedFileReader::new_with_options(open(path)?, options).map_err(error)?;
+    let reader = SerializedFileReader::new_with_options(path.open()?, options).map_err(error)?;
     let look_from = cell_start(grid_cell(from.max(1)));
     let wanted = rows_between(reader.metadata(), "start", rows, look_from, to).ok_or_else(|| no_index(path))?;
     let mut columns = BlockColumns::default();
@@ -56,7 +56,7 @@ pub fn read_blocks(path: &Path, rows: &ContigRows, from: i32, to: i32, blocks: &
 }
 
 /// Appends the records of one contig that overlap `[from, to]` (1-based, inclusive) to `records`.
-pub fn read_records(path: &Path, rows: &ContigRows, from: i32, to: i32, records: &mut Records) -> Result<()> {
+pub fn read_records(path: &DataFile, rows: &ContigRows, from: i32, to: i32, records: &mut Records) -> Result<()> {
     if from > rows.last_pos || to < rows.first_pos || rows.rows == 0 {
         return Ok(());
     }
@@ -66,7 +66,7 @@ pub fn read_records(path: &Path, rows: &ContigRows, from: i32, to: i32, records:
     // without the Arrow schema in the file, dictionaries come as plain texts
     let options =
         ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required).with_skip_arrow_metadata(true);
-    let file = open(path)?;
+    let file = path.open()?;
     let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| reading_error(path, error))?;
     let wanted = rows_between(metadata.metadata(), "pos", rows, look_from, to).ok_or_else(|| no_index(path))?;
     if wanted.is_empty() {
@@ -90,11 +90,11 @@ pub fn read_records(path: &Path, rows: &ContigRows, from: i32, to: i32, records:
     Ok(())
 }
 
-fn damaged(path: &Path, what: &str) -> Error {
+fn damaged(path: &DataFile, what: &str) -> Error {
     Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
-fn no_index(path: &Path) -> Error {
+fn no_index(path: &DataFile) -> Error {
     damaged(path, "it has no page index")
 }
 
@@ -178,7 +178,7 @@ impl BlockColumns {
         group: &dyn RowGroupReader,
         metadata: &ParquetMetaData,
         rows: Range<u64>,
-        path: &Path,
+        path: &DataFile,
     ) -> Result<()> {
         let [pl_ref, pl_het, pl_hom_alt] = &mut self.pl;
         let numbers = [
@@ -262,7 +262,7 @@ fn read_column(
     (name, rows): (&str, &Range<u64>),
     (values, texts): (&mut Vec<i32>, Option<&mut Vec<String>>),
     spare: &mut Vec<u32>,
-    path: &Path,
+    path: &DataFile,
 ) -> Result<()> {
     values.clear();
     let column = column_of(metadata, name).ok_or_else(|| damaged(path, &format!("it has no column {name}")))?;
@@ -300,7 +300,7 @@ fn read_column(
     Ok(())
 }
 
-fn next_page(pages: &mut dyn PageReader, path: &Path) -> Result<Option<Page>> {
+fn next_page(pages: &mut dyn PageReader, path: &DataFile) -> Result<Option<Page>> {
     pages.get_next_page().map_err(|error| reading_error(path, error))
 }
 
@@ -501,7 +501,7 @@ mod tests {
         {
             for of in &written.contigs {
                 let mut found = Blocks::default();
-                read_blocks(&path, of, from, to, &mut found).expect("reads");
+                read_blocks(&path.as_path().into(), of, from, to, &mut found).expect("reads");
                 let expected: Vec<(u32, Block)> = rows
                     .iter()
                     .filter(|(contig, _, block)| *contig == of.contig && block.start <= to && block.end >= from)
@@ -557,7 +557,7 @@ mod tests {
         let (written, _) = writer.finish().expect("ends");
         for (from, to) in [(i32::MIN, i32::MAX), (500, 500), (60_000, 61_000), (pos, pos + 5)] {
             let mut found = Records::default();
-            read_records(&path, &written.contigs[0], from, to, &mut found).expect("reads");
+            read_records(&path.as_path().into(), &written.contigs[0], from, to, &mut found).expect("reads");
             let expected: Vec<_> = rows.iter().copied().filter(|row| row.1 <= to && row.2 >= from).collect();
             let got: Vec<_> = (0..found.len()).map(|i| (found.sample[i], found.pos[i], found.end[i])).collect();
             assert!(got == expected, "{from}-{to}: {} rows, expected {}", got.len(), expected.len());

@@ -11,15 +11,15 @@ use crate::evidence::{ContigRows, read_blocks, read_records};
 use crate::genome::sex::SexChromosome;
 use crate::genome::{Contig, Contigs};
 use crate::profile::{self, Stage};
-use std::path::PathBuf;
+use crate::store::DataFile;
 
 /// Evidence files of some samples.
 #[derive(Clone, Debug, Default)]
 pub struct EvidencePart {
     /// `ref_blocks` and where the rows of each contig are.
-    pub blocks: Option<(PathBuf, Vec<ContigRows>)>,
+    pub blocks: Option<(DataFile, Vec<ContigRows>)>,
     /// `evidence` and where the rows of each contig are.
-    pub records: Option<(PathBuf, Vec<ContigRows>)>,
+    pub records: Option<(DataFile, Vec<ContigRows>)>,
 }
 
 /// Records that cover a range or have an allele in it, with their alleles.

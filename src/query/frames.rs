@@ -36,8 +36,12 @@ pub fn frames(dataset: &Dataset) -> Result<Vec<(&'static str, LazyFrame)>> {
 fn scan(dataset: &Dataset, files: &[&ManifestFile]) -> Result<LazyFrame> {
     let mut paths = Vec::with_capacity(files.len());
     for file in files {
-        let path = dataset.full_path(file)?;
-        let path = std::path::absolute(&path).map_err(|error| Error::reading(&path, error))?;
+        let found = dataset.full_path(file)?;
+        let path = found.local().ok_or_else(|| {
+            Error::usage(format!("{} is not on this machine, where queries read", found.display()))
+                .hint("copy the dataset here, or point DuckDB, polars or Athena at its files (docs/guide.md)")
+        })?;
+        let path = std::path::absolute(path).map_err(|error| Error::reading(path, error))?;
         let text = path.to_str().ok_or_else(|| Error::usage(format!("the path {} is not UTF-8", path.display())))?;
         paths.push(PlRefPath::new(text));
     }

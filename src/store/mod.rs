@@ -2,12 +2,14 @@
 
 pub mod aws;
 pub mod bgzf_writer;
+pub mod data_file;
 pub mod hashing;
 pub mod local;
 pub mod parquet;
 pub mod place;
 pub mod s3;
 
+pub use data_file::DataFile;
 pub use place::{Creation, Place};
 
 /// Lower-case hexadecimal.

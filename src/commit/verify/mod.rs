@@ -14,11 +14,7 @@ use crate::decode::header::Header;
 use crate::error::Result;
 use rayon::prelude::*;
 use rows::{ShardFindings, check_shard};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 /// Problems of one file beyond this number are counted only.
 const MAX_PROBLEMS_PER_FILE: usize = 20;
@@ -112,14 +108,15 @@ fn check_file(dataset: &Dataset, file: &ManifestFile) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     let problem = |text: String| Some(format!("{}: {text}", file.path));
-    let bytes = match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() => metadata.len(),
-        _ => return problem("the manifest lists it, but it is not there".into()),
+    let bytes = match path.size() {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return problem("the manifest lists it, but it is not there".into()),
+        Err(error) => return problem(format!("cannot be read: {error}")),
     };
     if bytes != file.bytes {
         return problem(format!("has {bytes} bytes, the manifest says {}", file.bytes));
     }
-    match digest(&path) {
+    match path.sha256() {
         Err(error) => return problem(format!("cannot be read: {error}")),
         Ok(found) if found != file.sha256 => {
             return problem(format!("has the SHA-256 {found}, the manifest says {}", file.sha256));
@@ -142,41 +139,19 @@ fn check_file(dataset: &Dataset, file: &ManifestFile) -> Option<String> {
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(crate::store::hex(&digest.finalize()));
-        }
-        digest.update(&buffer[..n]);
-    }
-}
-
 /// Parquet files in the table folders that the manifest does not list: engines that read the folder would take them.
 fn unlisted(dataset: &Dataset) -> Vec<String> {
     let listed: BTreeSet<&str> = dataset.manifest().files.iter().map(|file| file.path.as_str()).collect();
     let mut found = Vec::new();
     for table in TABLE_FOLDERS {
-        collect_parquet(dataset.root(), table, &mut found);
-    }
-    found.retain(|path| !listed.contains(path.as_str()));
-    found.sort();
-    found.into_iter().map(|path| format!("{path}: is in the dataset, but the manifest does not list it")).collect()
-}
-
-fn collect_parquet(root: &Path, relative: &str, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(root.join(relative)) else { return };
-    for entry in entries.flatten() {
-        let path = format!("{relative}/{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            collect_parquet(root, &path, found);
-        } else if path.ends_with(".parquet") {
-            found.push(path);
+        match dataset.place().list(table) {
+            Ok(names) => found.extend(names.into_iter().map(|(name, _)| format!("{table}/{name}"))),
+            Err(error) => return vec![error.to_string()],
         }
     }
+    found.retain(|path| path.ends_with(".parquet") && !listed.contains(path.as_str()));
+    found.sort();
+    found.into_iter().map(|path| format!("{path}: is in the dataset, but the manifest does not list it")).collect()
 }
 
 /// The header parses and has the samples and contigs of the manifest.

@@ -127,7 +127,7 @@ fn check_rows(
     let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
     let columns = Columns { variants: names(&VARIANT_COLUMNS), genotypes: names(&CALL_COLUMNS), ..Columns::default() };
     let genotypes_path = genotypes.map(|file| dataset.full_path(file)).transpose()?;
-    let mut reader = RowReader::of_shard(&dataset.full_path(variants)?, genotypes_path.as_deref(), &columns);
+    let mut reader = RowReader::of_shard(&dataset.full_path(variants)?, genotypes_path.as_ref(), &columns);
     let contigs = &dataset.manifest().contigs;
     let contig = contigs.iter().position(|contig| Some(&contig.name) == variants.contig.as_ref());
     while let Some(row) = reader.next_row()? {

@@ -15,9 +15,9 @@ mod word;
 
 pub use word::Word;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::store::DataFile;
 use parquet::errors::ParquetError;
-use std::fs::File;
 use std::path::Path;
 
 /// An error of the Parquet writer; the I/O error inside decides the class.
@@ -40,13 +40,15 @@ pub fn writing_error(path: &Path, error: ParquetError) -> Error {
 }
 
 /// An error of the Parquet reader.
-pub fn reading_error(path: &Path, error: ParquetError) -> Error {
-    Error::bad_data(format!("{}: cannot be read as Parquet: {error}", path.display()))
+pub fn reading_error(file: &DataFile, error: ParquetError) -> Error {
+    // what the store said is the better message
+    if let ParquetError::External(inner) = error {
+        return match inner.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(inner) => reading_error(file, ParquetError::General(inner.to_string())),
+        };
+    }
+    Error::bad_data(format!("{}: cannot be read as Parquet: {error}", file.display()))
         .hint("`varbatch verify` says which files differ from the manifest")
         .with_source(error)
-}
-
-/// Opens a file to read it as Parquet.
-pub fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|error| Error::reading(path, error))
 }
