@@ -18,7 +18,7 @@ use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord, Plan, Settings};
 use crate::profile::{self, Stage};
-use crate::store::local;
+use crate::store::{local, s3};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ Examples:
 
 An interrupted run is continued by the same command.")]
 pub struct Args {
-    /// VCF or BCF files (plain, BGZF or gzip, recognised by content); - is standard input
+    /// VCF or BCF files (plain, BGZF or gzip, recognised by content), on disk or s3://BUCKET/KEY; - is standard input
     #[arg(value_name = "INPUT", required_unless_present = "inputs")]
     input: Vec<PathBuf>,
     /// Folder to write the dataset into
@@ -87,6 +87,9 @@ pub struct Args {
     /// Replace a dataset (finished or not) of other inputs or settings
     #[arg(long)]
     force: bool,
+    /// S3 server of s3:// inputs, where it is not Amazon's [default: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
     /// Say where the time went, stage by stage
     #[arg(long)]
     profile: bool,
@@ -152,6 +155,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.profile {
         profile::enable();
     }
+    s3::set_default_endpoint(args.endpoint_url.as_deref());
     let planning = profile::enter(Stage::Plan);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -281,7 +285,7 @@ fn workers(args: &Args) -> usize {
 fn settings(args: &Args, cohort: &Cohort, reference: Option<&Reference>) -> Result<Settings> {
     let mut regions = Regions::parse(args.regions.iter().map(String::as_str), &cohort.contigs)?;
     if let Some(path) = &args.regions_file {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
+        let text = local::read_text(path)?;
         let bed = Regions::parse_bed(&text, &cohort.contigs)
             .map_err(|error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() }))?;
         regions = regions.union(bed);
@@ -409,6 +413,10 @@ fn summary(output: &Path, manifest: &Manifest, fresh: bool, started: Instant) {
         bytes as f64 / 1e6,
         manifest.files.len()
     );
+    let requests = s3::requests();
+    if requests.total() > 0 {
+        eprintln!("S3: {requests}");
+    }
     if std::io::stderr().is_terminal() && a.records_rejected > 0 {
         eprintln!("the rejected records are listed in {}", output.join(MANIFEST_NAME).display());
     }

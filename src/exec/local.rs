@@ -16,7 +16,7 @@ use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
 use crate::input::reference::Reference;
-use crate::input::{Cohort, Format, InputFile};
+use crate::input::{Cohort, InputFile};
 use crate::pipeline::{Context, MERGE_HALO_BP, MergeSource, MergeTask, Progress, Task, run_merge_shard, run_shard};
 use crate::plan::cuts::seek;
 use crate::plan::{Plan, Shard, ShardSource};
@@ -144,7 +144,7 @@ impl LocalRun<'_> {
                 self.stop.store(true, Ordering::Relaxed);
                 let mut first = first_error.lock().expect("no worker panics with the lock");
                 // an interrupted neighbour is a consequence, not the cause
-                let replace = first.as_ref().is_none_or(|first| first.class() == crate::error::Class::Temporary);
+                let replace = first.as_ref().is_none_or(crate::pipeline::is_interrupted);
                 if replace {
                     *first = Some(error);
                 }
@@ -205,11 +205,7 @@ impl<'a> LocalRun<'a> {
                 let file = &self.cohort.files[index];
                 let start = own_start.unwrap_or(Locus { contig: 0, vcf_pos: 0 });
                 let Some(offset) = seek(file, &self.cohort.contigs, start, MERGE_HALO_BP)? else { continue };
-                let bytes = file.mapped.bytes();
-                let lines = match file.format {
-                    Format::Vcf => LineReader::of_text(&bytes[offset as usize..]),
-                    _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
-                };
+                let lines = file.lines_from(offset)?;
                 sources.push(MergeSource { name: &file.name, group, lines });
             }
         }
@@ -314,14 +310,11 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
     let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
         return Err(Error::internal("a stream is not a range"));
     };
-    let bytes = file.mapped.bytes();
-    let lines = match file.format {
-        Format::Vcf => LineReader::of_text(&bytes[offset as usize..]).releasing(&file.mapped, offset as usize),
-        _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?.releasing(&file.mapped, 0),
-    };
+    let mut lines = file.lines_once_from(offset)?;
+    if let Some(end) = end_offset.filter(|&end| end > offset) {
+        lines = lines.expecting_end(end);
+    }
     let lines_before = own_start.is_none().then_some(file.n_header_lines);
-    // offsets of a slice count from its start
-    let end_offset = end_offset.map(|end| if file.format == Format::Vcf { end - offset } else { end });
     Ok(Task {
         number: shard.number,
         input: &file.name,
@@ -339,13 +332,7 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let ShardSource::Range { own_start: Some(_), .. } = shard.source else { return error };
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
-    let mut lines = match file.format {
-        Format::Vcf => LineReader::of_text(&file.mapped.bytes()[file.data_start as usize..]),
-        _ => match LineReader::of_blocks(file.mapped.bytes(), file.data_start) {
-            Ok(lines) => lines,
-            Err(_) => return error,
-        },
-    };
+    let Ok(mut lines) = file.lines() else { return error };
     while let Ok(Some(line)) = lines.next_line() {
         if line.starts_with(wanted.as_bytes()) {
             let line = file.n_header_lines + lines.n_lines();

@@ -205,7 +205,7 @@ impl Plan {
             let source = ShardSource::Stream { piece_bytes };
             let number = *next_number;
             *next_number += STREAM_NUMBERS;
-            self.shards.push(Shard { number, input, source, bytes: file.mapped.bytes().len() as u64 });
+            self.shards.push(Shard { number, input, source, bytes: file.mapped.len() as u64 });
             return Ok(());
         }
         let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
@@ -262,7 +262,7 @@ fn plan_input(file: &InputFile) -> PlanInput {
 }
 
 fn compressed_bytes(file: &InputFile) -> u64 {
-    let bytes = file.mapped.bytes().len() as u64;
+    let bytes = file.mapped.len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
 }
 

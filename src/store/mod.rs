@@ -4,7 +4,9 @@ pub mod bgzf_writer;
 pub mod hashing;
 pub mod local;
 pub mod parquet;
+pub mod remote;
 pub mod s3;
+pub mod window;
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

@@ -61,7 +61,6 @@ pub fn bucket() -> Option<Bucket> {
     Some(Bucket { uri: format!("s3://{name}"), endpoint: format!("http://{}", server.address), proxy: None })
 }
 
-#[allow(dead_code)]
 impl Bucket {
     /// One that is not known to be there.
     pub fn somewhere(uri: &str, endpoint: &str) -> Bucket {
