@@ -18,7 +18,7 @@ use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord, Plan, Settings};
 use crate::profile::{self, Stage};
-use crate::store::{local, s3};
+use crate::store::{local, remote, s3};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -356,6 +356,7 @@ fn input_specs(args: &Args) -> Result<Vec<InputSpec>> {
 fn open_cohort(args: &Args, specs: &[InputSpec]) -> Result<Cohort> {
     let mut files = Vec::new();
     let mut pool = HeaderPool::default();
+    remote::open_ahead(specs.iter().map(|spec| &spec.path[..]));
     for (index, spec) in specs.iter().enumerate() {
         let path = Path::new(&spec.path);
         let file = if local::is_stream(path) {

@@ -81,7 +81,7 @@ impl Mapped {
     pub fn window(&self, from: usize) -> Window<'_> {
         match &self.remote {
             None => Window::from(self.bytes()),
-            Some(remote) => Window::remote(self.bytes(), Cursor::new(remote, from), from),
+            Some(remote) => Window::remote(self.bytes(), Cursor::new(remote, from), from).releasing(self, from),
         }
     }
 

@@ -6,16 +6,20 @@
 //! nobody looks at any more stay for a while, and then become holes again: disk space is bounded by what is looked at, and
 //! [`IDLE_BYTES`].
 
-use super::s3::{S3Prefix, Stat, missing, runtime};
+use super::s3::{self, S3Prefix, Stat, missing, runtime};
 use crate::error::{Error, Result};
+use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 /// What is fetched and forgotten as a whole, in bytes. A multiple of the page size of every system.
 const GRANULE_BYTES: usize = 64 << 10;
@@ -117,6 +121,47 @@ pub struct Remote {
     changed: Condvar,
 }
 
+/// Objects that are asked for at once when many are to be opened.
+const OPENED_AT_ONCE: usize = 32;
+
+/// The first bytes of an object, asked for before it is opened. A permit is held until it is.
+struct Ahead {
+    begun: Arc<AtomicBool>,
+    start: JoinHandle<(Start, Option<OwnedSemaphorePermit>)>,
+}
+
+/// What is known of an object, and its first bytes; `None`: there is none.
+type Start = Result<Option<(Stat, Bytes)>>;
+
+static AHEAD: Mutex<Option<HashMap<String, Ahead>>> = Mutex::new(None);
+
+/// Says which inputs will be opened, in this order: the first requests of some are made at once. Names that are no URI of
+/// S3 are left alone.
+pub fn open_ahead<'a>(uris: impl Iterator<Item = &'a str>) {
+    let permits = Arc::new(Semaphore::new(OPENED_AT_ONCE));
+    for uri in uris.filter(|uri| s3::is_uri(Path::new(uri))) {
+        let Ok((prefix, name)) = S3Prefix::of_object(uri, None) else { continue };
+        let begun = Arc::new(AtomicBool::new(false));
+        let (permits, has_begun) = (permits.clone(), begun.clone());
+        let start = runtime().spawn(async move {
+            let permit = permits.acquire_owned().await.ok();
+            has_begun.store(true, Ordering::Release);
+            (prefix.read_start_async(&name, FIRST_BYTES as u64).await, permit)
+        });
+        lock(&AHEAD).get_or_insert_default().insert(uri.into(), Ahead { begun, start });
+    }
+}
+
+/// What was asked for ahead. `None`: nothing, or it waits for its turn, which may come only after this one.
+fn taken_ahead(uri: &str) -> Option<Start> {
+    let Ahead { begun, start } = lock(&AHEAD).as_mut()?.remove(uri)?;
+    if !begun.load(Ordering::Acquire) {
+        start.abort();
+        return None;
+    }
+    runtime().block_on(start).ok().map(|(start, _)| start)
+}
+
 /// Granules that nobody looks at, the oldest first.
 static IDLE: Mutex<VecDeque<(Weak<Remote>, usize)>> = Mutex::new(VecDeque::new());
 
@@ -124,7 +169,11 @@ impl Remote {
     /// Looks at an object and maps the file for it. One request, which brings its first bytes.
     pub fn open(uri: &str) -> Result<(Arc<Remote>, Option<Mmap>)> {
         let (prefix, name) = S3Prefix::of_object(uri, None)?;
-        let Some((stat, start)) = prefix.read_start(&name, FIRST_BYTES as u64)? else { return Err(missing(uri)) };
+        let start = match taken_ahead(uri) {
+            Some(start) => start?,
+            None => prefix.read_start(&name, FIRST_BYTES as u64)?,
+        };
+        let Some((stat, start)) = start else { return Err(missing(uri)) };
         let (scratch, base) = Scratch::part(stat.bytes)?;
         let map = if stat.bytes == 0 {
             None

@@ -131,7 +131,7 @@ fn faults_do_not_show_in_the_dataset() {
 fn gvcfs() {
     let Some(bucket) = bucket() else { return };
     let folder = temp();
-    let made = simulated(folder.path(), &["--samples", "6", "--length", "60000", "--seed", "3", "--gvcf"]);
+    let made = simulated(folder.path(), &["--samples", "40", "--length", "60000", "--seed", "3", "--gvcf"]);
     let sheet = String::from_utf8(read(&made.join("inputs.tsv"))).expect("UTF-8");
     let fasta = made.join("reference.fa");
     let mut remote_sheet = String::new();

@@ -145,6 +145,8 @@ pub struct Connection {
     endpoint: Option<String>,
     region: RwLock<String>,
     credentials: Option<AwsCredentialProvider>,
+    /// Whether the reader pays for requests, as `AWS_REQUEST_PAYER` says.
+    pays: bool,
     client: reqwest::Client,
 }
 
@@ -200,6 +202,7 @@ impl Connection {
         let value = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
         let region = value(AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.into());
         let anonymous = value(AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true" || value == "1");
+        let pays = value(AmazonS3ConfigKey::RequestPayer).is_some_and(|value| value == "true" || value == "1");
         let credentials = if anonymous {
             None
         } else {
@@ -218,13 +221,8 @@ impl Connection {
                 .map_err(|_| Error::usage("the AWS settings in the environment are not understood"))?;
             Some(store.credentials().clone())
         };
-        Ok(Connection {
-            bucket: bucket.into(),
-            endpoint,
-            region: RwLock::new(region),
-            credentials,
-            client: transport(),
-        })
+        let region = RwLock::new(region);
+        Ok(Connection { bucket: bucket.into(), endpoint, region, credentials, pays, client: transport() })
     }
 
     /// Name of the bucket.
@@ -286,6 +284,7 @@ impl Connection {
         *signed.headers_mut() = headers;
         if let Some(credential) = self.credential().await? {
             AwsAuthorizer::new(&credential, "s3", region)
+                .with_request_payer(self.pays)
                 .try_authorize(&mut signed, None)
                 .map_err(|_| Trouble::of_request("a signature that could not be made"))?;
         }
@@ -429,6 +428,7 @@ mod tests {
             endpoint: endpoint.map(str::to_string),
             region: RwLock::new("eu-west-1".into()),
             credentials: None,
+            pays: false,
             client: transport(),
         };
         let request = Request::new(Method::GET, "a b/c%2Ad=é+").query("prefix", "x/y z");
