@@ -207,7 +207,7 @@ fn evidence(criterion: &mut Criterion) {
     group.bench_function("read blocks", |bencher| {
         bencher.iter(|| {
             let mut found = Blocks::default();
-            read_blocks(&path, &written.contigs[0], 1, i32::MAX, &mut found).expect("reads");
+            read_blocks(&path.as_path().into(), &written.contigs[0], 1, i32::MAX, &mut found).expect("reads");
             found.len()
         });
     });

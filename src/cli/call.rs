@@ -13,7 +13,7 @@ use crate::input::prepare::{define_contigs, sort_input};
 use crate::pipeline::{Progress, is_unsorted};
 use crate::plan::StoredPlan;
 use crate::profile::{self, Stage};
-use crate::store::Place;
+use crate::store::{Place, s3};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,8 +163,17 @@ fn summary(output: &Path, manifest: &Manifest, fresh: bool, started: Instant) {
         bytes as f64 / 1e6,
         manifest.files.len()
     );
+    tell_requests();
     if std::io::stderr().is_terminal() && manifest.accounting.records_rejected > 0 {
         eprintln!("the rejected records are listed in {}", output.join(MANIFEST_NAME).display());
+    }
+}
+
+/// Requests to the object store, where there were any.
+pub(super) fn tell_requests() {
+    let requests = s3::requests();
+    if requests.total() > 0 {
+        eprintln!("S3: {requests}");
     }
 }
 

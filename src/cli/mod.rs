@@ -16,12 +16,16 @@ pub mod verify;
 pub mod work;
 
 use crate::error::{Class, Error, Result};
+use crate::store::s3;
 use clap::{Parser, Subcommand};
 
 /// Finds the variants of a cohort of genomes and loads them into columnar tables made for statistics.
 #[derive(Debug, Parser)]
 #[command(name = "varbatch", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Cli {
+    /// S3 server of s3:// names, where it is not Amazon's [default: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL", global = true)]
+    endpoint_url: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,10 +75,11 @@ pub fn main() -> u8 {
             return if error.use_stderr() { Class::Usage.exit_code() } else { 0 };
         }
     };
+    s3::set_default_endpoint(cli.endpoint_url.as_deref());
     let result = match cli.command {
         Command::Call(args) => call::run(args),
         Command::Plan(args) => plan::run(args),
-        Command::Submit(args) => submit::run(args),
+        Command::Submit(args) => submit::run(args, cli.endpoint_url),
         Command::Work(args) => work::run(args),
         Command::Finalize(args) => finalize::run(args),
         Command::Status(args) => status::run(args),

@@ -13,17 +13,17 @@ use crate::input::sheet::{self, InputSpec};
 use crate::input::{Cohort, InputFile, Joint, Layout};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, NewPlan, OnBadRecord, Settings, StoredPlan};
-use crate::store::{Place, local};
+use crate::store::{Place, local, remote};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Flags of `call` and `plan`.
 #[derive(Debug, clap::Args)]
 pub struct PlanFlags {
-    /// VCF or BCF files (plain, BGZF or gzip, recognised by content); - is standard input
+    /// VCF or BCF files (plain, BGZF or gzip, recognised by content), on disk or s3://BUCKET/KEY; - is standard input
     #[arg(value_name = "INPUT", required_unless_present = "inputs")]
     pub input: Vec<PathBuf>,
-    /// Folder to write the dataset into
+    /// Dataset to write: a folder, or s3://BUCKET/PREFIX
     #[arg(short, long, value_name = "DATASET")]
     pub output: PathBuf,
     /// List of inputs: one path a line, or a tab-separated sheet with the columns path, sample, sex
@@ -159,7 +159,7 @@ fn take_up_unfinished(flags: &PlanFlags, cohort: &mut Cohort, place: &Place) -> 
 fn settings(flags: &PlanFlags, cohort: &Cohort, reference: Option<&Reference>) -> Result<Settings> {
     let mut regions = Regions::parse(flags.regions.iter().map(String::as_str), &cohort.contigs)?;
     if let Some(path) = &flags.regions_file {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
+        let text = local::read_text(path)?;
         let bed = Regions::parse_bed(&text, &cohort.contigs)
             .map_err(|error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() }))?;
         regions = regions.union(bed);
@@ -231,6 +231,7 @@ fn input_specs(flags: &PlanFlags) -> Result<Vec<InputSpec>> {
 fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], may_spool: bool) -> Result<Cohort> {
     let mut files = Vec::new();
     let mut pool = HeaderPool::default();
+    remote::open_ahead(specs.iter().map(|spec| &spec.path[..]));
     for (index, spec) in specs.iter().enumerate() {
         let path = Path::new(&spec.path);
         let file = if local::is_stream(path) {

@@ -48,9 +48,6 @@ pub struct Args {
     /// Price of a core and an hour in USD, for the estimate
     #[arg(long, value_name = "USD")]
     core_price: Option<f64>,
-    /// Endpoint of the object store, for other stores than Amazon's; also passed on to the tasks
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
     #[command(flatten)]
     aws: AwsFlags,
     #[command(flatten)]
@@ -127,13 +124,13 @@ struct KubernetesFlags {
     volume: Option<String>,
 }
 
-/// Runs it.
-pub fn run(args: Args) -> Result<()> {
+/// Runs it. `endpoint_url`: that of the object store, where one was given; tasks get it, too.
+pub fn run(args: Args, endpoint_url: Option<String>) -> Result<()> {
     let place = Place::parse(&args.dataset)?;
     let plan = open_plan(&place, None)?;
     let size = (args.cpus.max(1), (args.task_memory >> 20).max(1));
     let mut submission = Submission::new(place.uri(), (&plan.root, plan.digest.clone()), args.tasks, size)?;
-    submission.endpoint_url.clone_from(&args.endpoint_url);
+    submission.endpoint_url = endpoint_url;
     if place.local().is_some() && args.to == Scheduler::AwsBatch {
         return Err(Error::usage(format!(
             "{} is a folder of this machine, which jobs of AWS Batch do not see",

@@ -159,4 +159,5 @@ fn summary(place: &Place, task: &Task, done: Done, started: Instant) {
         started.elapsed().as_secs_f64(),
         peak_bytes >> 20
     );
+    super::call::tell_requests();
 }

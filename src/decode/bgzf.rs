@@ -3,6 +3,7 @@
 //! SAM specification section 4.1. A block is at most 64 KiB on either side; a file ends with an empty block.
 
 use crate::error::{Error, Result};
+use crate::store::window::Window;
 use libdeflater::Decompressor;
 
 /// The empty block that ends a complete file.
@@ -32,19 +33,28 @@ pub fn block_size(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Start of the first block at or behind `from`, confirmed by the block that follows it (or the end of the file).
-pub fn find_block(bytes: &[u8], from: usize) -> Option<usize> {
+pub fn find_block(window: &mut Window, from: usize) -> Result<Option<usize>> {
+    const MAGIC: [u8; 4] = [0x1f, 0x8b, 0x08, 0x04];
     let mut at = from;
-    while let Some(offset) = memchr::memmem::find(bytes.get(at..)?, &[0x1f, 0x8b, 0x08, 0x04]) {
+    while at < window.len() {
+        // a block begins within the length of one, and two fit behind that
+        let end = at + MAX_BLOCK_BYTES;
+        let bytes = window.upto(end + 2 * MAX_BLOCK_BYTES)?;
+        let searched = &bytes[at..bytes.len().min(end + MAGIC.len() - 1)];
+        let Some(offset) = memchr::memmem::find(searched, &MAGIC) else {
+            at = end;
+            continue;
+        };
         let candidate = at + offset;
         if let Some(size) = block_size(bytes, candidate) {
             let next = candidate + size;
-            if next == bytes.len() || block_size(bytes, next).is_some() {
-                return Some(candidate);
+            if next == window.len() || block_size(window.ready(), next).is_some() {
+                return Ok(Some(candidate));
             }
         }
         at = candidate + 1;
     }
-    None
+    Ok(None)
 }
 
 /// Inflates blocks into a buffer.
@@ -57,6 +67,11 @@ impl Default for Inflater {
 }
 
 impl Inflater {
+    /// Appends the content of the block at `at`, as [`Inflater::append_block`].
+    pub fn append_next(&mut self, window: &mut Window, at: usize, out: &mut Vec<u8>) -> Result<usize> {
+        self.append_block(window.upto(at + MAX_BLOCK_BYTES)?, at, out)
+    }
+
     /// Appends the content of the block at `bytes[at]` to `out`; returns the offset behind the block.
     pub fn append_block(&mut self, bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
         let damaged = |what: &str| {
@@ -104,7 +119,7 @@ pub fn stream_error(error: std::io::Error) -> Error {
 
 /// Reads blocks from `at` on as one stream of bytes.
 pub struct BgzfReader<'a> {
-    bytes: &'a [u8],
+    window: Window<'a>,
     at: usize,
     inflater: Inflater,
     buffer: Vec<u8>,
@@ -112,22 +127,23 @@ pub struct BgzfReader<'a> {
 }
 
 impl<'a> BgzfReader<'a> {
-    /// From the block at `bytes[at]`.
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        BgzfReader { bytes, at, inflater: Inflater::default(), buffer: Vec::new(), consumed: 0 }
+    /// From the block at `at` on, where the window begins or later.
+    pub fn new(window: impl Into<Window<'a>>, at: usize) -> Self {
+        BgzfReader { window: window.into(), at, inflater: Inflater::default(), buffer: Vec::new(), consumed: 0 }
     }
 }
 
 impl std::io::Read for BgzfReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         while self.consumed == self.buffer.len() {
-            if self.at >= self.bytes.len() {
+            if self.at >= self.window.len() {
                 return Ok(0);
             }
             self.buffer.clear();
             self.consumed = 0;
-            self.at =
-                self.inflater.append_block(self.bytes, self.at, &mut self.buffer).map_err(std::io::Error::other)?;
+            self.window.give_back(self.at);
+            let next = self.inflater.append_next(&mut self.window, self.at, &mut self.buffer);
+            self.at = next.map_err(std::io::Error::other)?;
         }
         let n = out.len().min(self.buffer.len() - self.consumed);
         out[..n].copy_from_slice(&self.buffer[self.consumed..self.consumed + n]);
@@ -138,7 +154,7 @@ impl std::io::Read for BgzfReader<'_> {
 
 /// Reads ranges of a file (from a virtual offset up to another one, both at record starts), one behind the other.
 pub struct RangeReader<'a> {
-    bytes: &'a [u8],
+    window: Window<'a>,
     ranges: std::collections::VecDeque<(u64, u64)>,
     inflater: Inflater,
     /// The block that is read, of which `buffer[consumed..]` is left, and the one behind it.
@@ -148,10 +164,10 @@ pub struct RangeReader<'a> {
 }
 
 impl<'a> RangeReader<'a> {
-    /// Of ranges in the order of the file.
-    pub fn new(bytes: &'a [u8], ranges: Vec<(u64, u64)>) -> Self {
-        let inflater = Inflater::default();
-        RangeReader { bytes, ranges: ranges.into(), inflater, next: None, buffer: Vec::new(), consumed: 0 }
+    /// Of ranges in the order of the file; the window begins at the first one or before.
+    pub fn new(window: impl Into<Window<'a>>, ranges: Vec<(u64, u64)>) -> Self {
+        let (window, inflater) = (window.into(), Inflater::default());
+        RangeReader { window, ranges: ranges.into(), inflater, next: None, buffer: Vec::new(), consumed: 0 }
     }
 
     /// Inflates the next block of the ranges; false behind the last one.
@@ -159,16 +175,21 @@ impl<'a> RangeReader<'a> {
         let Some(&(start, end)) = self.ranges.front() else { return Ok(false) };
         let block = self.next.unwrap_or((start >> 16) as usize);
         let skip = if self.next.is_none() { (start & 0xffff) as usize } else { 0 };
+        if self.next.is_none() {
+            self.window.expect_end((end >> 16) as usize + MAX_BLOCK_BYTES);
+            self.window.jump(block);
+        }
+        self.window.give_back(block);
         let last = block as u64 >= end >> 16;
         self.buffer.clear();
-        if block < self.bytes.len() && !(last && end & 0xffff == 0) {
-            self.next = Some(self.inflater.append_block(self.bytes, block, &mut self.buffer)?);
+        if block < self.window.len() && !(last && end & 0xffff == 0) {
+            self.next = Some(self.inflater.append_next(&mut self.window, block, &mut self.buffer)?);
         }
         if last {
             self.buffer.truncate((end & 0xffff) as usize);
         }
         self.consumed = skip.min(self.buffer.len());
-        if last || block >= self.bytes.len() {
+        if last || block >= self.window.len() {
             self.next = None;
             self.ranges.pop_front();
             if self.buffer.last().is_some_and(|&byte| byte != b'\n') {
@@ -213,7 +234,7 @@ mod tests {
         BgzfReader::new(&packed, 0).read_to_end(&mut found).expect("inflates");
         assert!(found == plain);
         let first = block_size(&packed, 0).expect("a block");
-        assert_eq!(find_block(&packed, 1), Some(first));
+        assert_eq!(find_block(&mut Window::from(&packed), 1).expect("memory"), Some(first));
         assert_eq!(packed[packed.len() - 28..], EOF_BLOCK);
     }
 

@@ -1,9 +1,9 @@
 //! Lines of a mapped text file, of BGZF blocks, or of a piece of text in memory, without copying where that can be.
 
-use super::bgzf::{Inflater, stream_error};
+use super::bgzf::{Inflater, MAX_BLOCK_BYTES, stream_error};
 use crate::error::Result;
 use crate::profile::{self, Stage};
-use crate::store::local::Mapped;
+use crate::store::window::Window;
 use memchr::memchr;
 use std::collections::VecDeque;
 use std::io::Read;
@@ -12,11 +12,11 @@ use std::io::Read;
 const REFILL_BYTES: usize = 64 << 10;
 
 enum Source<'a> {
-    /// All text is there.
-    Slice(&'a [u8]),
+    /// Text as it is.
+    Slice(Window<'a>),
     /// Blocks from an offset on are inflated when needed.
     /// `starts`: start in the buffer and file offset of each block that is (partly) in the buffer.
-    Blocks { bytes: &'a [u8], next: usize, inflater: Inflater, starts: VecDeque<(usize, usize)> },
+    Blocks { window: Window<'a>, next: usize, inflater: Inflater, starts: VecDeque<(usize, usize)> },
     /// Text that comes in order only; offsets of lines are not known.
     Stream(Box<dyn Read + Send + 'a>),
 }
@@ -31,49 +31,23 @@ pub struct LineReader<'a> {
     dropped: usize,
     n_lines: u64,
     n_bytes_read: u64,
-    mapped: Option<Behind<'a>>,
-}
-
-/// The part of a mapped file that was read and is not needed any more.
-struct Behind<'a> {
-    file: &'a Mapped,
-    /// Where the source begins in the file.
-    base: usize,
-    /// What was released, as offset in the source.
-    released: usize,
-}
-
-/// How much of a mapped file is read before it is released, in bytes.
-const RELEASE_BYTES: usize = 4 << 20;
-
-impl Behind<'_> {
-    /// The source was read up to `at`.
-    #[inline]
-    fn read_to(&mut self, at: usize) {
-        if at >= self.released + RELEASE_BYTES {
-            self.file.release(self.base + self.released..self.base + at);
-            self.released = at;
-        }
-    }
 }
 
 impl<'a> LineReader<'a> {
     fn new(source: Source<'a>) -> Self {
-        LineReader {
-            source,
-            buffer: Vec::new(),
-            at: 0,
-            line_start: 0,
-            dropped: 0,
-            n_lines: 0,
-            n_bytes_read: 0,
-            mapped: None,
-        }
+        LineReader { source, buffer: Vec::new(), at: 0, line_start: 0, dropped: 0, n_lines: 0, n_bytes_read: 0 }
     }
 
     /// Lines of `text`.
     pub fn of_text(text: &'a [u8]) -> Self {
-        Self::new(Source::Slice(text))
+        Self::of_text_from(text, 0)
+    }
+
+    /// Lines of text from byte `from` on, where the window begins.
+    pub fn of_text_from(window: impl Into<Window<'a>>, from: usize) -> Self {
+        let window = window.into();
+        let from = from.min(window.len());
+        LineReader { at: from, line_start: from, ..Self::new(Source::Slice(window)) }
     }
 
     /// Lines of a stream to its end.
@@ -82,24 +56,15 @@ impl<'a> LineReader<'a> {
     }
 
     /// Lines from the virtual offset (`block offset << 16 | offset inside the block`) of a BGZF file to its end.
-    pub fn of_blocks(bytes: &'a [u8], virtual_offset: u64) -> Result<Self> {
-        let next = (virtual_offset >> 16) as usize;
+    /// The window begins at that block or before.
+    pub fn of_blocks(window: impl Into<Window<'a>>, virtual_offset: u64) -> Result<Self> {
+        let (window, next) = (window.into(), (virtual_offset >> 16) as usize);
         let mut reader =
-            Self::new(Source::Blocks { bytes, next, inflater: Inflater::default(), starts: VecDeque::new() });
+            Self::new(Source::Blocks { window, next, inflater: Inflater::default(), starts: VecDeque::new() });
         let inside = (virtual_offset & 0xffff) as usize;
         while reader.buffer.len() < inside && reader.refill()? {}
         reader.at = inside.min(reader.buffer.len());
         Ok(reader)
-    }
-
-    /// Bytes that were read leave the memory of this process. The source is the file from `base` on.
-    pub fn releasing(mut self, file: &'a Mapped, base: usize) -> Self {
-        let released = match &self.source {
-            Source::Blocks { next, .. } => *next,
-            Source::Slice(_) | Source::Stream(_) => 0,
-        };
-        self.mapped = Some(Behind { file, base, released });
-        self
     }
 
     /// Takes the line given out last back: it comes again. Once for each line.
@@ -121,6 +86,17 @@ impl<'a> LineReader<'a> {
         self.n_bytes_read
     }
 
+    /// Says at which offset (as of [`LineReader::line_offset`]) reading probably ends.
+    #[must_use]
+    pub fn expecting_end(mut self, offset: u64) -> Self {
+        match &mut self.source {
+            Source::Slice(window) => window.expect_end(offset as usize),
+            Source::Blocks { window, .. } => window.expect_end((offset >> 16) as usize + MAX_BLOCK_BYTES),
+            Source::Stream(_) => {}
+        }
+        self
+    }
+
     /// Where the last line given out starts: byte offset in the text, or virtual offset; 0 for a stream.
     pub fn line_offset(&self) -> u64 {
         match &self.source {
@@ -136,19 +112,26 @@ impl<'a> LineReader<'a> {
 
     /// The next line without its line end (`\n` or `\r\n`); `None` at the end.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
-        let (start, end) = match &self.source {
-            Source::Slice(text) => {
-                let (start, rest) = (self.at, &text[self.at..]);
-                if rest.is_empty() {
+        let (start, end) = match &mut self.source {
+            Source::Slice(window) => {
+                let start = self.at;
+                window.give_back(start);
+                let mut searched = start;
+                let end = loop {
+                    let ready = window.ready();
+                    match memchr(b'\n', &ready[searched..]) {
+                        Some(offset) => break searched + offset,
+                        None if ready.len() == window.len() => break ready.len(),
+                        None => searched = ready.len(),
+                    }
+                    window.upto(searched + 1)?;
+                };
+                if start == window.len() {
                     return Ok(None);
                 }
-                let len = memchr(b'\n', rest).unwrap_or(rest.len());
-                self.at = (start + len + 1).min(text.len());
+                self.at = (end + 1).min(window.len());
                 self.n_bytes_read += (self.at - start) as u64;
-                if let Some(behind) = &mut self.mapped {
-                    behind.read_to(start);
-                }
-                (start, start + len)
+                (start, end)
             }
             Source::Blocks { .. } | Source::Stream(_) => match self.line_in_buffer()? {
                 Some(range) => range,
@@ -158,7 +141,7 @@ impl<'a> LineReader<'a> {
         self.n_lines += 1;
         self.line_start = start;
         let line = match &self.source {
-            Source::Slice(text) => &text[start..end],
+            Source::Slice(window) => &window.ready()[start..end],
             Source::Blocks { .. } | Source::Stream(_) => &self.buffer[start..end],
         };
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
@@ -202,14 +185,12 @@ impl<'a> LineReader<'a> {
         let wanted = self.buffer.len() + REFILL_BYTES;
         let n_bytes = match &mut self.source {
             Source::Slice(_) => 0,
-            Source::Blocks { bytes, next, inflater, starts } => {
+            Source::Blocks { window, next, inflater, starts } => {
                 let first = *next;
-                if let Some(behind) = &mut self.mapped {
-                    behind.read_to(first);
-                }
-                while *next < bytes.len() && self.buffer.len() < wanted {
+                window.give_back(first);
+                while *next < window.len() && self.buffer.len() < wanted {
                     starts.push_back((self.dropped + self.buffer.len(), *next));
-                    *next = inflater.append_block(bytes, *next, &mut self.buffer)?;
+                    *next = inflater.append_next(window, *next, &mut self.buffer)?;
                 }
                 *next - first
             }

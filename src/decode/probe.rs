@@ -3,6 +3,7 @@
 use super::bgzf::{Inflater, find_block};
 use super::vcf::locus_of_line;
 use crate::error::Result;
+use crate::store::window::Window;
 use memchr::memchr;
 
 /// A record found by a probe.
@@ -17,18 +18,20 @@ pub struct Probed {
 }
 
 /// First record that starts at or behind byte `from` of plain text; `data_start` is where the records begin.
-pub fn probe_text(bytes: &[u8], from: usize, data_start: usize) -> Result<Option<Probed>> {
+///
+/// The window begins one byte before `from`, or before that.
+pub fn probe_text(window: &mut Window, from: usize, data_start: usize) -> Result<Option<Probed>> {
     let mut at = from.max(data_start);
     if at > data_start {
         // the line that `from` is in belongs to what is before
-        match memchr(b'\n', &bytes[at - 1..]) {
-            Some(offset) => at = at - 1 + offset + 1,
+        match line_end(window, at - 1)? {
+            Some(end) => at = end + 1,
             None => return Ok(None),
         }
     }
-    while at < bytes.len() {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
-        let line = bytes[at..end].trim_ascii_end();
+    while at < window.len() {
+        let end = line_end(window, at)?.unwrap_or(window.len());
+        let line = window.upto(end)?[at..].trim_ascii_end();
         if !line.is_empty() {
             let (chrom, vcf_pos) = locus_of_line(line)?;
             return Ok(Some(Probed { offset: at as u64, chrom: chrom.to_vec(), vcf_pos }));
@@ -38,23 +41,37 @@ pub fn probe_text(bytes: &[u8], from: usize, data_start: usize) -> Result<Option
     Ok(None)
 }
 
+/// The line end at or behind `from`; `None`: the file ends before.
+fn line_end(window: &mut Window, from: usize) -> Result<Option<usize>> {
+    let mut searched = from;
+    while searched < window.len() {
+        window.upto(searched + 1)?;
+        if let Some(offset) = memchr(b'\n', &window.ready()[searched..]) {
+            return Ok(Some(searched + offset));
+        }
+        searched = window.ready().len();
+    }
+    Ok(None)
+}
+
 /// First record whose line starts in the first block at or behind byte `from`, or later. At `from <= ` the block of
-/// `data_start` (a virtual offset) this is the first record of the file.
-pub fn probe_bgzf(bytes: &[u8], from: usize, data_start: u64) -> Result<Option<Probed>> {
+/// `data_start` (a virtual offset) this is the first record of the file. The window begins at `from` and at that block, or
+/// before.
+pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<Option<Probed>> {
     let first_block = (data_start >> 16) as usize;
     let is_first = from <= first_block;
-    let start = if is_first { Some(first_block) } else { find_block(bytes, from) };
-    let Some(mut next) = start.filter(|&start| start < bytes.len()) else { return Ok(None) };
+    let start = if is_first { Some(first_block) } else { find_block(window, from)? };
+    let Some(mut next) = start.filter(|&start| start < window.len()) else { return Ok(None) };
     let mut inflater = Inflater::default();
     let mut text = Vec::new();
     let mut blocks: Vec<(usize, usize)> = Vec::new(); // (offset of the block, start of its text)
     let mut line_start = is_first.then_some((data_start & 0xffff) as usize);
     let mut searched = 0;
     loop {
-        let at_end = next >= bytes.len();
+        let at_end = next >= window.len();
         if !at_end {
             blocks.push((next, text.len()));
-            next = inflater.append_block(bytes, next, &mut text)?;
+            next = inflater.append_next(window, next, &mut text)?;
         }
         loop {
             let Some(start) = line_start else {
@@ -109,7 +126,7 @@ mod tests {
         let packed = writer.finish().expect("memory");
         let mut found = 0;
         for from in (0..packed.len()).step_by(97) {
-            let Some(probed) = probe_bgzf(&packed, from, 0).expect("no error") else { continue };
+            let Some(probed) = probe_bgzf(&mut Window::from(&packed), from, 0).expect("no error") else { continue };
             let mut reader = LineReader::of_blocks(&packed, probed.offset).expect("opens");
             let line = reader.next_line().expect("no error").expect("a line");
             assert!(line.starts_with(format!("chr1\t{}\t", probed.vcf_pos).as_bytes()));
@@ -117,7 +134,9 @@ mod tests {
         }
         assert!(found > 10);
         for from in (0..text.len()).step_by(991) {
-            let Some(probed) = probe_text(text.as_bytes(), from, 0).expect("no error") else { continue };
+            let Some(probed) = probe_text(&mut Window::from(text.as_bytes()), from, 0).expect("no error") else {
+                continue;
+            };
             assert!(probed.offset >= from as u64);
             assert!(text[probed.offset as usize..].starts_with(&format!("chr1\t{}\t", probed.vcf_pos)));
         }

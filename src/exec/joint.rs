@@ -155,7 +155,10 @@ impl Run<'_> {
         let of_regions = if range.is_none() { region_ranges(file, &self.frame.contigs, regions)? } else { None };
         let is_whole = of_regions.is_none();
         let lines = match (range, of_regions) {
-            (Some(range), _) => file.lines_from(range.offset)?,
+            (Some(range), _) => match range.end_offset {
+                Some(end) => file.lines_from(range.offset)?.expecting_end(end),
+                None => file.lines_from(range.offset)?,
+            },
             (None, Some(ranges)) => file.lines_of(ranges),
             (None, None) => file.lines()?,
         };

@@ -16,9 +16,10 @@ use crate::decode::stream::{Piece, Pieces};
 use crate::error::{Class, Error, Location, Result};
 use crate::genome::{Contigs, Locus};
 use crate::input::reference::Reference;
-use crate::input::{Format, InputFile, Layout};
+use crate::input::{InputFile, Layout};
 use crate::pipeline::{
-    Context, MERGE_HALO_BP, MergeSource, MergeTask, Outcome, Progress, Task, interrupted, run_merge_shard, run_shard,
+    Context, MERGE_HALO_BP, MergeSource, MergeTask, Outcome, Progress, Task, interrupted, is_interrupted,
+    run_merge_shard, run_shard,
 };
 use crate::plan::cuts::seek;
 use crate::plan::{Plan, ROWS, SampleSet, Shard, ShardSource, StoredPlan};
@@ -97,7 +98,7 @@ impl Run<'_> {
                 }
                 let mut first = first_error.lock().expect("no worker panics with the lock");
                 // an interrupted neighbour is a consequence, not the cause
-                let replace = first.as_ref().is_none_or(|first| first.class() == Class::Temporary);
+                let replace = first.as_ref().is_none_or(is_interrupted);
                 if replace {
                     *first = Some(error);
                 }
@@ -228,12 +229,7 @@ impl<'a> MergeInputs<'a> {
         for (group, file) in &self.files {
             let start = own_start.unwrap_or(Locus { contig: 0, vcf_pos: 0 });
             let Some(offset) = seek(file, contigs, start, MERGE_HALO_BP)? else { continue };
-            let bytes = file.mapped.bytes();
-            let lines = match file.format {
-                Format::Vcf => LineReader::of_text(&bytes[offset as usize..]),
-                _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?,
-            };
-            sources.push(MergeSource { name: &file.name, group: *group, lines });
+            sources.push(MergeSource { name: &file.name, group: *group, lines: file.lines_from(offset)? });
         }
         Ok(MergeTask { number, own_start, own_end, sources, groups: self.groups.clone() })
     }
@@ -362,14 +358,11 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
     let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
         return Err(Error::internal("a stream is not a range"));
     };
-    let bytes = file.mapped.bytes();
-    let lines = match file.format {
-        Format::Vcf => LineReader::of_text(&bytes[offset as usize..]).releasing(&file.mapped, offset as usize),
-        _ => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(file.place()))?.releasing(&file.mapped, 0),
-    };
+    let mut lines = file.lines_once_from(offset)?;
+    if let Some(end) = end_offset.filter(|&end| end > offset) {
+        lines = lines.expecting_end(end);
+    }
     let lines_before = own_start.is_none().then_some(file.n_header_lines);
-    // offsets of a slice count from its start
-    let end_offset = end_offset.map(|end| if file.format == Format::Vcf { end - offset } else { end });
     Ok(Task {
         number: shard.number,
         input: &file.name,
@@ -387,13 +380,7 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let ShardSource::Range { own_start: Some(_), .. } = shard.source else { return error };
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
-    let mut lines = match file.format {
-        Format::Vcf => LineReader::of_text(&file.mapped.bytes()[file.data_start as usize..]),
-        _ => match LineReader::of_blocks(file.mapped.bytes(), file.data_start) {
-            Ok(lines) => lines,
-            Err(_) => return error,
-        },
-    };
+    let Ok(mut lines) = file.lines() else { return error };
     while let Ok(Some(line)) = lines.next_line() {
         if line.starts_with(wanted.as_bytes()) {
             let line = file.n_header_lines + lines.n_lines();

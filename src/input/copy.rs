@@ -145,7 +145,7 @@ impl Runs<'_> {
         sink.write_all(bytes.strip_suffix(&EOF_BLOCK[..]).unwrap_or(&bytes)).map_err(writing)?;
         for (_, path) in &self.written {
             let copy = local::Mapped::open(path)?;
-            let bytes = copy.bytes();
+            let bytes = copy.all()?;
             sink.write_all(bytes.strip_suffix(&EOF_BLOCK[..]).unwrap_or(bytes)).map_err(writing)?;
         }
         sink.write_all(&EOF_BLOCK).map_err(writing)
@@ -182,7 +182,7 @@ pub fn each_line(file: &InputFile, mut take: impl FnMut(&[u8]) -> Result<()>) ->
     let place = |error: Error| error.at(file.place());
     let offset_is_virtual = file.format == super::Format::VcfBgzf;
     if offset_is_virtual {
-        let mut lines = crate::decode::lines::LineReader::of_blocks(file.mapped.bytes(), file.data_start)?;
+        let mut lines = file.lines()?;
         while let Some(line) = lines.next_line().map_err(place)? {
             take(line)?;
         }

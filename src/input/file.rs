@@ -1,12 +1,13 @@
 //! One input file: its format by content, its header, where its records begin.
 
 use crate::decode::bcf::{self, Dictionary};
-use crate::decode::bgzf::{BgzfReader, Inflater, RangeReader, block_size, stream_error};
+use crate::decode::bgzf::{BgzfReader, Inflater, MAX_BLOCK_BYTES, RangeReader, block_size, stream_error};
 use crate::decode::gvcf::Survey;
 use crate::decode::header::{Header, HeaderPool};
 use crate::decode::lines::LineReader;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
+use crate::store::window::{Window, WindowReader};
 use std::io::Read;
 use std::path::Path;
 
@@ -93,7 +94,7 @@ pub struct Origin {
 }
 
 impl InputFile {
-    /// Opens a regular file. `name` is what messages call it.
+    /// Opens a regular file, or an object where the path is `s3://BUCKET/KEY`. `name` is what messages call it.
     pub fn open(path: &Path, name: &str) -> Result<InputFile> {
         Self::open_with(path, name, &mut HeaderPool::default())
     }
@@ -106,8 +107,8 @@ impl InputFile {
     }
 
     fn of_mapped(mapped: Mapped, name: &str, pool: &mut HeaderPool) -> Result<InputFile> {
-        let format = recognise(mapped.bytes())?;
-        let (text, data_start) = header_of(mapped.bytes(), format)?;
+        let format = recognise(&mapped)?;
+        let (text, data_start) = header_of(&mapped, format)?;
         let header = pool.parse(&text)?;
         let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
         let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -126,7 +127,7 @@ impl InputFile {
     /// What identifies the file that was named.
     pub fn origin(&self) -> Origin {
         self.origin.clone().unwrap_or_else(|| Origin {
-            bytes: self.mapped.bytes().len() as u64,
+            bytes: self.mapped.len() as u64,
             format: self.format,
             fingerprint: self.mapped.fingerprint(),
         })
@@ -150,16 +151,16 @@ impl InputFile {
 
     /// The header as text, ending with the `#CHROM` line.
     pub fn header_text(&self) -> Result<Vec<u8>> {
-        Ok(header_of(self.mapped.bytes(), self.format)?.0)
+        Ok(header_of(&self.mapped, self.format)?.0)
     }
 
     /// The inflated bytes behind the header, for formats that are read as one stream.
     pub fn stream(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let bytes = self.mapped.bytes();
+        let window = self.mapped.window(0);
         let mut stream: Box<dyn Read + Send + '_> = match self.format {
-            Format::Vcf | Format::BcfRaw => Box::new(bytes),
-            Format::VcfBgzf | Format::Bcf => Box::new(BgzfReader::new(bytes, 0)),
-            Format::VcfGzip | Format::BcfGzip => Box::new(gzip(bytes)),
+            Format::Vcf | Format::BcfRaw => Box::new(WindowReader::new(window, 0)),
+            Format::VcfBgzf | Format::Bcf => Box::new(BgzfReader::new(window, 0)),
+            Format::VcfGzip | Format::BcfGzip => Box::new(gzip(window)),
         };
         let skipped = std::io::copy(&mut (&mut stream).take(self.data_start), &mut std::io::sink());
         skipped.map_err(|error| stream_error(error).at(self.place()))?;
@@ -168,12 +169,8 @@ impl InputFile {
 
     /// The records as lines of VCF, from the first on.
     pub fn lines(&self) -> Result<LineReader<'_>> {
-        let bytes = self.mapped.bytes();
         Ok(match (self.format, &self.dictionary) {
-            (Format::Vcf, _) => LineReader::of_text(&bytes[self.data_start as usize..]),
-            (Format::VcfBgzf, _) => {
-                LineReader::of_blocks(bytes, self.data_start).map_err(|error| error.at(self.place()))?
-            }
+            (Format::Vcf | Format::VcfBgzf, _) => self.lines_from(self.data_start)?,
             (_, Some(dictionary)) => LineReader::of_stream(Box::new(bcf::TextReader::new(self.stream()?, dictionary))),
             (_, None) => LineReader::of_stream(self.stream()?),
         })
@@ -181,17 +178,32 @@ impl InputFile {
 
     /// The same from a byte offset (plain text) or virtual offset (BGZF text) on.
     pub fn lines_from(&self, offset: u64) -> Result<LineReader<'_>> {
-        let bytes = self.mapped.bytes();
+        self.lines_in(self.mapped.window(self.physical(offset)), offset)
+    }
+
+    /// The same, where what was read leaves the memory: for large parts of a file.
+    pub fn lines_once_from(&self, offset: u64) -> Result<LineReader<'_>> {
+        let at = self.physical(offset);
+        self.lines_in(self.mapped.window(at).releasing(&self.mapped, at), offset)
+    }
+
+    /// The byte of the file that an offset stands for.
+    fn physical(&self, offset: u64) -> usize {
+        (if self.format == Format::VcfBgzf { offset >> 16 } else { offset }) as usize
+    }
+
+    fn lines_in<'a>(&'a self, window: Window<'a>, offset: u64) -> Result<LineReader<'a>> {
         match self.format {
-            Format::Vcf => Ok(LineReader::of_text(bytes.get(offset as usize..).unwrap_or_default())),
-            Format::VcfBgzf => LineReader::of_blocks(bytes, offset).map_err(|error| error.at(self.place())),
+            Format::Vcf => Ok(LineReader::of_text_from(window, offset as usize)),
+            Format::VcfBgzf => LineReader::of_blocks(window, offset).map_err(|error| error.at(self.place())),
             _ => Err(Error::internal("a stream is read from its start only")),
         }
     }
 
     /// The same from some virtual offsets up to others (of BGZF text), in order.
     pub fn lines_of(&self, ranges: Vec<(u64, u64)>) -> LineReader<'_> {
-        LineReader::of_stream(Box::new(RangeReader::new(self.mapped.bytes(), ranges)))
+        let first = ranges.first().map_or(0, |range| (range.0 >> 16) as usize);
+        LineReader::of_stream(Box::new(RangeReader::new(self.mapped.window(first), ranges)))
     }
 
     /// Looks at the first records: whether the file is a gVCF, and whose.
@@ -212,24 +224,26 @@ impl InputFile {
     }
 }
 
-fn gzip(bytes: &[u8]) -> flate2::read::MultiGzDecoder<&[u8]> {
-    flate2::read::MultiGzDecoder::new(bytes)
+fn gzip(window: Window) -> flate2::bufread::MultiGzDecoder<WindowReader> {
+    flate2::bufread::MultiGzDecoder::new(WindowReader::new(window, 0))
 }
 
-fn recognise(bytes: &[u8]) -> Result<Format> {
-    if bytes.is_empty() {
+fn recognise(mapped: &Mapped) -> Result<Format> {
+    if mapped.is_empty() {
         return Err(
             Error::bad_data("the file is empty, expected a VCF or BCF").hint("was it made by a command that failed?")
         );
     }
     let mut first = [0u8; 4];
+    let mut window = mapped.window(0);
+    let bytes = window.upto(MAX_BLOCK_BYTES)?;
     if block_size(bytes, 0).is_some() {
         let mut text = Vec::new();
         Inflater::default().append_block(bytes, 0, &mut text)?;
         return Ok(if text.starts_with(bcf::MAGIC) { Format::Bcf } else { Format::VcfBgzf });
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        let n = read_up_to(&mut gzip(bytes), &mut first)?;
+        let n = read_up_to(&mut gzip(mapped.window(0)), &mut first)?;
         return Ok(if &first[..n] == bcf::MAGIC { Format::BcfGzip } else { Format::VcfGzip });
     }
     if bytes.starts_with(bcf::MAGIC) {
@@ -279,29 +293,25 @@ fn header_len(text: &[u8], at_end: bool) -> Result<Option<usize>> {
 }
 
 /// Header text and the start of the records.
-fn header_of(bytes: &[u8], format: Format) -> Result<(Vec<u8>, u64)> {
+fn header_of(mapped: &Mapped, format: Format) -> Result<(Vec<u8>, u64)> {
+    let window = mapped.window(0);
     match format {
-        Format::Vcf => plain_header(bytes),
-        Format::VcfBgzf => bgzf_header(bytes),
-        Format::VcfGzip => stream_header(gzip(bytes)),
-        Format::Bcf => bcf_header(BgzfReader::new(bytes, 0)),
-        Format::BcfRaw => bcf_header(bytes),
-        Format::BcfGzip => bcf_header(gzip(bytes)),
+        Format::Vcf => stream_header(WindowReader::new(window, 0)),
+        Format::VcfBgzf => bgzf_header(window),
+        Format::VcfGzip => stream_header(gzip(window)),
+        Format::Bcf => bcf_header(BgzfReader::new(window, 0)),
+        Format::BcfRaw => bcf_header(WindowReader::new(window, 0)),
+        Format::BcfGzip => bcf_header(gzip(window)),
     }
 }
 
-fn plain_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {
-    let len = header_len(bytes, true)?.unwrap_or(bytes.len());
-    Ok((bytes[..len].to_vec(), len as u64))
-}
-
-fn bgzf_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {
+fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
     let mut inflater = Inflater::default();
     let mut text = Vec::new();
     let mut blocks = Vec::new(); // (offset of the block, start of its text)
     let mut next = 0;
     loop {
-        let at_end = next >= bytes.len();
+        let at_end = next >= window.len();
         if let Some(len) = header_len(&text, at_end)? {
             let (block, start) = blocks.iter().rev().find(|(_, start)| *start <= len).copied().unwrap_or((0, 0));
             let inside = len - start;
@@ -312,7 +322,7 @@ fn bgzf_header(bytes: &[u8]) -> Result<(Vec<u8>, u64)> {
             return Ok((text, virtual_offset));
         }
         blocks.push((next, text.len()));
-        next = inflater.append_block(bytes, next, &mut text)?;
+        next = inflater.append_next(&mut window, next, &mut text)?;
     }
 }
 

@@ -2,7 +2,9 @@
 //! checked against the file, and one that cannot be read or is wrong is not used.
 
 use super::file::InputFile;
-use crate::decode::bgzf::{EOF_BLOCK, block_size};
+use crate::decode::bgzf::{EOF_BLOCK, MAX_BLOCK_BYTES, block_size};
+use crate::error::{Class, Result};
+use crate::store::local::{self, Mapped};
 use noodles::core::{Position, region::Interval};
 use noodles::csi::BinningIndex;
 use noodles::csi::binning_index::index::header::ReferenceSequenceNames;
@@ -29,28 +31,51 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A whole index; `None` where there is none. What is wrong with a local one does not matter; a remote one that cannot be
+/// read now would make another plan.
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match local::read_input(path) {
+        Err(error) if error.class() != Class::Temporary => Ok(None),
+        read => read,
+    }
+}
+
 impl RegionIndex {
     /// Reads the index beside a file; `None` when there is none that can be used.
-    pub fn beside(file: &InputFile) -> Option<RegionIndex> {
+    pub fn beside(file: &InputFile) -> Result<Option<RegionIndex>> {
         let path = file.mapped.path();
-        let index: Box<dyn BinningIndex> = match noodles::tabix::fs::read(beside(path, ".tbi")) {
-            Ok(index) => Box::new(index),
-            Err(_) => Box::new(noodles::csi::fs::read(beside(path, ".csi")).ok()?),
+        let tabix = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
+            Some(Box::new(noodles::tabix::io::Reader::new(bytes).read_index().ok()?))
         };
-        let names = index.header()?.reference_sequence_names().clone();
-        Some(RegionIndex { index, names })
+        let csi = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
+            Some(Box::new(noodles::csi::io::Reader::new(bytes).read_index().ok()?))
+        };
+        let mut index = read(&beside(path, ".tbi"))?.and_then(|bytes| tabix(&bytes));
+        if index.is_none() {
+            index = read(&beside(path, ".csi"))?.and_then(|bytes| csi(&bytes));
+        }
+        Ok(index.and_then(|index| {
+            let names = index.header()?.reference_sequence_names().clone();
+            Some(RegionIndex { index, names })
+        }))
     }
 
     /// Whether the index knows the records of a file to the last block: one that was made for another file, or before
     /// records were added, would lead past some without a trace.
-    pub fn reaches_the_end_of(&self, bytes: &[u8]) -> bool {
+    pub fn reaches_the_end_of(&self, mapped: &Mapped) -> Result<bool> {
         let ends = self.names.iter().flat_map(|name| {
             let name = String::from_utf8_lossy(name.as_ref()).into_owned();
             self.chunks(&name, 1, i32::MAX).into_iter().map(|chunk| chunk.end)
         });
-        let Some(last) = ends.max().and_then(|end| usize::try_from(end >> 16).ok()) else { return false };
-        let end = bytes.len() - if bytes.ends_with(&EOF_BLOCK) { EOF_BLOCK.len() } else { 0 };
-        last == end || (last < end && block_size(bytes, last).is_some_and(|size| last + size == end))
+        let Some(last) = ends.max().and_then(|end| usize::try_from(end >> 16).ok()) else { return Ok(false) };
+        let n_bytes = mapped.len();
+        if last > n_bytes || last + 2 * MAX_BLOCK_BYTES < n_bytes {
+            return Ok(false);
+        }
+        let mut window = mapped.window(last.min(n_bytes.saturating_sub(EOF_BLOCK.len())));
+        let bytes = window.upto(n_bytes)?;
+        let end = n_bytes - if bytes.ends_with(&EOF_BLOCK) { EOF_BLOCK.len() } else { 0 };
+        Ok(last == end || (last < end && block_size(bytes, last).is_some_and(|size| last + size == end)))
     }
 
     /// Parts of the file with the records that overlap `first..=last` (1-based) of a contig, in order; none when the

@@ -25,7 +25,7 @@ impl std::ops::Deref for ReferenceText {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         match self {
-            ReferenceText::Mapped(mapped) => mapped.bytes(),
+            ReferenceText::Mapped(mapped) => mapped.all().expect("all of it was read when it was opened"),
             ReferenceText::Inflated(text) => text,
         }
     }
@@ -51,13 +51,15 @@ impl Reference {
     pub fn open(path: &Path) -> Result<Reference> {
         let place = |error: Error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() });
         let mapped = Mapped::open(path)?;
-        let fingerprint = mapped.fingerprint();
-        let (text, fai) = if mapped.bytes().starts_with(&[0x1f, 0x8b]) {
-            (ReferenceText::Inflated(inflate(mapped.bytes()).map_err(place)?), None)
+        // of the content, wherever it is: the plan does not depend on it. One on S3 is fetched as a whole.
+        let fingerprint = mapped.digest()?;
+        let bytes = mapped.all()?;
+        let (text, fai) = if bytes.starts_with(&[0x1f, 0x8b]) {
+            (ReferenceText::Inflated(inflate(bytes).map_err(place)?), None)
         } else {
             let mut name = path.as_os_str().to_owned();
             name.push(".fai");
-            (ReferenceText::Mapped(mapped), local::read_if_there(Path::new(&name))?)
+            (ReferenceText::Mapped(mapped), local::read_input(Path::new(&name))?)
         };
         let index = match fai {
             Some(fai) => FastaIndex::from_fai(&String::from_utf8_lossy(&fai)),

@@ -23,7 +23,7 @@ pub struct SheetSample {
 
 /// Reads a list or sheet. Empty lines and lines that begin with `#` (unless they name columns) are skipped.
 pub fn read(path: &Path) -> Result<Vec<InputSpec>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
+    let text = crate::store::local::read_text(path)?;
     parse(&text).map_err(|error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() }))
 }
 

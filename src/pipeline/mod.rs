@@ -18,5 +18,5 @@ mod writers;
 pub use ingest::{IngestSource, IngestTask, run_ingest_shard};
 pub use joint::{JointTask, run_joint_shard};
 pub use merge::{MERGE_HALO_BP, MergeSource, MergeTask, run_merge_shard};
-pub use shard::{Context, Outcome, Progress, Task, interrupted, is_unsorted, run_shard};
+pub use shard::{Context, Outcome, Progress, Task, interrupted, is_interrupted, is_unsorted, run_shard};
 pub use writers::{FileRecord, InputSpan, ShardFiles};

@@ -393,6 +393,11 @@ pub fn interrupted() -> Error {
     Error::new(Class::Temporary, "interrupted").hint("run the same command again: finished shards are kept")
 }
 
+/// Whether an error is [`interrupted`].
+pub fn is_interrupted(error: &Error) -> bool {
+    error.class() == Class::Temporary && error.message() == "interrupted"
+}
+
 /// Start of the message of [`unsorted`].
 const UNSORTED: &str = "the file is not sorted: ";
 

@@ -4,12 +4,11 @@ use super::ShardSource;
 use super::joint::{IngestRange, LOOK_BACK_BP};
 use super::region::Regions;
 use crate::alleles::MAX_SHIFT_BP;
-use crate::decode::bgzf::block_size;
-use crate::decode::lines::LineReader;
+use crate::decode::bgzf::{MAX_BLOCK_BYTES, block_size};
 use crate::decode::probe::{Probed, probe_bgzf, probe_text};
 use crate::decode::stream::Pieces;
 use crate::decode::vcf::{locus_of_line, undefined_contig};
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::evidence::{cell_start, grid_cell};
 use crate::genome::{Contigs, Locus};
 use crate::input::index::RegionIndex;
@@ -49,10 +48,16 @@ fn first_locus(file: &InputFile, contigs: &Contigs) -> Result<Option<Locus>> {
 
 /// First record at or behind a physical offset.
 fn probe(file: &InputFile, from: u64) -> Result<Option<Probed>> {
-    let bytes = file.mapped.bytes();
+    let from = from as usize;
     let found = match file.format {
-        Format::Vcf => probe_text(bytes, from as usize, file.data_start as usize),
-        _ => probe_bgzf(bytes, from as usize, file.data_start),
+        Format::Vcf => {
+            let data_start = file.data_start as usize;
+            probe_text(&mut file.mapped.window(from.max(data_start).saturating_sub(1)), from, data_start)
+        }
+        _ => {
+            let first_block = (file.data_start >> 16) as usize;
+            probe_bgzf(&mut file.mapped.window(from.max(first_block)), from, file.data_start)
+        }
     };
     found.map_err(|error| error.at(file.place()))
 }
@@ -66,7 +71,7 @@ fn locus(file: &InputFile, contigs: &Contigs, probed: &Probed) -> Result<Locus> 
 
 /// Ranges of about `spacing` physical bytes each, in order; with their bytes.
 pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regions) -> Result<Vec<(ShardSource, u64)>> {
-    let n_bytes = file.mapped.bytes().len() as u64;
+    let n_bytes = file.mapped.len() as u64;
     if let Some(shards) = indexed_ranges(file, contigs, spacing, regions)? {
         return Ok(shards);
     }
@@ -110,7 +115,7 @@ fn indexed_ranges(
     if regions.is_all() || file.format != Format::VcfBgzf {
         return Ok(None);
     }
-    let Some(index) = RegionIndex::beside(file) else { return Ok(None) };
+    let Some(index) = RegionIndex::beside(file)? else { return Ok(None) };
     let mut shards = Vec::new();
     for (contig, first, last) in joined(regions) {
         let halo_first = first.saturating_sub(MAX_SHIFT_BP + 1).max(1);
@@ -143,15 +148,15 @@ pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> 
     if regions.is_all() || file.format != Format::VcfBgzf || file.is_copy() {
         return Ok(None);
     }
-    let bytes = file.mapped.bytes();
-    let Some(index) = RegionIndex::beside(file).filter(|index| index.reaches_the_end_of(bytes)) else {
+    let Some(index) = RegionIndex::beside(file)? else { return Ok(None) };
+    if !index.reaches_the_end_of(&file.mapped)? {
         return Ok(None);
-    };
+    }
     let mut found: Vec<(u64, u64)> = Vec::new();
     for (contig, first, last) in regions.iter() {
         let name = contigs.name(contig);
         for chunk in index.chunks(name, first.max(1), last) {
-            if chunk.end < chunk.start || !is_record_of(file, chunk.start, name) {
+            if chunk.end < chunk.start || !is_record_of(file, chunk.start, name)? {
                 return Ok(None);
             }
             found.push((chunk.start, chunk.end));
@@ -169,15 +174,25 @@ pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> 
 }
 
 /// Whether a record of a contig starts at a virtual offset.
-fn is_record_of(file: &InputFile, offset: u64, contig: &str) -> bool {
-    let bytes = file.mapped.bytes();
-    let block = (offset >> 16) as usize;
-    if block >= bytes.len() || block_size(bytes, block).is_none() {
-        return false;
+fn is_record_of(file: &InputFile, offset: u64, contig: &str) -> Result<bool> {
+    if !is_block(file, offset)? {
+        return Ok(false);
     }
-    let Ok(mut lines) = LineReader::of_blocks(bytes, offset) else { return false };
-    let Ok(Some(line)) = lines.next_line() else { return false };
-    locus_of_line(line).is_ok_and(|(chrom, _)| chrom == contig.as_bytes())
+    let found = file.lines_from(offset).and_then(|mut lines| {
+        let line = lines.next_line()?;
+        Ok(line.is_some_and(|line| locus_of_line(line).is_ok_and(|(chrom, _)| chrom == contig.as_bytes())))
+    });
+    match found {
+        Err(error) if error.class() == Class::BadData => Ok(false),
+        found => found,
+    }
+}
+
+/// Whether the block of a virtual offset begins like one.
+fn is_block(file: &InputFile, offset: u64) -> Result<bool> {
+    let block = (offset >> 16) as usize;
+    let mut window = file.mapped.window(block);
+    Ok(block < window.len() && block_size(window.upto(block + MAX_BLOCK_BYTES)?, block).is_some())
 }
 
 /// The regions, those within reach of each other's rows as one.
@@ -196,12 +211,10 @@ fn joined(regions: &Regions) -> Vec<(u32, i32, i32)> {
 
 /// Whether a record starts at `offset`, and the ones before it are before `wanted`: what an index that fits says.
 fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus) -> Result<bool> {
-    let bytes = file.mapped.bytes();
-    let block = (offset >> 16) as usize;
-    if block >= bytes.len() || block_size(bytes, block).is_none() {
+    if !is_block(file, offset)? {
         return Ok(false);
     }
-    let mut lines = LineReader::of_blocks(bytes, offset)?;
+    let mut lines = file.lines_from(offset)?;
     let here = match lines.next_line()?.map(locus_of_line) {
         Some(Ok((chrom, vcf_pos))) => contigs.index_of(chrom).map(|contig| Locus { contig, vcf_pos }),
         _ => None,
@@ -217,7 +230,7 @@ fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus
         match probe(file, from)? {
             Some(before) if before.offset < offset => {
                 let mut last = locus(file, contigs, &before)?;
-                let mut lines = LineReader::of_blocks(bytes, before.offset)?;
+                let mut lines = file.lines_from(before.offset)?.expecting_end(offset);
                 while let Some(line) = lines.next_line()? {
                     let (chrom, vcf_pos) = locus_of_line(line)?;
                     let Some(contig) = contigs.index_of(chrom) else { return Ok(false) };
@@ -271,7 +284,7 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> R
 /// Ranges of about `spacing` physical bytes of a gVCF, which own whole cells of the grid. Each begins to read at a record
 /// before all that it must see.
 pub fn ingest_ranges(file: &InputFile, contigs: &Contigs, spacing: u64) -> Result<Vec<(IngestRange, u64)>> {
-    let n_bytes = file.mapped.bytes().len() as u64;
+    let n_bytes = file.mapped.len() as u64;
     let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
     let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
     let on_grid = |probed: &Probed| -> Result<Cut> {
@@ -311,7 +324,7 @@ const MERGE_PROBES: u64 = 256;
 pub fn merge_cuts(cohort: &Cohort, wanted: u64) -> Result<Vec<Locus>> {
     let mut weighted: Vec<(Locus, u64)> = Vec::new();
     for file in &cohort.files {
-        let n_bytes = file.mapped.bytes().len() as u64;
+        let n_bytes = file.mapped.len() as u64;
         let n_probes = (n_bytes / (wanted / 4).max(1)).clamp(1, MERGE_PROBES);
         for i in 0..n_probes {
             if let Some(probed) = probe(file, n_bytes / n_probes * i)? {
@@ -338,7 +351,7 @@ pub fn seek(file: &InputFile, contigs: &Contigs, wanted: Locus, halo_bp: i32) ->
     let Some(first) = probe(file, 0)? else { return Ok(None) };
     let before = Locus { contig: wanted.contig, vcf_pos: wanted.vcf_pos.saturating_sub(halo_bp) };
     let mut best = first.offset;
-    let (mut low, mut high) = (0, file.mapped.bytes().len() as u64);
+    let (mut low, mut high) = (0, file.mapped.len() as u64);
     while high - low > HALO_STEP_BYTES / 4 {
         let middle = low + (high - low) / 2;
         match probe(file, middle)? {

@@ -60,7 +60,7 @@ pub fn ingest_shards(cohort: &Cohort, regions: &Regions) -> Result<Vec<Shard>> {
         if bytes > wanted + wanted / 2 && file.format.is_splittable() && !by_index {
             shards.close();
             let n_ranges = bytes.div_ceil(wanted);
-            let spacing = (file.mapped.bytes().len() as u64).div_ceil(n_ranges);
+            let spacing = (file.mapped.len() as u64).div_ceil(n_ranges);
             let ranges = cuts::ingest_ranges(file, &cohort.contigs, spacing)?;
             for &(range, bytes) in &ranges {
                 shards.add(input, bytes, Some(range));

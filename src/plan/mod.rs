@@ -317,7 +317,7 @@ impl NewPlan {
             let source = ShardSource::Stream { piece_bytes };
             let number = *next_number;
             *next_number += STREAM_NUMBERS;
-            self.shards.push(Shard { number, input, source, bytes: file.mapped.bytes().len() as u64 });
+            self.shards.push(Shard { number, input, source, bytes: file.mapped.len() as u64 });
             return Ok(());
         }
         let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
@@ -405,6 +405,6 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
 }
 
 fn compressed_bytes(file: &InputFile) -> u64 {
-    let bytes = file.mapped.bytes().len() as u64;
+    let bytes = file.mapped.len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
 }

@@ -1,5 +1,8 @@
 //! Local disk.
 
+use super::remote::{Cursor, Remote};
+use super::s3;
+use super::window::Window;
 use crate::error::{Class, Error, Result};
 use crate::profile::{self, Stage};
 use memmap2::{Mmap, UncheckedAdvice};
@@ -8,18 +11,27 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-/// A file that is read by mapping it.
+/// A file that is read by mapping it: on disk, or an object of S3 whose bytes are fetched when they are looked at.
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
     map: Option<Mmap>,
     modified: Option<std::time::SystemTime>,
+    remote: Option<Arc<Remote>>,
+    /// Set when all of a remote file was asked for: it stays.
+    whole: OnceLock<Cursor>,
 }
 
 impl Mapped {
-    /// Maps a regular file; an empty one maps to no bytes.
+    /// Maps a regular file, or an object when the path is `s3://BUCKET/KEY`; an empty one maps to no bytes.
     pub fn open(path: &Path) -> Result<Mapped> {
+        if s3::is_uri(path) {
+            let (remote, map) = Remote::open(&path.to_string_lossy())?;
+            let whole = OnceLock::new();
+            return Ok(Mapped { path: path.to_path_buf(), map, modified: None, remote: Some(remote), whole });
+        }
         let read = |error| Error::reading(path, error);
         let file = File::open(path).map_err(read)?;
         let metadata = file.metadata().map_err(read)?;
@@ -33,12 +45,44 @@ impl Mapped {
             // process by SIGBUS, which is safe: nothing is published. Changes are noticed by `unchanged`.
             Some(unsafe { Mmap::map(&file) }.map_err(read)?)
         };
-        Ok(Mapped { path: path.to_path_buf(), map, modified: metadata.modified().ok() })
+        let (path, modified) = (path.to_path_buf(), metadata.modified().ok());
+        Ok(Mapped { path, map, modified, remote: None, whole: OnceLock::new() })
     }
 
-    /// All bytes.
-    pub fn bytes(&self) -> &[u8] {
+    /// The map, of which a remote file has only what was fetched.
+    fn bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
+    }
+
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// All bytes. A remote file is fetched as a whole and stays on disk: for files that are needed all the time.
+    pub fn all(&self) -> Result<&[u8]> {
+        if let Some(remote) = self.remote.as_ref().filter(|_| self.whole.get().is_none()) {
+            let (mut cursor, mut ready) = (Cursor::new(remote, 0), 0);
+            while ready < self.len() {
+                ready = cursor.advance(ready, ready + 1)?;
+            }
+            // another thread may have been faster: then its cursor holds the bytes
+            let _ = self.whole.set(cursor);
+        }
+        Ok(self.bytes())
+    }
+
+    /// The bytes from `from` on, to be looked at in order.
+    pub fn window(&self, from: usize) -> Window<'_> {
+        match &self.remote {
+            None => Window::from(self.bytes()),
+            Some(remote) => Window::remote(self.bytes(), Cursor::new(remote, from), from).releasing(self, from),
+        }
     }
 
     /// Says that some bytes are not needed soon: they leave the memory of this process, and come back from the file when they
@@ -61,31 +105,66 @@ impl Mapped {
     }
 
     /// Whether the file still has the size and time of when it was mapped.
+    ///
+    /// A remote file is read under the condition that it is the one that was opened.
     pub fn unchanged(&self) -> bool {
-        fs::metadata(&self.path)
-            .is_ok_and(|now| now.len() == self.bytes().len() as u64 && now.modified().ok() == self.modified)
+        self.remote.is_some()
+            || fs::metadata(&self.path)
+                .is_ok_and(|now| now.len() == self.bytes().len() as u64 && now.modified().ok() == self.modified)
+    }
+
+    /// What identifies the content. Of a local file [`Mapped::digest`]; of a remote one its size, ETag and version, which cost
+    /// nothing.
+    pub fn fingerprint(&self) -> String {
+        match &self.remote {
+            Some(remote) => remote.fingerprint(),
+            None => sampled_digest(self.bytes()),
+        }
     }
 
     /// SHA-256 over the size, the first and last 256 KiB and eight 64 KiB pieces between: cheap on any size, and
-    /// different for any two files that a pipeline would confuse.
-    pub fn fingerprint(&self) -> String {
-        const END: usize = 256 << 10;
-        const PIECE: usize = 64 << 10;
-        let bytes = self.bytes();
-        let mut digest = Sha256::new();
-        digest.update((bytes.len() as u64).to_le_bytes());
-        if bytes.len() <= 2 * END + 8 * PIECE {
-            digest.update(bytes);
-        } else {
-            digest.update(&bytes[..END]);
-            let between = bytes.len() - 2 * END - PIECE;
-            for i in 0..8 {
-                let at = END + between / 8 * i;
-                digest.update(&bytes[at..at + PIECE]);
-            }
-            digest.update(&bytes[bytes.len() - END..]);
+    /// different for any two files that a pipeline would confuse. Fetches a remote file as a whole.
+    pub fn digest(&self) -> Result<String> {
+        self.all().map(sampled_digest)
+    }
+}
+
+fn sampled_digest(bytes: &[u8]) -> String {
+    const END: usize = 256 << 10;
+    const PIECE: usize = 64 << 10;
+    let mut digest = Sha256::new();
+    digest.update((bytes.len() as u64).to_le_bytes());
+    if bytes.len() <= 2 * END + 8 * PIECE {
+        digest.update(bytes);
+    } else {
+        digest.update(&bytes[..END]);
+        let between = bytes.len() - 2 * END - PIECE;
+        for i in 0..8 {
+            let at = END + between / 8 * i;
+            digest.update(&bytes[at..at + PIECE]);
         }
-        crate::store::hex(&digest.finalize())
+        digest.update(&bytes[bytes.len() - END..]);
+    }
+    crate::store::hex(&digest.finalize())
+}
+
+/// The content of a small input; `None` when there is none. On S3 when the path is `s3://BUCKET/KEY`.
+pub fn read_input(path: &Path) -> Result<Option<Vec<u8>>> {
+    if s3::is_uri(path) {
+        let (prefix, name) = s3::S3Prefix::of_object(&path.to_string_lossy(), None)?;
+        return prefix.read(&name);
+    }
+    read_if_there(path)
+}
+
+/// Text of a list, sheet or BED that must be there, on disk or on S3.
+pub fn read_text(path: &Path) -> Result<String> {
+    let reading = |error| Error::reading(path, error);
+    match read_input(path)? {
+        Some(bytes) => String::from_utf8(bytes)
+            .map_err(|_| reading(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is no text in UTF-8"))),
+        None if s3::is_uri(path) => Err(s3::missing(&path.to_string_lossy())),
+        None => Err(reading(std::io::ErrorKind::NotFound.into())),
     }
 }
 

@@ -7,7 +7,9 @@ pub mod hashing;
 pub mod local;
 pub mod parquet;
 pub mod place;
+pub mod remote;
 pub mod s3;
+pub mod window;
 
 pub use data_file::DataFile;
 pub use place::{Creation, Place};

@@ -28,6 +28,7 @@ mod plink;
 mod readers;
 mod roundtrip;
 mod s3;
+mod s3_inputs;
 mod servers;
 mod tables;
 mod truth;

@@ -1,10 +1,11 @@
 //! S3: every call under every fault, and inputs that are read from there.
 
 use super::common::temp;
-use super::servers::{Bucket, bucket};
+use super::servers::{Bucket, bucket, signed_bucket};
 use std::process::{Command, Stdio};
 use varbatch::error::Class;
-use varbatch::store::s3::{Creation, Entry, S3Prefix};
+use varbatch::store::Creation;
+use varbatch::store::s3::{Entry, S3Prefix};
 
 /// Part of the requests that are broken.
 const RATE: f64 = 0.3;
@@ -113,6 +114,36 @@ fn every_call_under_every_fault() {
             });
         }
     });
+}
+
+#[test]
+fn signatures_are_accepted() {
+    let Some(checked) = signed_bucket() else { return };
+    as_process("every_call", &checked, &[]);
+    as_process("signed_names", &checked, &[]);
+    as_process("refused", &checked, &[("AWS_SECRET_ACCESS_KEY", "wrong-secret")]);
+}
+
+#[test]
+#[ignore = "a part of signatures_are_accepted"]
+fn signed_names() {
+    let Some(prefix) = given() else { return };
+    for name in ["a b+c", "contig=chr%2A1/é&x=y?z", "(1)'~*!$,;:@#"] {
+        prefix.write(name, name.as_bytes()).expect("writes");
+        assert_eq!(prefix.read(name).expect("reads").as_deref(), Some(name.as_bytes()));
+        assert!(prefix.list("").expect("lists").iter().any(|entry| entry.name == name), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "a part of signatures_are_accepted"]
+fn refused() {
+    let Some(prefix) = given() else { return };
+    for result in [prefix.read("a").map(|_| ()), prefix.stat("a").map(|_| ()), prefix.create("a", b"x").map(|_| ())] {
+        let error = result.expect_err("must fail");
+        assert_eq!(error.class(), Class::Permission, "{error}");
+        assert!(error.message().contains("/run/a") && !format!("{error:?}").contains("wrong-secret"), "{error:?}");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Server {
     _child: Child,
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// Key and secret, where signatures are checked.
+    key: Option<(String, String)>,
 }
 
 /// The Python with the packages of `scripts/setup test`.
@@ -28,8 +30,10 @@ fn start(script: &str, args: &[&str]) -> Option<Server> {
     let mut child = command.spawn().ok()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
-    let port: u16 = line.trim().parse().ok()?;
-    Some(Server { _child: child, address: format!("127.0.0.1:{port}") })
+    let mut words = line.split_whitespace();
+    let port: u16 = words.next()?.parse().ok()?;
+    let key = words.next().zip(words.next()).map(|(key, secret)| (key.into(), secret.into()));
+    Some(Server { _child: child, address: format!("127.0.0.1:{port}"), key })
 }
 
 /// The S3 server of this process; `None` (said aloud) where it cannot be started.
@@ -61,7 +65,14 @@ pub fn bucket() -> Option<Bucket> {
     Some(Bucket { uri: format!("s3://{name}"), endpoint: format!("http://{}", server.address), proxy: None })
 }
 
-#[allow(dead_code)]
+/// A bucket on a server that checks signatures, for this test alone; `None` (said aloud) where it cannot be started.
+pub fn signed_bucket() -> Option<Bucket> {
+    s3()?;
+    let server = start("moto_s3.py", &["signed"]).expect("the server starts");
+    let endpoint = format!("http://{}", server.address);
+    Some(Bucket { uri: "s3://signed".into(), endpoint, proxy: Some(server) })
+}
+
 impl Bucket {
     /// One that is not known to be there.
     pub fn somewhere(uri: &str, endpoint: &str) -> Bucket {
@@ -84,9 +95,13 @@ impl Bucket {
 
     /// The variables that a child process needs to reach the bucket.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let (key, secret) = match self.proxy.as_ref().and_then(|server| server.key.clone()) {
+            Some(known) => known,
+            None => ("test-key".into(), "test-secret".into()),
+        };
         vec![
-            ("AWS_ACCESS_KEY_ID", "test-key".into()),
-            ("AWS_SECRET_ACCESS_KEY", "test-secret".into()),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
             ("AWS_REGION", "us-east-1".into()),
             ("AWS_ENDPOINT_URL", self.endpoint.clone()),
             ("VARBATCH_S3_TIMEOUT_SECONDS", "2".into()),

@@ -5,7 +5,8 @@ Prints its port and ends when standard input is closed. GET /__counts answers wi
 bytes in answers to GET, as JSON.
 
 Modes: none; 503, 429, 500 (not passed on); 409 (of creates, not passed on); reset-before (connection reset, not passed on);
-lost-reply (passed on, then reset); 503-after (passed on, then 503); hang (no answer for 30 s); truncated (half of the body of a GET).
+lost-reply (passed on, then reset); 503-after (passed on, then 503); hang (no answer for 30 s); truncated (half of the body of a GET); change (the object of the first GET with
+If-Match is replaced before that is passed on).
 """
 
 import http.client
@@ -75,6 +76,17 @@ class Proxy(BaseHTTPRequestHandler):
         connection.close()
         return answer
 
+    def change(self):
+        with lock:
+            first, counts["faults"] = counts["faults"] == 0, counts["faults"] + 1
+        if first:
+            connection = http.client.HTTPConnection(*upstream.split(":"), timeout=60)
+            headers = {name: self.headers[name] for name in ("Authorization", "x-amz-date") if self.headers.get(name)}
+            connection.request("GET", self.path, headers=headers)
+            old = connection.getresponse().read()
+            connection.request("PUT", self.path, body=old + b"\n", headers=headers)
+            connection.getresponse().read()
+
     def serve(self):
         if self.path == "/__counts":
             with lock:
@@ -97,6 +109,8 @@ class Proxy(BaseHTTPRequestHandler):
         if broken and mode == "hang":
             time.sleep(30)
             return self.reset()
+        if mode == "change" and self.headers.get("If-Match"):
+            self.change()
         status, headers, answer = self.pass_on(body)
         if self.command == "GET":
             with lock:

@@ -145,6 +145,8 @@ pub struct Connection {
     endpoint: Option<String>,
     region: RwLock<String>,
     credentials: Option<AwsCredentialProvider>,
+    /// Whether the reader pays for requests, as `AWS_REQUEST_PAYER` says.
+    pays: bool,
     client: reqwest::Client,
 }
 
@@ -196,12 +198,13 @@ impl Connection {
     }
 
     fn new(bucket: &str, endpoint: Option<String>) -> Result<Connection> {
-        let Identity { region, credentials } = Identity::of_environment()?;
+        let Identity { region, credentials, pays } = Identity::of_environment()?;
         Ok(Connection {
             bucket: bucket.into(),
             endpoint,
             region: RwLock::new(region.unwrap_or_else(|| DEFAULT_REGION.into())),
             credentials,
+            pays,
             client: transport(),
         })
     }
@@ -265,6 +268,7 @@ impl Connection {
         *signed.headers_mut() = headers;
         if let Some(credential) = self.credential().await? {
             AwsAuthorizer::new(&credential, "s3", region)
+                .with_request_payer(self.pays)
                 .try_authorize(&mut signed, None)
                 .map_err(|_| Trouble::of_request("a signature that could not be made"))?;
         }
@@ -304,6 +308,8 @@ pub(in crate::store) struct Identity {
     pub region: Option<String>,
     /// `None`: requests are not signed.
     pub credentials: Option<AwsCredentialProvider>,
+    /// Whether requests to buckets whose readers pay are paid.
+    pub pays: bool,
 }
 
 impl Identity {
@@ -313,8 +319,9 @@ impl Identity {
         let value = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
         let region = value(AmazonS3ConfigKey::Region);
         let anonymous = value(AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true" || value == "1");
+        let pays = value(AmazonS3ConfigKey::RequestPayer).is_some_and(|value| value == "true" || value == "1");
         if anonymous {
-            return Ok(Identity { region, credentials: None });
+            return Ok(Identity { region, credentials: None, pays });
         }
         let retry =
             object_store::RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(15), ..Default::default() };
@@ -327,7 +334,7 @@ impl Identity {
             .build()
             // the text of the cause is left out: it may quote settings
             .map_err(|_| Error::usage("the AWS settings in the environment are not understood"))?;
-        Ok(Identity { region, credentials: Some(store.credentials().clone()) })
+        Ok(Identity { region, credentials: Some(store.credentials().clone()), pays })
     }
 }
 
@@ -441,6 +448,7 @@ mod tests {
             endpoint: endpoint.map(str::to_string),
             region: RwLock::new("eu-west-1".into()),
             credentials: None,
+            pays: false,
             client: transport(),
         };
         let request = Request::new(Method::GET, "a b/c%2Ad=é+").query("prefix", "x/y z");
