@@ -52,13 +52,12 @@ pub fn run(args: Args) -> Result<()> {
     let place = Place::parse(&args.plan.output)?;
     let mut planning = Planning::new(&args.plan, &place, true)?;
     drop(planning_stage);
-    let copies = args.plan.output.join(COPIES);
     let mut n_sorted = 0;
     let mut replanned = false;
     loop {
         let result = call(&args, &planning, &place, &stop, replanned);
         replanned = true;
-        let Planning { cohort, n_inputs, sorted, .. } = &mut planning;
+        let Planning { cohort, n_inputs, sorted, scratch, .. } = &mut planning;
         match result {
             Err(error) if error.message().starts_with(UNDEFINED_CONTIG) && define_contigs(cohort, true)? => {
                 stop.store(false, Ordering::Relaxed);
@@ -70,7 +69,7 @@ pub fn run(args: Args) -> Result<()> {
                 stop.store(false, Ordering::Relaxed);
                 *sorted = true;
                 n_sorted += 1;
-                sort_input(cohort, &copies, error)?;
+                sort_input(cohort, &scratch.root.join(COPIES), error)?;
             }
             Err(error) => return Err(error),
             Ok((manifest, fresh)) => {

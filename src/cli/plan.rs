@@ -44,6 +44,14 @@ pub fn run(args: Args) -> Result<()> {
     let place = Place::parse(&args.plan.output)?;
     let planning = Planning::new(&args.plan, &place, false)?;
     let plan = planning.plan(&args.plan)?;
+    if let Some(input) = plan.inputs.iter().find(|input| input.copy.is_some()).filter(|_| place.local().is_none()) {
+        return Err(Error::usage(format!(
+            "{} is not sorted, or is one stream that must be read from the middle, and the copy that would do is on this \
+             machine, where other processes do not see it",
+            input.path
+        ))
+        .hint("sort it, or convert it to bgzip-compressed VCF, first: e.g. `bcftools sort -Oz`; or use `varbatch call`"));
+    }
     let summary = Summary::of(&plan);
     let files = plan.files()?;
     let replace = if args.plan.force { Replace::Anything } else { Replace::Nothing };

@@ -4,6 +4,7 @@ use super::run_flags::parse_size;
 use crate::call::joint::settings::{DEFAULT_PRESET, JointSettings, Prior};
 use crate::columns;
 use crate::columns::schema::TableSchemas;
+use crate::commit::attempt::Attempt;
 use crate::commit::folder::{COPIES, STDIN_SPOOL};
 use crate::decode::header::{Header, HeaderPool};
 use crate::error::{Error, Location, Result};
@@ -105,24 +106,56 @@ pub struct Planning {
     pub n_inputs: usize,
     /// A file was sorted by a run before this one.
     pub sorted: bool,
+    /// Where copies of inputs are.
+    pub scratch: Scratch,
+}
+
+/// Where standard input and copies of inputs are kept while they are worked on: in the dataset, where that is a folder, so that
+/// other processes find them; else in a folder of this process.
+pub struct Scratch {
+    /// The folder above them.
+    pub root: PathBuf,
+    is_own: bool,
+}
+
+impl Scratch {
+    fn new(place: &Place) -> Scratch {
+        match place.local() {
+            Some(root) => Scratch { root: root.to_path_buf(), is_own: false },
+            None => {
+                let name = format!("varbatch-{}", Attempt::new(0, 1, None).id);
+                Scratch { root: std::env::temp_dir().join(name), is_own: true }
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.is_own {
+            // best effort: the system empties this folder, too
+            let _ = local::remove_folder(&self.root);
+        }
+    }
 }
 
 impl Planning {
     /// Opens and prepares the inputs. Copies of them go below `output`.
     pub fn new(flags: &PlanFlags, place: &Place, may_spool: bool) -> Result<Planning> {
+        let scratch = Scratch::new(place);
         let specs = input_specs(flags)?;
-        let mut cohort = open_cohort(flags, &specs, may_spool)?;
-        prepare(&mut cohort, &flags.output.join(COPIES))?;
+        let mut cohort = open_cohort(flags, &specs, may_spool.then_some(&scratch.root))?;
+        prepare(&mut cohort, &scratch.root.join(COPIES))?;
         set_joint_header(flags, &mut cohort)?;
         let reference = flags.reference.as_deref().map(Reference::open).transpose()?;
-        let sorted = take_up_unfinished(flags, &mut cohort, place)?;
-        Ok(Planning { cohort, reference, n_inputs: specs.len(), sorted })
+        let sorted = take_up_unfinished(&mut cohort, place, &scratch)?;
+        Ok(Planning { cohort, reference, n_inputs: specs.len(), sorted, scratch })
     }
 
     /// Divides the work.
     pub fn plan(&self, flags: &PlanFlags) -> Result<NewPlan> {
         let settings = settings(flags, &self.cohort, self.reference.as_ref())?;
-        let plan = NewPlan::new(&self.cohort, settings, flags.reference.as_deref(), &flags.output)?;
+        let plan = NewPlan::new(&self.cohort, settings, flags.reference.as_deref(), &self.scratch.root)?;
         // workers know the header as the text that the plan has of it
         let read_back = Header::parse(plan.root.header.as_bytes())?;
         let has_samples = !self.cohort.samples.is_empty();
@@ -136,7 +169,7 @@ impl Planning {
 
 /// An unfinished run may have found that an input is not sorted, or that contigs are not defined: what it planned then is
 /// taken up, so that its shards count. True when an input was sorted.
-fn take_up_unfinished(flags: &PlanFlags, cohort: &mut Cohort, place: &Place) -> Result<bool> {
+fn take_up_unfinished(cohort: &mut Cohort, place: &Place, scratch: &Scratch) -> Result<bool> {
     // a plan that is not understood is no reason to stop here: it is compared with the new one
     let Some(plan) = StoredPlan::open(place).unwrap_or_default() else { return Ok(false) };
     if plan.root.contigs.len() > cohort.contigs.len() {
@@ -149,7 +182,7 @@ fn take_up_unfinished(flags: &PlanFlags, cohort: &mut Cohort, place: &Place) -> 
         let same = planned.path == file.name && planned.fingerprint == file.origin().fingerprint;
         if same && !file.is_copy() {
             let error = Error::internal("a file that was sorted before is too large now").at(file.place());
-            sort_input(cohort, &flags.output.join(COPIES), error)?;
+            sort_input(cohort, &scratch.root.join(COPIES), error)?;
             sorted = true;
         }
     }
@@ -227,20 +260,19 @@ fn input_specs(flags: &PlanFlags) -> Result<Vec<InputSpec>> {
     Ok(specs)
 }
 
-/// `may_spool`: streams are copied into the dataset to be read; else they are an error.
-fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], may_spool: bool) -> Result<Cohort> {
+/// Streams are copied below `spools` to be read; without it they are an error.
+fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>) -> Result<Cohort> {
     let mut files = Vec::new();
     let mut pool = HeaderPool::default();
     remote::open_ahead(specs.iter().map(|spec| &spec.path[..]));
     for (index, spec) in specs.iter().enumerate() {
         let path = Path::new(&spec.path);
         let file = if local::is_stream(path) {
-            if !may_spool {
+            let Some(spools) = spools else {
                 return Err(Error::usage(format!("{} is a stream, which other processes cannot read", spec.path))
                     .hint("write it to a file first, or use `varbatch call`"));
-            }
-            let spool =
-                flags.output.join(if index == 0 { STDIN_SPOOL.into() } else { format!("{STDIN_SPOOL}-{index}") });
+            };
+            let spool = spools.join(if index == 0 { STDIN_SPOOL.into() } else { format!("{STDIN_SPOOL}-{index}") });
             let source: Box<dyn Read> = if spec.path == "-" {
                 Box::new(std::io::stdin().lock())
             } else {

@@ -6,6 +6,7 @@
 
 mod alleles;
 mod array;
+mod array_s3;
 mod cli;
 mod common;
 mod conformance;

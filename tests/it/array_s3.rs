@@ -1,0 +1,177 @@
+//! Array jobs onto S3, under faults and kills: the dataset is that of one process on disk, to the byte of its manifest.
+
+use super::common::*;
+use super::servers::{Bucket, bucket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How requests fail, and how many of them.
+const FAULTS: &[(&str, f64)] = &[
+    ("none", 0.0),
+    ("503", 0.3),
+    ("429", 0.3),
+    ("500", 0.3),
+    ("409", 0.5),
+    ("reset-before", 0.3),
+    ("lost-reply", 0.3),
+    ("503-after", 0.3),
+    ("hang", 0.05),
+    ("truncated", 0.3),
+];
+
+struct Cohort {
+    inputs: Vec<PathBuf>,
+    flags: Vec<String>,
+    stages: &'static [&'static str],
+}
+
+fn cohorts(folder: &Path) -> Vec<Cohort> {
+    let simulate = |name: &str, args: &[&str]| -> PathBuf {
+        let made = folder.join(name);
+        let fixed = ["simulate", "--seed", "8", "-o", made.to_str().expect("UTF-8")];
+        varbatch(&[&fixed[..], args].concat()).expect(0);
+        made
+    };
+    let vcf = simulate("vcf", &["--samples", "30", "--length", "800000"]);
+    let gvcf = simulate("gvcf", &["--samples", "130", "--length", "10000", "--gvcf"]);
+    let gvcfs = (1..=130).map(|i| gvcf.join(format!("gvcf/S{i:04}.g.vcf.gz"))).collect();
+    vec![
+        Cohort {
+            inputs: vec![vcf.join("cohort.vcf.gz")],
+            flags: ["--shard-size", "30000"].map(String::from).to_vec(),
+            stages: &["call"],
+        },
+        Cohort {
+            inputs: gvcfs,
+            flags: ["--shard-size", "40000"].map(String::from).to_vec(),
+            stages: &["ingest", "call"],
+        },
+    ]
+}
+
+impl Cohort {
+    fn arguments(&self, command: &str, dataset: &str) -> Vec<String> {
+        let inputs = self.inputs.iter().map(|path| path.to_str().expect("UTF-8").to_string());
+        let mut arguments: Vec<String> = std::iter::once(command.to_string()).chain(inputs).collect();
+        arguments.extend(self.flags.iter().cloned());
+        arguments.extend(["-o".into(), dataset.into()]);
+        arguments
+    }
+}
+
+fn task(through: &Bucket, dataset: &str, stage: &str, index: u64, count: u64) -> Command {
+    let mut command = Command::new(binary());
+    command.args(["work", dataset, "--stage", stage, "--threads", "1", "--quiet"]).envs(through.environment());
+    command.env("VARBATCH_S3_TIMEOUT_SECONDS", "1");
+    command.env("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string()).env("AWS_BATCH_JOB_ARRAY_SIZE", count.to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn run(through: &Bucket, arguments: &[String]) -> Finished {
+    let mut command = Command::new(binary());
+    finish(command.args(arguments).envs(through.environment()).env("VARBATCH_S3_TIMEOUT_SECONDS", "1"))
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| word.to_string()).collect()
+}
+
+/// Plans, works and publishes under one kind of fault; the manifest must be the expected one.
+fn survives(bucket: &Bucket, cohort: &Cohort, name: &str, number: usize, expected: &[u8]) {
+    let (mode, rate) = FAULTS[number];
+    let through = bucket.through(mode, rate, 17 + number as u32);
+    let dataset = format!("{}/{name}", bucket.uri);
+    run(&through, &cohort.arguments("plan", &dataset)).expect(0);
+    let incomplete = run(&through, &words(&["finalize", &dataset])).expect(3);
+    assert!(incomplete.stderr.contains("is not complete"), "{}", incomplete.stderr);
+    for stage in cohort.stages {
+        // the first round is cut short, the second has another number of tasks and a twin
+        for (round, count) in [(0, 2), (1, 3)] {
+            let mut tasks: Vec<Child> = (0..count)
+                .chain(0..1)
+                .map(|i| task(&through, &dataset, stage, i, count).spawn().expect("start"))
+                .collect();
+            if round == 0 {
+                std::thread::sleep(Duration::from_millis(60 + 20 * number as u64));
+                tasks.iter_mut().for_each(|child| child.kill().expect("SIGKILL"));
+            }
+            for child in tasks {
+                let output = child.wait_with_output().expect("wait");
+                let message = String::from_utf8_lossy(&output.stderr);
+                assert!(round == 0 || output.status.success(), "{mode}: {message}");
+            }
+        }
+    }
+    run(&through, &words(&["finalize", &dataset])).expect(0);
+    run(&through, &words(&["finalize", &dataset])).expect(0);
+    run(&through, &words(&["status", &dataset])).expect(0);
+    let found = bucket.get(&format!("{name}/_manifest.json")).expect("a manifest");
+    assert!(found == expected, "{mode}: the manifests differ");
+    assert!(bucket.get(&format!("{name}/_plan/plan.json")).is_some());
+    if mode == "none" {
+        let verified = run(&through, &words(&["verify", &dataset])).expect(0);
+        assert!(verified.stderr.contains("complete and consistent"), "{}", verified.stderr);
+    } else {
+        assert!(through.counts()["faults"].as_u64() > Some(0), "{mode}: nothing was broken");
+    }
+}
+
+#[test]
+fn every_fault_gives_the_same_dataset() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    for (which, cohort) in cohorts(folder.path()).iter().enumerate() {
+        let whole = folder.path().join(format!("{which}.ds"));
+        varbatch(&cohort.arguments("call", whole.to_str().expect("UTF-8"))).expect(0);
+        let expected = std::fs::read(whole.join("_manifest.json")).expect("a manifest");
+        // mostly waiting
+        std::thread::scope(|scope| {
+            for (number, (mode, _)) in FAULTS.iter().enumerate() {
+                let (bucket, expected) = (&bucket, &expected);
+                scope.spawn(move || survives(bucket, cohort, &format!("{which}-{mode}.ds"), number, expected));
+            }
+        });
+        // in one process, and a second time
+        let dataset = format!("{}/{which}-call.ds", bucket.uri);
+        run(&bucket, &cohort.arguments("call", &dataset)).expect(0);
+        assert!(bucket.get(&format!("{which}-call.ds/_manifest.json")).expect("a manifest") == expected);
+        let again = run(&bucket, &cohort.arguments("call", &dataset)).expect(0);
+        assert!(again.stderr.contains("complete already"), "{}", again.stderr);
+    }
+}
+
+/// Inputs on S3, too: planned, done by tasks and by one process, and changed in between.
+#[test]
+fn inputs_and_dataset_on_s3() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let cohort = cohorts(folder.path()).remove(1);
+    let uris: Vec<String> = (cohort.inputs.iter().take(70).enumerate())
+        .map(|(i, path)| bucket.put(&format!("in/S{i:03}.g.vcf.gz"), &std::fs::read(path).expect("a file")))
+        .collect();
+    let arguments = |command: &str, dataset: &str| -> Vec<String> {
+        [words(&[command]), uris.clone(), words(&["--shard-size", "40000", "-o", dataset])].concat()
+    };
+    let whole = folder.path().join("whole.ds");
+    run(&bucket, &arguments("call", whole.to_str().expect("UTF-8"))).expect(0);
+    let dataset = format!("{}/tasks.ds", bucket.uri);
+    run(&bucket, &arguments("plan", &dataset)).expect(0);
+    for stage in ["ingest", "call"] {
+        for i in 0..2 {
+            finish(&mut task(&bucket, &dataset, stage, i, 2)).expect(0);
+        }
+    }
+    run(&bucket, &words(&["finalize", &dataset])).expect(0);
+    let expected = std::fs::read(whole.join("_manifest.json")).expect("a manifest");
+    assert!(bucket.get("tasks.ds/_manifest.json").expect("a manifest") == expected);
+    // an input that is another one since it was planned
+    let dataset = format!("{}/changed.ds", bucket.uri);
+    run(&bucket, &arguments("plan", &dataset)).expect(0);
+    bucket.put("in/S005.g.vcf.gz", &std::fs::read(&cohort.inputs[100]).expect("a file"));
+    let refused = finish(&mut task(&bucket, &dataset, "ingest", 0, 1)).expect(65);
+    assert!(refused.stderr.contains("S005.g.vcf.gz") && refused.stderr.contains("changed"), "{}", refused.stderr);
+    let status = run(&bucket, &words(&["status", &dataset])).expect(3);
+    assert!(status.stdout.contains("S005.g.vcf.gz"), "{}", status.stdout);
+}
