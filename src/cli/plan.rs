@@ -2,12 +2,15 @@
 
 use super::call::grouped;
 use super::plan_flags::{PlanFlags, Planning};
+use crate::commit::folder::write_parts;
 use crate::commit::{DatasetFolder, Replace, Start};
 use crate::error::{Error, Result};
+use crate::plan::inventory::Inventory;
 use crate::plan::joint::n_inputs;
-use crate::plan::{NewPlan, ShardSource};
+use crate::plan::{Plan, Shard, ShardSource, StoredPlan};
 use crate::store::Place;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +28,13 @@ Example, three tasks on one machine:
 pub struct Args {
     #[command(flatten)]
     plan: PlanFlags,
+    /// Plan from an inventory and open its first input only, for cohorts of very many gVCFs: a tab-separated sheet with the
+    /// columns path, sample, bytes (and etag, sex), in the order of sample names
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "inputs"])]
+    inventory: Option<PathBuf>,
+    /// Inputs of a shard of an inventory [default: as many as make 20,000 shards, 16 to 1,000]
+    #[arg(long, value_name = "N", requires = "inventory")]
+    inputs_per_shard: Option<u64>,
     /// How to say what was planned, on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -39,9 +49,15 @@ pub enum Format {
     Json,
 }
 
+/// Parts of the lists of an inventory that are in memory, and written at once.
+const PARTS_AT_ONCE: usize = 64;
+
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
     let place = Place::parse(&args.plan.output)?;
+    if let Some(path) = &args.inventory {
+        return run_inventory(&args, &place, path);
+    }
     let planning = Planning::new(&args.plan, &place, false)?;
     let plan = planning.plan(&args.plan)?;
     if let Some(input) = plan.inputs.iter().find(|input| input.copy.is_some()).filter(|_| place.local().is_none()) {
@@ -52,10 +68,46 @@ pub fn run(args: Args) -> Result<()> {
         ))
         .hint("sort it, or convert it to bgzip-compressed VCF, first: e.g. `bcftools sort -Oz`; or use `varbatch call`"));
     }
-    let summary = Summary::of(&plan);
+    let summary = Summary::of(&plan.root, &plan.shards, plan.inputs.len() as u64);
     let files = plan.files()?;
-    let replace = if args.plan.force { Replace::Anything } else { Replace::Nothing };
-    let (folder, start) = DatasetFolder::begin(&place, &files, replace)?;
+    let (folder, start) = DatasetFolder::begin(&place, &files, replace(&args))?;
+    tell(&args, &folder, start, &summary)
+}
+
+fn replace(args: &Args) -> Replace {
+    if args.plan.force { Replace::Anything } else { Replace::Nothing }
+}
+
+/// A plan whose lists are never in memory: made once to know its root, and once more to write them.
+fn run_inventory(args: &Args, place: &Place, path: &Path) -> Result<()> {
+    let inventory = Inventory::open(path)?;
+    let first = inventory.first()?;
+    let planning = Planning::of_first(&args.plan, place, &first.path)?;
+    let template = planning.plan(&args.plan)?;
+    if !template.root.is_joint() {
+        return Err(Error::usage(format!("{} is no gVCF: an inventory is for gVCFs of one sample each", first.path)));
+    }
+    let format = template.inputs[0].format;
+    let per_shard = args.inputs_per_shard.unwrap_or_else(|| inventory.inputs_of_shard()).max(1);
+    let plan = |write: &mut dyn FnMut(String, Vec<u8>) -> Result<()>| {
+        inventory.plan(template.root.clone(), format, per_shard, write)
+    };
+    let root = plan(&mut |_, _| Ok(()))?.to_json();
+    let write = || {
+        let mut open = Vec::new();
+        plan(&mut |name, bytes| {
+            open.push((name, bytes));
+            if open.len() == PARTS_AT_ONCE { write_parts(place, &std::mem::take(&mut open)) } else { Ok(()) }
+        })?;
+        write_parts(place, &open)
+    };
+    let (folder, start) = DatasetFolder::begin_with(place, &root, write, replace(args))?;
+    let stored = StoredPlan::open(place)?.ok_or_else(|| Error::internal("the plan is gone"))?;
+    tell(args, &folder, start, &Summary::of(&stored.root, &stored.shards()?, inventory.n_inputs))
+}
+
+fn tell(args: &Args, folder: &DatasetFolder, start: Start, summary: &Summary) -> Result<()> {
+    let place = folder.place();
     if start == Start::Published {
         eprintln!("{} is complete already; nothing to do", place.uri());
     }
@@ -79,17 +131,16 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(plan: &NewPlan) -> Summary {
-        let is_joint = plan.root.settings.joint.is_some();
+    fn of(root: &Plan, shards: &[Shard], n_inputs_planned: u64) -> Summary {
         Summary {
-            n_inputs: plan.inputs.len() as u64,
-            input_bytes: plan.root.input_bytes,
-            n_samples: plan.root.n_samples,
-            n_shards: plan.shards.len() as u64,
-            largest_bytes: plan.shards.iter().map(|shard| shard.bytes).max().unwrap_or(0),
-            most_inputs: plan.shards.iter().map(n_inputs).max().unwrap_or(0),
-            stages: if is_joint { vec!["ingest", "call"] } else { vec!["call"] },
-            has_streams: plan.shards.iter().any(|shard| matches!(shard.source, ShardSource::Stream { .. })),
+            n_inputs: n_inputs_planned,
+            input_bytes: root.input_bytes,
+            n_samples: root.n_samples,
+            n_shards: shards.len() as u64,
+            largest_bytes: shards.iter().map(|shard| shard.bytes).max().unwrap_or(0),
+            most_inputs: shards.iter().map(n_inputs).max().unwrap_or(0),
+            stages: if root.is_joint() { vec!["ingest", "call"] } else { vec!["call"] },
+            has_streams: shards.iter().any(|shard| matches!(shard.source, ShardSource::Stream { .. })),
         }
     }
 

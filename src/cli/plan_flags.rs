@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct PlanFlags {
     /// VCF or BCF files (plain, BGZF or gzip, recognised by content), on disk or s3://BUCKET/KEY; - is standard input
-    #[arg(value_name = "INPUT", required_unless_present = "inputs")]
+    #[arg(value_name = "INPUT")]
     pub input: Vec<PathBuf>,
     /// Dataset to write: a folder, or s3://BUCKET/PREFIX
     #[arg(short, long, value_name = "DATASET")]
@@ -152,6 +152,15 @@ impl Planning {
         Ok(Planning { cohort, reference, n_inputs: specs.len(), sorted, scratch })
     }
 
+    /// The same with the first input of an inventory only.
+    pub fn of_first(flags: &PlanFlags, place: &Place, path: &str) -> Result<Planning> {
+        let specs = [InputSpec { path: path.into(), samples: Vec::new() }];
+        let mut cohort = open_cohort(flags, &specs, None)?;
+        set_joint_header(flags, &mut cohort)?;
+        let reference = flags.reference.as_deref().map(Reference::open).transpose()?;
+        Ok(Planning { cohort, reference, n_inputs: 1, sorted: false, scratch: Scratch::new(place) })
+    }
+
     /// Divides the work.
     pub fn plan(&self, flags: &PlanFlags) -> Result<NewPlan> {
         let settings = settings(flags, &self.cohort, self.reference.as_ref())?;
@@ -251,6 +260,9 @@ fn input_specs(flags: &PlanFlags) -> Result<Vec<InputSpec>> {
         .collect();
     if let Some(path) = &flags.inputs {
         specs.extend(sheet::read(path)?);
+    }
+    if specs.is_empty() {
+        return Err(Error::usage("no input is named").hint("name VCF or BCF files, or a list of them with --inputs"));
     }
     for (index, spec) in specs.iter().enumerate() {
         if specs[..index].iter().any(|other| other.path == spec.path) {

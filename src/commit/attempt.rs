@@ -1,7 +1,7 @@
 //! Who works on a dataset and what went wrong: records beside the commits, for `status`. Nothing is decided by them.
 
 use crate::error::{Error, Result};
-use crate::store::Place;
+use crate::store::{Place, at_once};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher};
 
@@ -96,10 +96,6 @@ pub struct Failure {
 
 /// All records of a folder that are understood.
 pub fn records<T: serde::de::DeserializeOwned>(place: &Place, folder: &str) -> Result<Vec<T>> {
-    let mut found = Vec::new();
-    for (name, _) in place.list(folder)? {
-        let Some(bytes) = place.read(&format!("{folder}/{name}"))? else { continue };
-        found.extend(serde_json::from_slice::<T>(&bytes).ok());
-    }
-    Ok(found)
+    let texts = at_once(&place.list(folder)?, |(name, _)| place.read(&format!("{folder}/{name}")))?;
+    Ok(texts.into_iter().flatten().filter_map(|text| serde_json::from_slice::<T>(&text).ok()).collect())
 }

@@ -13,8 +13,7 @@ use crate::error::{Class, Error, Result};
 use crate::pipeline::{FileRecord, Outcome};
 use crate::plan::stored::{PLAN_FOLDER, PLAN_NAME, PlanFiles};
 use crate::profile::{self, Stage};
-use crate::store::{Creation, Place, local};
-use rayon::prelude::*;
+use crate::store::{Creation, Place, at_once, local};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -40,6 +39,10 @@ pub struct CommitRecord {
     pub accounting: Accounting,
     /// Tolerated things.
     pub warnings: BTreeMap<String, u64>,
+    /// Who wrote the gVCFs of a part of evidence, where the plan does not say: name of a dialect, and of how many inputs, one
+    /// after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dialects: Vec<(String, u32)>,
     /// Who did it. Two attempts at a shard agree in all the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,
@@ -90,9 +93,20 @@ impl DatasetFolder {
     /// Begins or resumes a dataset of a plan; nobody else may write it meanwhile. A published dataset, or an unfinished one
     /// of another plan, is replaced only where `replace` says so.
     pub fn begin(place: &Place, plan: &PlanFiles, replace: Replace) -> Result<(DatasetFolder, Start)> {
+        let write_parts = || write_parts(place, &plan.parts);
+        Self::begin_with(place, &plan.root, write_parts, replace)
+    }
+
+    /// The same with the root of a plan, and what writes its parts.
+    pub fn begin_with(
+        place: &Place,
+        root: &[u8],
+        write_parts: impl FnOnce() -> Result<()>,
+        replace: Replace,
+    ) -> Result<(DatasetFolder, Start)> {
         refuse_foreign(place)?;
         let lock = lock(place, true)?;
-        let plan_digest = plan.digest();
+        let plan_digest = local::sha256_of(root);
         let folder = Self::new(place, &plan_digest, Attempt::new(0, 1, None), lock);
         if let Some(root) = place.local() {
             for below in ["", PLAN_FOLDER, COMMITS] {
@@ -112,7 +126,7 @@ impl DatasetFolder {
             folder.clear()?;
         }
         let start = match place.read(PLAN_NAME)? {
-            Some(old) if old == plan.root => Start::Resumed,
+            Some(old) if old == root => Start::Resumed,
             Some(_) if replace != Replace::Nothing || place.list(COMMITS)?.is_empty() => {
                 folder.clear()?;
                 Start::Fresh
@@ -128,10 +142,8 @@ impl DatasetFolder {
         };
         place.remove_folder(STAGING)?;
         // parts first: whoever finds the root finds them
-        for (name, bytes) in &plan.parts {
-            place.create(name, bytes)?.same_or(|| changed(place, name))?;
-        }
-        place.create(PLAN_NAME, &plan.root)?.same_or(|| changed(place, PLAN_NAME))?;
+        write_parts()?;
+        place.create(PLAN_NAME, root)?.same_or(|| changed(place, PLAN_NAME))?;
         Ok((folder, start))
     }
 
@@ -202,7 +214,8 @@ impl DatasetFolder {
     /// Commit records of a stage, by shard number.
     pub fn committed(&self, stage: &str) -> Result<BTreeMap<u64, CommitRecord>> {
         let numbers: Vec<u64> = self.committed_numbers(stage)?.into_iter().collect();
-        numbers.into_par_iter().map(|shard| Ok((shard, self.commit_record(stage, shard)?))).collect()
+        let records = at_once(&numbers, |&shard| Ok((shard, self.commit_record(stage, shard)?)))?;
+        Ok(records.into_iter().collect())
     }
 
     /// The record of one committed shard.
@@ -227,6 +240,18 @@ impl DatasetFolder {
     /// Gives a shard's staged files their final names below `target` (a folder in the dataset, `""` for the dataset
     /// itself) and records it. What is there already must be the same.
     pub fn commit(&self, stage: &str, shard: u64, last: bool, outcome: Outcome) -> Result<()> {
+        self.commit_with(stage, shard, last, outcome, Vec::new())
+    }
+
+    /// The same with what the inputs were found to be; see [`CommitRecord::dialects`].
+    pub fn commit_with(
+        &self,
+        stage: &str,
+        shard: u64,
+        last: bool,
+        outcome: Outcome,
+        dialects: Vec<(String, u32)>,
+    ) -> Result<()> {
         let _stage = profile::enter(Stage::Commit);
         let differs = |name: &str| {
             Error::internal(format!("shard {shard} gave another result than before: {}", self.place.uri_of(name))).hint(
@@ -247,6 +272,7 @@ impl DatasetFolder {
             counts,
             accounting: outcome.accounting,
             warnings: outcome.warnings,
+            dialects,
             attempt: Some(self.attempt.id.clone()),
         };
         let name = commit_name(stage, shard);
@@ -323,6 +349,11 @@ pub fn stage_folder(stage: &str) -> String {
 
 fn commit_name(stage: &str, shard: u64) -> String {
     format!("{}/{shard:012}.json", stage_folder(stage))
+}
+
+/// Writes parts of the lists of a plan: names in the dataset and contents.
+pub fn write_parts(place: &Place, parts: &[(String, Vec<u8>)]) -> Result<()> {
+    at_once(parts, |(name, bytes)| place.create(name, bytes)?.same_or(|| changed(place, name))).map(drop)
 }
 
 fn changed(place: &Place, name: &str) -> Error {

@@ -4,7 +4,7 @@ pub mod attempt;
 pub mod folder;
 pub mod manifest;
 pub mod publish;
-mod samples;
+pub mod samples;
 pub mod stages;
 pub mod status;
 pub mod verify;

@@ -5,7 +5,7 @@ use super::manifest::{
     Accounting, MANIFEST_NAME, MAX_INPUTS_LISTED, Manifest, ManifestContig, ManifestFile, ManifestInput,
     SCHEMA_VERSION, Warning,
 };
-use super::samples::{CountSources, each_samples, samples_of_shards};
+use super::samples::{CountSources, Dialects, each_samples, samples_of_shards};
 use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP, Written};
 use crate::columns::samples::samples_table;
 use crate::columns::schema::TableSchemas;
@@ -193,7 +193,7 @@ impl Publication<'_> {
         let path = "samples/part-0.parquet";
         let schema = samples_table(&[], 0, &counts.of(0..0)?, is_joint).schema();
         let written = self.write_table(path, &schema, 1 << 16, |write| {
-            each_samples(self.plan, |first, samples| {
+            each_samples(self.plan, &Dialects::new(self.shards, &self.evidence), |first, samples| {
                 if first == 0 && !samples.is_empty() {
                     header.push_str("\tFORMAT");
                 }

@@ -16,7 +16,11 @@ use std::ops::Range;
 const SAMPLES_AT_A_TIME: usize = 1 << 18;
 
 /// Calls `take` with all samples in order, some at a time, and the index of the first of them.
-pub fn each_samples(plan: &StoredPlan, mut take: impl FnMut(usize, &[SampleInfo]) -> Result<()>) -> Result<()> {
+pub fn each_samples(
+    plan: &StoredPlan,
+    dialects: &Dialects,
+    mut take: impl FnMut(usize, &[SampleInfo]) -> Result<()>,
+) -> Result<()> {
     let n_samples = plan.root.n_samples as usize;
     let mut next = 0;
     let mut ascending = true;
@@ -33,8 +37,8 @@ pub fn each_samples(plan: &StoredPlan, mut take: impl FnMut(usize, &[SampleInfo]
     if !ascending {
         // inputs with several samples each, whose names lie between those of others
         let mut all: Vec<(u32, SampleInfo)> = Vec::with_capacity(n_samples);
-        plan.each_input(|_, input| {
-            all.extend(infos(&input));
+        plan.each_input(|index, input| {
+            all.extend(infos(&input, dialects.of(index, &input)));
             Ok(())
         })?;
         all.sort_by_key(|(index, _)| *index);
@@ -43,8 +47,8 @@ pub fn each_samples(plan: &StoredPlan, mut take: impl FnMut(usize, &[SampleInfo]
         return chunks.try_for_each(|(i, infos)| take(i * SAMPLES_AT_A_TIME, infos));
     }
     let (mut open, mut first) = (Vec::new(), 0);
-    plan.each_input(|_, input| {
-        open.extend(infos(&input).map(|(_, info)| info));
+    plan.each_input(|index, input| {
+        open.extend(infos(&input, dialects.of(index, &input)).map(|(_, info)| info));
         if open.len() >= SAMPLES_AT_A_TIME {
             take(first, &open)?;
             first += open.len();
@@ -55,16 +59,47 @@ pub fn each_samples(plan: &StoredPlan, mut take: impl FnMut(usize, &[SampleInfo]
     if open.is_empty() { Ok(()) } else { take(first, &open) }
 }
 
-fn infos(input: &PlanInput) -> impl Iterator<Item = (u32, SampleInfo)> {
-    input.brings.iter().map(|sample| {
+fn infos<'a>(input: &'a PlanInput, dialect: Option<&'a str>) -> impl Iterator<Item = (u32, SampleInfo)> + 'a {
+    input.brings.iter().map(move |sample| {
         let info = SampleInfo {
             sample: sample.name.clone(),
             source: input.path.clone(),
             sex: sample.sex.clone(),
-            dialect: input.gvcf.as_ref().map(|gvcf| gvcf.dialect.clone()),
+            dialect: dialect.map(str::to_string),
         };
         (sample.index, info)
     })
+}
+
+/// Who wrote the inputs: as planned, or as the shards found that read them.
+pub struct Dialects<'a> {
+    /// First input and runs of each shard that found some, ascending.
+    found: Vec<(usize, &'a [(String, u32)])>,
+}
+
+impl<'a> Dialects<'a> {
+    /// Of commit records of parts of evidence.
+    pub fn new(shards: &[Shard], evidence: &'a BTreeMap<u64, CommitRecord>) -> Self {
+        let found = shards.iter().filter_map(|shard| {
+            let runs = &evidence.get(&shard.number)?.dialects[..];
+            (!runs.is_empty()).then_some((shard.input, runs))
+        });
+        Dialects { found: found.collect() }
+    }
+
+    /// Of one input.
+    pub fn of<'b>(&'b self, index: usize, input: &'b PlanInput) -> Option<&'b str> {
+        if let Some(gvcf) = &input.gvcf {
+            return Some(&gvcf.dialect);
+        }
+        let at = self.found.partition_point(|(first, _)| *first <= index).checked_sub(1)?;
+        let (mut end, runs) = self.found[at];
+        let run = runs.iter().find(|(_, n)| {
+            end += *n as usize;
+            index < end
+        });
+        run.map(|(name, _)| name.as_str())
+    }
 }
 
 /// Samples of each ingest shard, ascending, by its number.
@@ -115,6 +150,9 @@ impl CountSources<'_> {
             self.add(self.rows_stage, record, samples.clone(), &mut total)?;
         }
         for (record, set) in &self.evidence {
+            if !set.touches(samples.start as u32..samples.end as u32) {
+                continue;
+            }
             let own = set.to_vec();
             let from = own.partition_point(|&sample| (sample as usize) < samples.start);
             let to = own.partition_point(|&sample| (sample as usize) < samples.end);

@@ -4,8 +4,9 @@ use crate::decode::gvcf::Recognised;
 use crate::decode::gvcf::dialect::by_name;
 use crate::decode::header::HeaderPool;
 use crate::error::{Class, Error, Result};
+use crate::genome::Contigs;
 use crate::input::InputFile;
-use crate::plan::{PlanGvcf, PlanInput, StoredPlan};
+use crate::plan::{PlanInput, StoredPlan};
 use crate::store::Place;
 use crate::store::local::Mapped;
 use std::collections::HashMap;
@@ -75,7 +76,7 @@ fn open_planned(planned: &PlanInput, place: &Place, pool: &mut HeaderPool) -> Re
         Err(error) => return Err(why_not(planned, error)),
     };
     let found = file.origin();
-    if (found.bytes, found.format, &found.fingerprint) != (planned.bytes, planned.format, &planned.fingerprint) {
+    if (found.bytes, found.format) != (planned.bytes, planned.format) || !is_same(&found.fingerprint, planned) {
         return Err(changed(planned));
     }
     if let (Some(copy), Some(root)) = (&planned.copy, place.local()) {
@@ -92,11 +93,17 @@ fn why_not(planned: &PlanInput, error: Error) -> Error {
             error.hint("the plan names it relative to the folder where `varbatch plan` ran: run tasks there")
         }
         Class::BadData => match Mapped::open(Path::new(&planned.path)) {
-            Ok(mapped) if mapped.fingerprint() != planned.fingerprint => changed(planned),
+            Ok(mapped) if !is_same(&mapped.fingerprint(), planned) => changed(planned),
             _ => error,
         },
         _ => error,
     }
+}
+
+/// An inventory may know no fingerprint, or the ETag of an object without its version.
+fn is_same(found: &str, planned: &PlanInput) -> bool {
+    let rest = found.strip_prefix(&planned.fingerprint[..]);
+    rest.is_some_and(|rest| rest.is_empty() || planned.fingerprint.is_empty() || rest.starts_with(':'))
 }
 
 fn changed(planned: &PlanInput) -> Error {
@@ -104,10 +111,34 @@ fn changed(planned: &PlanInput) -> Error {
         .hint("bring the old file back, or plan again with --force: finished shards of the old plan cannot be used")
 }
 
-/// What an input was recognised as when it was planned.
-pub fn recognised(gvcf: &PlanGvcf) -> Result<Recognised> {
+/// What an input is as a gVCF: as planned, or found out now, where an inventory did not say it.
+pub fn recognised(planned: &PlanInput, file: &InputFile, contigs: &Contigs) -> Result<Recognised> {
+    let Some(gvcf) = &planned.gvcf else { return recognise(planned, file, contigs) };
     let dialect = by_name(&gvcf.dialect).ok_or_else(|| {
         Error::bad_data(format!("the plan names the gVCF dialect {}, which is not known", gvcf.dialect))
     })?;
     Ok(Recognised { dialect, base_pair: gvcf.base_pair })
+}
+
+/// An input of an inventory: what planning would have looked at.
+fn recognise(planned: &PlanInput, file: &InputFile, contigs: &Contigs) -> Result<Recognised> {
+    let wrong = |what: String| Error::bad_data(what).at(file.place());
+    let names: Vec<&str> = planned.brings.iter().map(|sample| sample.name.as_str()).collect();
+    if file.header.samples != names {
+        let found = file.header.samples.join(", ");
+        return Err(wrong(format!("the file has the sample {found}, the inventory says {}", names.join(", "))));
+    }
+    let order = file.header.contigs.iter().map(|contig| contigs.index_of(contig.name.as_bytes()));
+    if !order.is_sorted() {
+        return Err(wrong(
+            "the contigs of the file are in another order than in the first file of the inventory".into(),
+        )
+        .hint("bring them into one order, e.g. with `bcftools reheader` and `bcftools sort`"));
+    }
+    let survey = file.survey()?;
+    match survey.recognise(&file.header) {
+        Some(found) => Ok(found),
+        None if survey.is_empty() => Ok(Recognised::other()),
+        None => Err(wrong("the file is no gVCF".into())),
+    }
 }

@@ -5,6 +5,7 @@ use super::run::{Done, Run, check_unchanged};
 use crate::call::joint::settings::JointSettings;
 use crate::call::joint::sweep::JointCohort;
 use crate::commit::CommitRecord;
+use crate::commit::samples::Dialects;
 use crate::commit::stages::call_shards_of;
 use crate::decode::gvcf::reading;
 use crate::error::{Error, Result};
@@ -41,17 +42,21 @@ impl Run<'_> {
         for (i, (input, file)) in planned.iter().zip(&files).enumerate() {
             sources.push(self.source(shard, i, input, file, &samples[i])?);
         }
+        // an inventory is planned without all of them
+        let found = sources.iter().zip(&planned).filter(|(_, input)| input.gvcf.is_none());
+        let names: Vec<&str> = found.map(|(source, _)| source.recognised.dialect.name).collect();
+        let dialects = names.chunk_by(|a, b| a == b).map(|run| (run[0].to_string(), run.len() as u32)).collect();
         let task = IngestTask { number: shard.number, sources, samples: of_shard };
         let outcome = run_ingest_shard(context, task, self.folder.staging())?;
         files.iter().try_for_each(|file| check_unchanged(file))?;
-        self.folder.commit(INGEST, shard.number, false, outcome)
+        self.folder.commit_with(INGEST, shard.number, false, outcome, dialects)
     }
 
     /// The task's share of the second stage: evidence to rows. `evidence`: commit records of all parts.
     pub fn call(&self, settings: &JointSettings, evidence: &BTreeMap<u64, CommitRecord>) -> Result<Done> {
         self.check_spans(evidence)?;
         let context = self.frame.context(self);
-        let cohort = self.joint_cohort(settings)?;
+        let cohort = self.joint_cohort(settings, &Dialects::new(self.shards, evidence))?;
         let parts: Vec<EvidencePart> = evidence.values().map(|commit| self.part(commit)).collect();
         let done = self.folder.committed_numbers(ROWS)?;
         let shards = call_shards_of(&self.plan.root, evidence);
@@ -89,15 +94,15 @@ impl Run<'_> {
         })
     }
 
-    fn joint_cohort(&self, settings: &JointSettings) -> Result<JointCohort> {
+    fn joint_cohort(&self, settings: &JointSettings, dialects: &Dialects) -> Result<JointCohort> {
         let n_samples = self.plan.root.n_samples as usize;
         let mut cohort = JointCohort {
             settings: settings.clone(),
             readings: vec![reading(""); n_samples],
             sexes: vec![None; n_samples],
         };
-        self.plan.each_input(|_, input| {
-            let reading = reading(input.gvcf.as_ref().map_or("", |gvcf| &gvcf.dialect));
+        self.plan.each_input(|index, input| {
+            let reading = reading(dialects.of(index, &input).unwrap_or_default());
             for sample in &input.brings {
                 let index = sample.index as usize;
                 let of_sample = cohort.readings.get_mut(index).zip(cohort.sexes.get_mut(index));
@@ -148,7 +153,7 @@ impl Run<'_> {
         file: &'b Opened,
         samples: &'b [u32],
     ) -> Result<IngestSource<'b>> {
-        let (&ShardSource::Ingest { range, .. }, Some(gvcf)) = (&shard.source, &planned.gvcf) else {
+        let ShardSource::Ingest { range, .. } = shard.source else {
             return Err(Error::internal("a shard of the first stage reads no gVCF"));
         };
         let regions = &self.plan.root.settings.regions;
@@ -166,9 +171,9 @@ impl Run<'_> {
         Ok(IngestSource {
             name: &file.name,
             lines,
-            recognised: recognised(gvcf)?,
+            recognised: recognised(planned, file, &self.frame.contigs)?,
             samples,
-            noted_as: gvcf.shares_samples.then_some(shard.input + i),
+            noted_as: planned.gvcf.as_ref().is_some_and(|gvcf| gvcf.shares_samples).then_some(shard.input + i),
             own_start: range.and_then(|range| range.own_start),
             own_end: range.and_then(|range| range.own_end),
             end_offset: range.and_then(|range| range.end_offset),

@@ -76,7 +76,8 @@ fn parse_line(line: &str, columns: &[String]) -> Result<(String, Option<SheetSam
     Ok((path, said.then_some(SheetSample { sample, sex })))
 }
 
-fn parse_sex(text: &str) -> Result<Option<String>> {
+/// `male`, `female`, or nothing where it is unknown.
+pub fn parse_sex(text: &str) -> Result<Option<String>> {
     match text.to_lowercase().as_str() {
         "male" | "m" | "1" | "xy" => Ok(Some("male".into())),
         "female" | "f" | "2" | "xx" => Ok(Some("female".into())),

@@ -4,6 +4,7 @@
 //! rows right and left-alignment moves them left, by [`MAX_SHIFT_BP`] at most.
 
 pub mod cuts;
+pub mod inventory;
 pub mod joint;
 pub mod region;
 pub mod stored;
@@ -93,7 +94,7 @@ pub struct PlanInput {
     pub bytes: u64,
     /// By content.
     pub format: Format,
-    /// Sampled digest of the content.
+    /// Sampled digest of the content; of an object, size and ETag; empty where an inventory gives none.
     pub fingerprint: String,
     /// The records are read from this copy, a name in the dataset: sorted, or in a form that can be read from the middle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +104,7 @@ pub struct PlanInput {
     /// Those of its samples that no input before has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brings: Vec<PlanSample>,
-    /// What it is as a gVCF, where samples are called together.
+    /// What it is as a gVCF, where samples are called together. An inventory does not say it: then whoever reads it finds out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gvcf: Option<PlanGvcf>,
 }
@@ -136,6 +137,14 @@ impl SampleSet {
         match self {
             SampleSet::Run { first, n } => (*first..first + n).collect(),
             SampleSet::List(list) => list.clone(),
+        }
+    }
+
+    /// Whether one of them may be in a range; exact for consecutive ones.
+    pub fn touches(&self, range: std::ops::Range<u32>) -> bool {
+        match self {
+            SampleSet::Run { first, n } => *first < range.end && first + n > range.start,
+            SampleSet::List(_) => true,
         }
     }
 

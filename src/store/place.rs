@@ -3,7 +3,6 @@
 use super::local;
 use super::s3::{self, S3Prefix};
 use crate::error::{Class, Error, Result};
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// A place for a dataset. Names are created once or replaced whole; a reader never sees a part of a file.
@@ -142,7 +141,7 @@ impl Place {
             Place::Local(root) => local::remove_folder(&root.join(name)),
             Place::S3(prefix) => {
                 let below = prefix.folder(name);
-                prefix.list(name)?.into_par_iter().try_for_each(|entry| below.remove(&entry.name))
+                super::at_once(&prefix.list(name)?, |entry| below.remove(&entry.name)).map(drop)
             }
         }
     }

@@ -30,6 +30,7 @@ mod readers;
 mod roundtrip;
 mod s3;
 mod s3_inputs;
+mod scale;
 mod servers;
 mod tables;
 mod truth;
