@@ -10,6 +10,7 @@ use varbatch::store::DataFile;
 
 /// Runs `varbatch`, which must end well, and gives its peak resident memory in bytes.
 #[track_caller]
+#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and says how much memory it took")]
 fn peak_of(arguments: &[&str]) -> u64 {
     let mut command = Command::new(binary());
     let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("start");
