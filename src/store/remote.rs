@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -29,8 +29,9 @@ const FIRST_BYTES: usize = 256 << 10;
 const REQUEST_BYTES: usize = 8 << 20;
 /// Requests of at least this size are followed by one for what comes next, before it is asked for, in bytes.
 const AHEAD_FROM_BYTES: usize = 2 << 20;
-/// Bytes of granules that nobody looks at and that are kept, over all objects.
+/// Bytes of granules that nobody looks at and that are kept, over all objects, unless [`set_idle_bytes`] says otherwise.
 const IDLE_BYTES: usize = 256 << 20;
+static IDLE_LIMIT: AtomicUsize = AtomicUsize::new(IDLE_BYTES);
 /// Objects share a sparse file up to this length, so that thousands of inputs do not need as many open files.
 const SCRATCH_BYTES: u64 = 1 << 40;
 
@@ -40,6 +41,11 @@ static SCRATCH_FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// Sets the folder for the bytes of remote inputs.
 pub fn set_scratch_folder(folder: PathBuf) {
     *lock(&SCRATCH_FOLDER) = Some(folder);
+}
+
+/// Sets how many bytes that nobody looks at any more are kept on disk.
+pub fn set_idle_bytes(n_bytes: usize) {
+    IDLE_LIMIT.store(n_bytes, Ordering::Relaxed);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -297,7 +303,7 @@ impl Remote {
     fn keep_idle(self: &Arc<Self>, granules: Vec<usize>) {
         let mut idle = lock(&IDLE);
         idle.extend(granules.into_iter().map(|at| (Arc::downgrade(self), at)));
-        let n_old = idle.len().saturating_sub(IDLE_BYTES / GRANULE_BYTES);
+        let n_old = idle.len().saturating_sub(IDLE_LIMIT.load(Ordering::Relaxed) / GRANULE_BYTES);
         let old: Vec<_> = idle.drain(..n_old).collect();
         drop(idle);
         for (remote, at) in old {

@@ -3,8 +3,10 @@
 use super::common::temp;
 use super::servers::{Bucket, bucket, signed_bucket};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use varbatch::error::Class;
 use varbatch::store::Creation;
+use varbatch::store::local::Mapped;
 use varbatch::store::s3::{Entry, S3Prefix};
 
 /// Part of the requests that are broken.
@@ -198,6 +200,68 @@ fn a_server_that_never_answers_well() {
     }
     let gone = Bucket::somewhere(&direct.uri, "http://127.0.0.1:9");
     as_process("all_calls_fail_as_temporary", &gone, &[("VARBATCH_S3_RETRY_SECONDS", "1")]);
+}
+
+/// Blocks of the scratch file of this process, in bytes.
+fn scratch_bytes() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let open = std::fs::read_dir("/proc/self/fd").expect("open files").filter_map(Result::ok);
+    let is_scratch = |path: &std::path::Path| {
+        std::fs::read_link(path)
+            .is_ok_and(|name| name.to_string_lossy().contains(&format!("varbatch-{}-", std::process::id())))
+    };
+    let scratch = open.map(|entry| entry.path()).filter(|path| is_scratch(path));
+    scratch.filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.blocks() * 512).sum()
+}
+
+#[test]
+#[ignore = "a part of readers_side_by_side_see_the_object_and_use_little_disk"]
+fn readers_side_by_side() {
+    let Some(prefix) = given() else { return };
+    let bytes = noise(40 << 20);
+    let folder = temp();
+    let path = folder.path().join("large");
+    std::fs::write(&path, &bytes).expect("writes");
+    prefix.upload("large", &path, &sha256(&bytes)).expect("uploads");
+    // whatever nobody looks at is forgotten at once, so that every mistake shows
+    varbatch::store::remote::set_idle_bytes(0);
+    let mapped = Mapped::open(std::path::Path::new(&prefix.uri_of("large"))).expect("opens");
+    let peak = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for reader in 0..6_usize {
+            let (mapped, bytes, peak) = (&mapped, &bytes, &peak);
+            scope.spawn(move || {
+                let (mut at, step) = (reader * 3_333_333, 50_000 + 7_777 * reader);
+                let mut window = mapped.window(at);
+                if reader % 2 == 0 {
+                    window.expect_end(at + (9 << 20));
+                }
+                let end = (at + (17 << 20)).min(bytes.len());
+                while at < end {
+                    let seen = &window.upto(at + step).expect("reads")[at..];
+                    assert!(seen == &bytes[at..(at + step).min(bytes.len())], "reader {reader} at {at}");
+                    at += step;
+                    window.give_back(at.min(end));
+                    peak.fetch_max(scratch_bytes(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    // 17 MiB were pinned by each reader at the most
+    let peak = peak.into_inner();
+    assert!(peak > 1 << 20 && peak < 40 << 20, "{peak}");
+    assert!(scratch_bytes() < 1 << 20, "{} of {peak} are left", scratch_bytes());
+    assert!(mapped.all().expect("reads") == bytes);
+    assert_eq!(mapped.digest().expect("reads"), Mapped::open(&path).expect("opens").digest().expect("reads"));
+    drop(mapped);
+    assert_eq!(scratch_bytes(), 0);
+}
+
+#[test]
+fn readers_side_by_side_see_the_object_and_use_little_disk() {
+    let Some(direct) = bucket() else { return };
+    as_process("readers_side_by_side", &direct, &[]);
+    as_process("readers_side_by_side", &direct.through("reset-before", 0.2, 4), &[]);
 }
 
 #[test]

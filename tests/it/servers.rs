@@ -19,6 +19,9 @@ pub struct Server {
 
 /// The Python with the packages of `scripts/setup test`.
 pub fn python() -> PathBuf {
+    if let Some(said) = std::env::var_os("VARBATCH_PYTHON") {
+        return said.into();
+    }
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-python/bin/python");
     if venv.exists() { venv } else { PathBuf::from("python3") }
 }
