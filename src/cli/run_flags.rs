@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::exec::resources;
+use crate::store::s3;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -34,8 +35,10 @@ impl RunFlags {
     pub fn stop_on_signals(&self) -> Result<Arc<AtomicBool>> {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, stop.clone())
-                .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+            for flag in [stop.clone(), s3::stop_flag()] {
+                signal_hook::flag::register(signal, flag)
+                    .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+            }
         }
         Ok(stop)
     }

@@ -142,6 +142,30 @@ fn every_fault_gives_the_same_dataset() {
     }
 }
 
+/// A task that waits for a server ends soon after SIGTERM: schedulers kill after 30 seconds.
+#[test]
+fn a_task_that_waits_for_a_server_can_be_stopped() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let cohort = cohorts(folder.path()).remove(0);
+    for (mode, dataset) in [("hang", "hang.ds"), ("503", "busy.ds")] {
+        let dataset = format!("{}/{dataset}", bucket.uri);
+        run(&bucket, &cohort.arguments("plan", &dataset)).expect(0);
+        let through = bucket.through(mode, 0.9, 3);
+        let mut waiting = task(&through, &dataset, "call", 0, 1);
+        let mut child = waiting.env("VARBATCH_S3_TIMEOUT_SECONDS", "30").spawn().expect("start");
+        std::thread::sleep(Duration::from_secs(2));
+        // SAFETY: the child has not been waited for, so its number is still its own.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+        let asked = std::time::Instant::now();
+        let status = child.wait().expect("wait");
+        assert_eq!(status.code(), Some(75), "{mode}");
+        assert!(asked.elapsed() < Duration::from_secs(20), "{mode}: {:?}", asked.elapsed());
+        finish(&mut task(&bucket, &dataset, "call", 0, 1)).expect(0);
+        run(&bucket, &words(&["finalize", &dataset])).expect(0);
+    }
+}
+
 /// Inputs on S3, too: planned, done by tasks and by one process, and changed in between.
 #[test]
 fn inputs_and_dataset_on_s3() {

@@ -5,6 +5,7 @@
 
 use super::answer::{Answer, Trouble};
 use super::count::{self, Verb};
+use super::stop::{self, unless_stopped};
 use crate::error::{Class, Error, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -130,7 +131,7 @@ impl Patience {
         let part = RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
         let wait = Duration::from_secs_f64(self.longest * part);
         self.longest = (self.longest * 2.0).min(LONGEST_WAIT_SECONDS);
-        if Instant::now() + wait >= self.until {
+        if stop::is_asked() || Instant::now() + wait >= self.until {
             return false;
         }
         tokio::time::sleep(wait).await;
@@ -280,11 +281,16 @@ impl Connection {
             *wire.body_mut() = Some(request.body.clone().into());
         }
         count::sent(request.verb(), sent);
-        let response = self.client.execute(wire).await.map_err(|error| Trouble::of_transport(&error))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.map_err(|error| Trouble::of_transport(&error))?;
-        count::received(body.len());
-        Ok(Answer { status, headers, body })
+        let answer = async {
+            let response = self.client.execute(wire).await.map_err(|error| Trouble::of_transport(&error))?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = response.bytes().await.map_err(|error| Trouble::of_transport(&error))?;
+            Ok(Answer { status, headers, body })
+        };
+        let answer =
+            unless_stopped(answer).await.unwrap_or_else(|| Err(Trouble::of_answer("it was not waited for")))?;
+        count::received(answer.body.len());
+        Ok(answer)
     }
 
     /// Sends a request until it is answered, for as long as it may help. For requests that may be done twice.

@@ -7,11 +7,13 @@
 mod answer;
 mod connection;
 mod count;
+mod stop;
 mod upload;
 
 pub use connection::set_default_endpoint;
 pub(super) use connection::{Identity, runtime, suffix, transport};
 pub use count::{Requests, requests};
+pub use stop::stop_flag;
 
 use super::place::Creation;
 use crate::error::{Class, Error, Result};
