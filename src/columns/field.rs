@@ -5,6 +5,8 @@
 use super::schema::{FieldColumns, Projection};
 use super::values::Values;
 use crate::decode::header::Kind;
+use crate::decode::numbers::short_integers;
+use crate::decode::samples::Cells;
 use crate::decode::vcf::plain_integers;
 use arrow_array::ArrayRef;
 
@@ -129,6 +131,68 @@ impl FieldBuilder {
             Projection::List => self.own[0].append_list(text.split(|&byte| byte == b',')),
             _ => self.append_projected(text, allele),
         }
+    }
+
+    /// A row from the field `slot` of each cell, as [`FieldBuilder::append`] does it; an empty one has no value.
+    pub fn append_column(&mut self, cells: Cells, slot: usize, allele: AlleleOfSite) -> Result<(), Problem> {
+        let is_biallelic = allele.n_alts == 1 && allele.alt_index == 1;
+        match self.projection {
+            Projection::Scalar if self.is_integer => self.append_plain_column::<1>(cells, slot, allele),
+            Projection::PerAllelePair if self.is_integer && is_biallelic => {
+                self.append_plain_column::<2>(cells, slot, allele)
+            }
+            Projection::PerGenotype if self.is_integer && is_biallelic => {
+                self.append_plain_column::<3>(cells, slot, allele)
+            }
+            _ => (0..cells.len()).try_for_each(|i| self.append_or_null(&cells.text()[cells.range(i, slot)], allele)),
+        }
+    }
+
+    /// [`FieldBuilder::append_column`] where `N` short numbers are the usual case.
+    fn append_plain_column<const N: usize>(
+        &mut self,
+        cells: Cells,
+        slot: usize,
+        allele: AlleleOfSite,
+    ) -> Result<(), Problem> {
+        let mut rows: Vec<[i32; N]> = Vec::with_capacity(cells.len());
+        for i in 0..cells.len() {
+            let range = cells.range(i, slot);
+            match short_integers(cells.text(), range.clone()) {
+                Some(values) => rows.push(values),
+                None => {
+                    self.append_plain_rows(&rows);
+                    rows.clear();
+                    self.append_or_null(&cells.text()[range], allele)?;
+                }
+            }
+        }
+        self.append_plain_rows(&rows);
+        Ok(())
+    }
+
+    /// Rows of `N` numbers: one each for `N` columns, or a list of them.
+    fn append_plain_rows<const N: usize>(&mut self, rows: &[[i32; N]]) {
+        match &mut self.own[..] {
+            [list] if self.projection == Projection::PerGenotype => list.append_rows_of_integers(rows),
+            columns => {
+                for (i, column) in columns.iter_mut().enumerate() {
+                    column.append_each_integer(rows.iter().map(|row| row[i]));
+                }
+            }
+        }
+        if let Some(site) = &mut self.site {
+            site.append_nulls(rows.len());
+        }
+    }
+
+    /// A row from the text of the field, or from none.
+    fn append_or_null(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
+        if text.is_empty() {
+            self.append_null();
+            return Ok(());
+        }
+        self.append(text, allele)
     }
 
     /// The usual case: unsigned numbers, one alternate allele, ploidy 2. False, and nothing done, for any other.

@@ -4,6 +4,7 @@ use super::field::{AlleleOfSite, FieldBuilder, Problem};
 use super::schema::TableSchemas;
 use super::values::Values;
 use crate::decode::header::Kind;
+use crate::decode::samples::Cells;
 use crate::genome::genotype::GtCode;
 use std::collections::HashMap;
 
@@ -196,6 +197,32 @@ impl GenotypesBuilder {
         Ok(())
     }
 
+    /// Adds the FORMAT fields of several samples, one field of all after the other. After a problem the batch is void; the
+    /// index of its cell comes with it.
+    pub fn push_cells(
+        &mut self,
+        cells: Cells,
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), (usize, CellProblem)> {
+        if layout.has_other || cells.has_more(layout.slots.len()) || self.push_columns(cells, layout, allele).is_err() {
+            // cell by cell, also to name the first problem in the order of cells
+            for i in 0..cells.len() {
+                self.push_fields(cells.fields(i), layout, allele).map_err(|problem| (i, problem))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_columns(&mut self, cells: Cells, layout: &FormatLayout, allele: AlleleOfSite) -> Result<(), Problem> {
+        for (slot, kind) in layout.slots.iter().enumerate() {
+            if let Slot::Column(column) = kind {
+                self.formats[*column].append_column(cells, slot, allele)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends `n` calls of the run that have the same FORMAT: fills the columns that it does not have.
     pub fn end_calls(&mut self, n: usize, layout: &FormatLayout) {
         for &column in &layout.absent {
@@ -231,4 +258,59 @@ fn push_other(text: &mut String, id: &str, value: &[u8]) {
     text.push_str(id);
     text.push('=');
     text.push_str(&String::from_utf8_lossy(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::values::Filled;
+    use crate::decode::header::Header;
+    use crate::decode::samples::SampleColumns;
+    use crate::genome::genotype::GtTable;
+    use proptest::prelude::*;
+
+    fn builder() -> GenotypesBuilder {
+        let header = "##fileformat=VCFv4.3\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
+            ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"\">\n\
+            ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"\">\n\
+            ##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"\">\n\
+            ##FORMAT=<ID=FT,Number=1,Type=String,Description=\"\">\n\
+            #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts\n";
+        let header = Header::parse(header.as_bytes()).expect("a header");
+        GenotypesBuilder::new(&TableSchemas::new(&header, true)).expect("samples")
+    }
+
+    fn content(builder: &mut GenotypesBuilder) -> Vec<String> {
+        let show = |values: &mut Values| match values.filled() {
+            Filled::Nulls(n) => format!("{n} nulls"),
+            Filled::Integers(values) => format!("{values:?}"),
+            Filled::Lists { ends, values } => format!("{ends:?} {values:?}"),
+            Filled::General(array) => format!("{array:?}"),
+        };
+        builder.formats.iter_mut().flat_map(FieldBuilder::columns).map(show).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn columns_of_cells_are_what_cells_give_one_by_one(
+            cells in prop::collection::vec("(0/1|1/1|[.]/[.]|0/0)(:(0,[0-9]{1,2}|[0-9]{1,6},[0-9]|[.]|[.],[.]|7,x?)(:([0-9]{1,6}|[.]|)(:([0-9]{1,5},[0-9]{1,3},0|[.]|1,2|)(:(PASS|[.]|))?(:7)?)?)?)?", 1..30),
+            format in prop::sample::select(vec!["GT:AD:DP:PL:FT", "GT:AD:DP:PL:XX", "GT:AD:DP:PL"]),
+            allele in prop::sample::select(vec![(1, 1), (1, 2), (0, 0)]),
+        ) {
+            let text = cells.join("\t");
+            let (mut samples, mut table) = (SampleColumns::default(), GtTable::new());
+            let n_slots = format.split(':').count();
+            samples.read(text.as_bytes(), cells.len(), Some(0), n_slots, &mut table).expect("genotypes");
+            let cells = samples.listed_cells(text.as_bytes());
+            let allele = AlleleOfSite::new(allele.0, allele.1);
+            let (mut by_column, mut by_cell) = (builder(), builder());
+            let layout = by_cell.layout(format.as_bytes());
+            let one_by_one = (0..cells.len())
+                .try_for_each(|i| by_cell.push_fields(cells.fields(i), &layout, allele).map_err(|problem| (i, problem)));
+            match (by_column.push_cells(cells, &layout, allele), one_by_one) {
+                (Ok(()), Ok(())) => prop_assert_eq!(content(&mut by_column), content(&mut by_cell)),
+                (found, expected) => prop_assert_eq!(format!("{found:?}"), format!("{expected:?}")),
+            }
+        }
+    }
 }

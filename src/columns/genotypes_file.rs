@@ -4,14 +4,14 @@
 //! full, as codes that repeat from variant to variant compress best in one page; FORMAT columns become pages batch by batch.
 
 use super::genotypes::{GenotypesBuilder, NO_GT, Run};
-use super::parquet_file::{GENOTYPES_ROW_GROUP, SORTED_BY, Written, ZSTD};
+use super::parquet_file::{GENOTYPES_ROW_GROUP, SORTED_BY, Written};
 use super::values::Filled;
 use crate::error::{Error, Result};
 use crate::genome::genotype::dosage_of_text;
 use crate::profile::{self, Stage};
 use crate::store::hashing::Hashed;
 use crate::store::parquet::arrays::{ArrayColumn, Nature};
-use crate::store::parquet::chunk::Codec;
+use crate::store::parquet::chunk::{Codec, Effort};
 use crate::store::parquet::columns::{self, Meaning};
 use crate::store::parquet::file::ChunkFile;
 use crate::store::parquet::integers::IntegerColumn;
@@ -24,7 +24,7 @@ use std::path::Path;
 pub struct GenotypesFile<W: Write + Send> {
     file: ChunkFile<W>,
     codec: Codec,
-    numbers_codec: Codec,
+    lists_codec: Codec,
     contig: String,
     n_samples: usize,
     schema: SchemaRef,
@@ -36,9 +36,13 @@ pub struct GenotypesFile<W: Write + Send> {
     rows: u64,
 }
 
-/// ZSTD level of columns of one integer a call: depths and qualities are noise with a distribution, in which a longer search
-/// finds nothing.
-const NUMBERS_ZSTD: i32 = 1;
+/// Codes, and one number a call: a longer search makes codes smaller by 1 %, and finds nothing in depths and qualities, which
+/// are noise with a distribution.
+const CODES: Effort = Effort::level(1);
+
+/// Lists repeat where genotype and depth do: three likelihoods, each an index of two bytes. The levels look for longer
+/// repetitions, or look everything up in two tables.
+const LISTS: Effort = Effort::level(1).with_search(5, 16);
 
 /// Columns before those of FORMAT: variant_id, contig, pos, sample_index, gt, dosage.
 const N_FIXED: usize = 6;
@@ -60,8 +64,8 @@ impl<W: Write + Send> GenotypesFile<W> {
         let fields = (N_FIXED..leaves.len()).map(|_| FieldColumn::Nulls(0)).collect();
         Ok(GenotypesFile {
             file,
-            codec: Codec::zstd(ZSTD),
-            numbers_codec: Codec::zstd(NUMBERS_ZSTD),
+            codec: Codec::zstd(CODES),
+            lists_codec: Codec::zstd(LISTS),
             contig: contig.to_string(),
             n_samples,
             schema: schema.clone(),
@@ -93,7 +97,7 @@ impl<W: Write + Send> GenotypesFile<W> {
     fn take_field(&mut self, field: usize, filled: Filled) -> Result<()> {
         let leaf = &self.leaves[N_FIXED + field];
         let column = &mut self.fields[field];
-        let codec = if leaf.max_rep_level() == 0 { &mut self.numbers_codec } else { &mut self.codec };
+        let codec = if leaf.max_rep_level() == 0 { &mut self.codec } else { &mut self.lists_codec };
         if let (FieldColumn::Nulls(n), Filled::Nulls(more)) = (&mut *column, &filled) {
             *n += more;
             return Ok(());

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::profile::{self, Stage};
 use crate::store::hashing::Hashed;
 use crate::store::parquet::arrays::{ArrayColumn, Nature};
-use crate::store::parquet::chunk::{Codec, EncodedChunk};
+use crate::store::parquet::chunk::{Codec, Effort, EncodedChunk};
 use crate::store::parquet::file::ChunkFile;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{FieldRef, SchemaRef};
@@ -16,8 +16,8 @@ use std::path::Path;
 pub const GENOTYPES_ROW_GROUP: usize = 1 << 20;
 /// Rows of a row group of `variants`.
 pub const VARIANTS_ROW_GROUP: usize = 1 << 16;
-/// ZSTD level of every column.
-pub(super) const ZSTD: i32 = 3;
+/// How hard ZSTD works.
+const ZSTD: Effort = Effort::level(3);
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

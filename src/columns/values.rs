@@ -137,6 +137,32 @@ impl Values {
         }
     }
 
+    /// A row with each integer of VCF's range.
+    pub fn append_each_integer(&mut self, each: impl ExactSizeIterator<Item = i32>) {
+        if each.len() == 0 {
+            return;
+        }
+        self.keep_nulls();
+        if let Kept::Int(values) = &mut self.kept {
+            self.n_kept += each.len();
+            values.extend(each);
+        }
+    }
+
+    /// A row with each list of `N` integers of VCF's range.
+    pub fn append_rows_of_integers<const N: usize>(&mut self, rows: &[[i32; N]]) {
+        if rows.is_empty() {
+            return;
+        }
+        self.keep_nulls();
+        if let Kept::IntList(lists) = &mut self.kept {
+            let before = lists.values.len();
+            lists.values.extend_from_slice(rows.as_flattened());
+            lists.ends.extend((1..=rows.len()).map(|n| (before + n * N) as u32));
+            self.n_kept += rows.len();
+        }
+    }
+
     /// A row with a text that is not looked at.
     pub fn append_text(&mut self, text: &str) {
         self.keep_nulls();

@@ -10,6 +10,7 @@ pub mod fasta;
 pub mod gvcf;
 pub mod header;
 pub mod lines;
+pub mod numbers;
 pub mod probe;
 pub mod records;
 pub mod samples;

@@ -5,9 +5,10 @@
 //! same answer.
 
 use super::bcf::TypedSamples;
-use super::delimiters;
+use super::delimiters::{self, FieldStarts};
+use super::numbers::short_integer;
 use super::stride::{self, CELL, OtherCells};
-use super::vcf::{parse_i32, plain_integers};
+use super::vcf::parse_i32;
 use crate::error::{Error, Result};
 use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
 use std::ops::Range;
@@ -30,20 +31,17 @@ pub struct SampleColumns {
     /// How often each code came, all 0 between records.
     counts: Vec<u32>,
     cells: OtherCells,
-    /// End of every field of every sample. Empty when the fixed-stride kernel ran: then sample `i` is bytes `4 i` to `4 i + 3`.
-    ends: Vec<u32>,
-    /// Fields of every sample, where all have the same number.
-    fields_each: Option<usize>,
-    /// Else: index in `ends` of each sample's first field, then one more.
-    first_field: Vec<u32>,
+    /// Where the fields of all samples begin, then one more: two behind the last byte. Empty when the fixed-stride kernel ran:
+    /// then sample `i` is bytes `4 i` to `4 i + 3`. `first`: of each sample, then one more.
+    fields: FieldStarts,
 }
 
 /// The fields of one sample, in the order of FORMAT. Trailing fields may be left out (VCF 4.5 section 1.6.2).
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     text: &'a [u8],
-    start: usize,
-    ends: &'a [u32],
+    /// Where each begins, then one more.
+    starts: &'a [u32],
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -51,24 +49,71 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (&end, rest) = self.ends.split_first()?;
-        let field = &self.text[self.start..end as usize];
-        (self.start, self.ends) = (end as usize + 1, rest);
+        let (&start, rest) = self.starts.split_first()?;
+        let field = &self.text[start as usize..*rest.first()? as usize - 1];
+        self.starts = rest;
         Some(field)
     }
 
     #[inline]
     fn nth(&mut self, n: usize) -> Option<&'a [u8]> {
-        if n > 0 {
-            self.start = *self.ends.get(n - 1)? as usize + 1;
-            self.ends = &self.ends[n..];
-        }
+        self.starts = self.starts.get(n..)?;
         self.next()
     }
 }
 
-/// End of the three bytes of a fixed-stride cell.
-const STRIDE_ENDS: [u32; 1] = [CELL as u32 - 1];
+/// The texts of some samples, in the order of FORMAT and of samples.
+#[derive(Clone, Copy)]
+pub struct Cells<'a> {
+    text: &'a [u8],
+    columns: &'a SampleColumns,
+    /// Which samples; `None`: the first `n` that have a text.
+    samples: Option<&'a [u32]>,
+    n: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// What the ranges of [`Cells::range`] are in.
+    #[inline]
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    #[inline]
+    fn sample(&self, i: usize) -> usize {
+        self.samples.map_or(i, |samples| samples[i] as usize)
+    }
+
+    /// The fields of the cell `i`.
+    #[inline]
+    pub fn fields(&self, i: usize) -> Fields<'a> {
+        self.columns.fields(self.text, self.sample(i))
+    }
+
+    /// Whether a cell has more fields than `n_slots`.
+    pub fn has_more(&self, n_slots: usize) -> bool {
+        (0..self.n).any(|i| self.fields(i).starts.len() > n_slots + 1)
+    }
+
+    /// Where in the text the field `slot` of the cell `i` is; empty where it is left out. There are fields beside GT.
+    #[inline(always)]
+    pub fn range(&self, i: usize, slot: usize) -> Range<usize> {
+        self.columns.field_range(self.sample(i), slot)
+    }
+}
+
+/// The one field of a fixed-stride cell.
+const STRIDE_STARTS: [u32; 2] = [0, CELL as u32];
 
 impl SampleColumns {
     /// Reads the sample columns `text` of `n_samples` samples. `gt_slot` is the place of GT in FORMAT, of `n_slots` fields.
@@ -140,14 +185,17 @@ impl SampleColumns {
     /// Appends the cells of the listed samples to the text, after [`SampleColumns::read_typed`] and of the same samples.
     pub fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {
         let start = text.len();
+        let FieldStarts { starts, first } = &mut self.fields;
+        starts.push(0);
+        first.push(0);
         for &sample in &self.not_reference {
             for slot in 0..samples.n_fields() {
                 samples.append_field(slot, sample as usize, text);
-                self.ends.push((text.len() - start) as u32);
                 text.push(b':');
+                starts.push((text.len() - start) as u32);
             }
+            first.push(starts.len() as u32 - 1);
         }
-        self.fields_each = Some(samples.n_fields());
     }
 
     fn clear(&mut self) {
@@ -156,9 +204,7 @@ impl SampleColumns {
         self.codes.clear();
         self.not_reference.clear();
         self.distinct.clear();
-        self.ends.clear();
-        self.fields_each = None;
-        self.first_field.clear();
+        self.fields.clear();
         self.n_samples = 0;
     }
 
@@ -196,7 +242,7 @@ impl SampleColumns {
         n_slots: usize,
         table: &mut GtTable,
     ) -> Result<()> {
-        let found = self.find_samples(text, n_samples, n_slots);
+        let found = self.find_samples(text, n_samples);
         if found != n_samples {
             return Err(Error::bad_data(format!(
                 "the line has {found} sample columns, expected {n_samples} as in the header"
@@ -206,33 +252,46 @@ impl SampleColumns {
         self.list_candidates(text, gt_slot, n_slots);
         let mut n_listed = 0;
         for i in 0..self.not_reference.len() {
-            let sample = self.not_reference[i] as usize;
+            let sample = self.not_reference[i];
             let code = match gt_slot {
                 None => ABSENT,
-                Some(slot) => {
-                    let gt = self.fields(text, sample).nth(slot).unwrap_or_default();
-                    match table.code(gt) {
-                        // a GT alone is the whole text of the sample
-                        Some(code) if n_slots > 1 || self.range(sample).len() == 1 => code,
-                        _ => {
-                            let shown = if n_slots > 1 { gt } else { self.cell(text, sample) };
-                            return Err(Error::bad_data(format!(
-                                "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
-                                sample + 1,
-                                String::from_utf8_lossy(shown)
-                            )));
-                        }
-                    }
-                }
+                Some(slot) => self.genotype_code(text, sample as usize, slot, n_slots, table)?,
             };
             if code > HOM_REF_PHASED {
-                self.not_reference[n_listed] = sample as u32;
+                self.not_reference[n_listed] = sample;
                 n_listed += 1;
                 self.codes.push(code);
             }
         }
         self.not_reference.truncate(n_listed);
         Ok(())
+    }
+
+    /// Code of the genotype of one sample: its field `slot` of `n_slots`.
+    #[inline]
+    fn genotype_code(
+        &self,
+        text: &[u8],
+        sample: usize,
+        slot: usize,
+        n_slots: usize,
+        table: &mut GtTable,
+    ) -> Result<GtCode> {
+        let mut fields = self.fields(text, sample);
+        let n_fields = fields.starts.len() - 1;
+        let gt = fields.nth(slot).unwrap_or_default();
+        match table.code(gt) {
+            // a GT alone is the whole text of the sample
+            Some(code) if n_slots > 1 || n_fields == 1 => Ok(code),
+            _ => {
+                let shown = if n_slots > 1 { gt } else { self.cell(text, sample) };
+                Err(Error::bad_data(format!(
+                    "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
+                    sample + 1,
+                    String::from_utf8_lossy(shown)
+                )))
+            }
+        }
     }
 
     /// Fills `not_reference` with the samples that may not be plain reference: where GT is the first of several fields, those
@@ -245,8 +304,9 @@ impl SampleColumns {
         let mut listed = std::mem::take(&mut self.not_reference);
         listed.resize(self.n_samples + 1, 0);
         let mut n = 0;
-        for sample in 0..self.n_samples {
-            let start = self.start(self.range(sample).start);
+        let FieldStarts { starts, first } = &self.fields;
+        for (sample, &field) in first[..self.n_samples].iter().enumerate() {
+            let start = starts[field as usize] as usize;
             let is_reference = match text.get(start..start + CELL) {
                 Some(cell) => (cell == b"0/0:") | (cell == b"0|0:"),
                 None => false,
@@ -259,41 +319,18 @@ impl SampleColumns {
     }
 
     /// Finds the fields of all samples; says how many samples there are.
-    fn find_samples(&mut self, text: &[u8], n_samples: usize, n_slots: usize) -> usize {
+    fn find_samples(&mut self, text: &[u8], n_samples: usize) -> usize {
         if n_samples == 0 || text.is_empty() {
             return 0;
         }
-        let n_tabs = delimiters::scan(text, &mut self.ends);
-        self.ends.push(text.len() as u32);
-        let is_tab = |end: u32| text.get(end as usize).is_none_or(|&byte| byte == b'\t');
-        // as many tabs as there are samples, each where a sample ends: then no other delimiter is a tab
-        let is_regular = n_slots > 0
-            && self.ends.len() == n_samples * n_slots
-            && n_tabs + 1 == n_samples
-            && self.ends.iter().skip(n_slots - 1).step_by(n_slots).all(|&end| is_tab(end));
-        if is_regular {
-            self.fields_each = Some(n_slots);
-        } else {
-            self.first_field.push(0);
-            let tabs = self.ends.iter().enumerate().filter(|&(_, &end)| is_tab(end));
-            self.first_field.extend(tabs.map(|(i, _)| i as u32 + 1));
-        }
-        n_tabs + 1
-    }
-
-    /// Places in `ends` of the fields of a sample.
-    #[inline]
-    fn range(&self, sample: usize) -> Range<usize> {
-        match self.fields_each {
-            Some(n) => sample * n..(sample + 1) * n,
-            None => self.first_field[sample] as usize..self.first_field[sample + 1] as usize,
-        }
-    }
-
-    /// Where a field begins.
-    #[inline]
-    fn start(&self, field: usize) -> usize {
-        if field == 0 { 0 } else { self.ends[field - 1] as usize + 1 }
+        let fields = &mut self.fields;
+        fields.starts.push(0);
+        fields.first.push(0);
+        delimiters::scan(text, fields);
+        let n_fields = fields.starts.len();
+        fields.starts.push(text.len() as u32 + 1);
+        fields.first.push(n_fields as u32);
+        fields.first.len() - 1
     }
 
     /// Lists the codes that are there, in the order of their numbers.
@@ -322,10 +359,10 @@ impl SampleColumns {
         }
     }
 
-    /// The fields of a listed sample, `not_reference[i]`, out of the `text` that was read or written.
-    #[inline]
-    pub fn listed_fields<'a>(&'a self, text: &'a [u8], i: usize) -> Fields<'a> {
-        self.fields(text, if self.listed_only { i } else { self.not_reference[i] as usize })
+    /// The cells of the listed samples out of the `text` that was read or written.
+    pub fn listed_cells<'a>(&'a self, text: &'a [u8]) -> Cells<'a> {
+        let samples = (!self.listed_only).then_some(&self.not_reference[..]);
+        Cells { text, columns: self, samples, n: self.not_reference.len() }
     }
 
     /// Samples whose fields can be asked for: all, or as many as are listed.
@@ -337,11 +374,11 @@ impl SampleColumns {
     /// that number.
     #[inline]
     pub fn fields<'a>(&'a self, text: &'a [u8], sample: usize) -> Fields<'a> {
-        if self.ends.is_empty() {
-            return Fields { text: &text[CELL * sample..], start: 0, ends: &STRIDE_ENDS };
+        let FieldStarts { starts, first } = &self.fields;
+        if starts.is_empty() {
+            return Fields { text: &text[CELL * sample..], starts: &STRIDE_STARTS };
         }
-        let range = self.range(sample);
-        Fields { text, start: self.start(range.start), ends: &self.ends[range] }
+        Fields { text, starts: &starts[first[sample] as usize..=first[sample + 1] as usize] }
     }
 
     /// Calls `take` with each sample that has an integer as its field `slot`, out of the `text` that was read.
@@ -351,32 +388,34 @@ impl SampleColumns {
             let of_slot = self.integers.iter().filter(|(own, ..)| *own == slot);
             return of_slot.for_each(|&(_, sample, value)| take(sample as usize, value));
         }
+        if self.fields.starts.is_empty() {
+            return;
+        }
         for sample in 0..self.n_samples {
-            let value = match self.fields_each {
-                Some(n) => {
-                    let field = sample * n + slot;
-                    integer(&text[self.start(field)..self.ends[field] as usize])
-                }
-                None => self.fields(text, sample).nth(slot).and_then(integer),
-            };
-            if let Some(value) = value {
+            let range = self.field_range(sample, slot);
+            if let Some(value) = short_integer(text, range.clone()).or_else(|| parse_i32(&text[range])) {
                 take(sample, value);
             }
         }
     }
 
+    /// Where the field `slot` of a sample is in the text that was read by the general path; empty where it is left out.
+    #[inline(always)]
+    fn field_range(&self, sample: usize, slot: usize) -> Range<usize> {
+        let FieldStarts { starts, first } = &self.fields;
+        let field = first[sample] as usize + slot;
+        if field >= first[sample + 1] as usize {
+            return 0..0;
+        }
+        starts[field] as usize..starts[field + 1] as usize - 1
+    }
+
     /// Text of one sample out of the `text` that was read by the general path.
     fn cell<'a>(&self, text: &'a [u8], sample: usize) -> &'a [u8] {
-        let fields = self.fields(text, sample);
-        &text[fields.start..fields.ends.last().map_or(fields.start, |&end| end as usize)]
-    }
-}
-
-#[inline]
-fn integer(text: &[u8]) -> Option<i32> {
-    match plain_integers(text) {
-        Some([value]) => Some(value),
-        None => parse_i32(text),
+        match self.fields(text, sample).starts {
+            [start, .., end] => &text[*start as usize..*end as usize - 1],
+            _ => &[],
+        }
     }
 }
 

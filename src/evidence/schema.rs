@@ -1,6 +1,7 @@
 //! Columns and layout of the tables `ref_blocks` and `evidence`.
 
 use crate::store::parquet::arrays::Nature;
+use crate::store::parquet::chunk::Effort;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ pub const BLOCKS_ROW_GROUP: usize = 1 << 20;
 pub const RECORDS_ROW_GROUP: usize = 1 << 18;
 /// Rows of a page, at most: what is read to find one position.
 pub const PAGE_ROWS: usize = 20_480;
-/// ZSTD level: the parts are written once and read once or twice by the joint call.
-pub const ZSTD: i32 = 1;
+/// How hard ZSTD works: the parts are written once and read once or twice by the joint call.
+pub const ZSTD: Effort = Effort::level(1);
 
 fn dictionary_text() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))

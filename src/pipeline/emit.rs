@@ -267,8 +267,14 @@ impl<'a> Emitter<'a> {
             all_carriers &= !call.plain_reference;
             set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
         }
-        if all_carriers && !all && !layout.has_fields() {
+        if all_carriers && !all {
             builder.push_calls(part.first_sample, &samples.not_reference, &samples.codes, &self.text_of);
+            if layout.has_fields() {
+                let cells = samples.listed_cells(record.view().samples());
+                builder.push_cells(cells, layout, part.allele).map_err(|(cell, problem)| {
+                    sample_error(problem, self.context, part.first_sample + samples.not_reference[cell])
+                })?;
+            }
         } else {
             let text = record.view().samples();
             let mut push = |sample: u32, code: GtCode, fields: Fields| {
@@ -299,8 +305,9 @@ impl<'a> Emitter<'a> {
                     }
                 }
             } else if layout.has_fields() {
+                let cells = samples.listed_cells(text);
                 for (i, (sample, code)) in listed.enumerate() {
-                    push(sample, code, samples.listed_fields(text, i))?;
+                    push(sample, code, cells.fields(i))?;
                 }
             } else {
                 listed.try_for_each(|(sample, code)| push(sample, code, Fields::default()))?;

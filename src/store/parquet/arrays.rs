@@ -412,6 +412,7 @@ fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) -> (bool, bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::Effort;
     use super::super::file::ChunkFile;
     use super::*;
     use arrow_array::builder::{ListBuilder, StringBuilder};
@@ -490,7 +491,7 @@ mod tests {
         #[test]
         fn the_general_reader_reads_what_was_written(batches in batches(), nature in 0..3) {
             let nature = [Nature::Any, Nature::Ascending, Nature::Distinct][nature as usize];
-            let mut codec = Codec::zstd(1);
+            let mut codec = Codec::zstd(Effort::level(1));
             let bytes = bytes::Bytes::from(write(&batches, nature, &mut codec));
             let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a footer");
             let found: Vec<RecordBatch> = builder.with_batch_size(1 << 20).build().expect("a reader").map(|batch| batch.expect("rows")).collect();
@@ -524,7 +525,7 @@ mod tests {
             Schema::new(vec![Field::new("t", DataType::Utf8, false), Field::new("f", DataType::Float64, false)]);
         let batch = RecordBatch::try_new(Arc::new(schema), vec![texts, floats]).expect("a batch");
         let halves = [batch.slice(0, 100), batch.slice(100, batch.num_rows() - 100)];
-        let bytes = bytes::Bytes::from(write(&halves, Nature::Any, &mut Codec::zstd(1)));
+        let bytes = bytes::Bytes::from(write(&halves, Nature::Any, &mut Codec::zstd(Effort::level(1))));
         let reader =
             ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a footer").with_batch_size(1 << 20).build();
         let found: Vec<RecordBatch> = reader.expect("a reader").map(|batch| batch.expect("rows")).collect();

@@ -12,44 +12,92 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use std::cell::RefCell;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
-/// ZSTD at one level. Its tables, which are large, are made once for each thread.
+/// How ZSTD looks for what repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// 1 to 22.
+    level: i32,
+    /// Bytes that a repetition has at least, and the binary logarithm of the table that they are looked up in, where they are
+    /// not those of the level.
+    search: Option<(u32, u32)>,
+}
+
+impl Effort {
+    /// As the level has it.
+    pub const fn level(level: i32) -> Effort {
+        Effort { level, search: None }
+    }
+
+    /// With repetitions from `min_bytes` on, looked up in a table of 2^`log_entries`.
+    pub const fn with_search(self, min_bytes: u32, log_entries: u32) -> Effort {
+        Effort { search: Some((min_bytes, log_entries)), ..self }
+    }
+
+    fn compressor(self) -> Compressor<'static> {
+        const KNOWN: &str = "a setting that ZSTD has";
+        let mut compressor = Compressor::new(self.level).expect(KNOWN);
+        if let Some((min_bytes, log_entries)) = self.search {
+            compressor.set_parameter(CParameter::MinMatch(min_bytes)).expect(KNOWN);
+            compressor.set_parameter(CParameter::HashLog(log_entries)).expect(KNOWN);
+        }
+        compressor
+    }
+}
+
+/// ZSTD with one effort. Its tables, which are large, are made once for each thread.
 pub struct Codec {
-    level: ZstdLevel,
-    compressor: Option<Compressor<'static>>,
+    effort: Effort,
+    made: Option<Made>,
+}
+
+/// What a codec keeps from page to page.
+struct Made {
+    compressor: Compressor<'static>,
+    /// Room for a page as large as it may become.
+    page: Vec<u8>,
 }
 
 thread_local! {
-    /// What this thread made and does not use now, with the level.
-    static IDLE: RefCell<Vec<(i32, Compressor<'static>)>> = const { RefCell::new(Vec::new()) };
+    /// What this thread made and does not use now.
+    static IDLE: RefCell<Vec<(Effort, Made)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Drop for Codec {
     fn drop(&mut self) {
-        if let Some(compressor) = self.compressor.take() {
+        if let Some(made) = self.made.take() {
             // a thread that ends has no place for it any more
-            let _ = IDLE.try_with(|idle| idle.borrow_mut().push((self.level.compression_level(), compressor)));
+            let _ = IDLE.try_with(|idle| idle.borrow_mut().push((self.effort, made)));
         }
     }
 }
 
 impl Codec {
-    /// At a level of 1 to 22.
-    pub fn zstd(level: i32) -> Codec {
+    /// With an effort.
+    pub fn zstd(effort: Effort) -> Codec {
         let idle = IDLE.with_borrow_mut(|idle| {
-            let at = idle.iter().position(|(known, _)| *known == level)?;
+            let at = idle.iter().position(|(known, _)| *known == effort)?;
             Some(idle.swap_remove(at).1)
         });
-        let compressor = idle.unwrap_or_else(|| Compressor::new(level).expect("a level of ZSTD"));
-        Codec { level: ZstdLevel::try_new(level).expect("a level of ZSTD"), compressor: Some(compressor) }
+        let made = idle.unwrap_or_else(|| Made { compressor: effort.compressor(), page: Vec::new() });
+        Codec { effort, made: Some(made) }
+    }
+
+    /// What the footer says.
+    fn described(&self) -> Compression {
+        Compression::ZSTD(ZstdLevel::try_new(self.effort.level).expect("a level of ZSTD"))
     }
 
     fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
         let _stage = profile::enter(Stage::Compress);
-        let compressor = self.compressor.as_mut().expect("it is there until the codec is dropped");
-        compressor
-            .compress(bytes)
-            .map_err(|error| Error::internal(format!("a page of {} bytes cannot be compressed: {error}", bytes.len())))
+        let Made { compressor, page } = self.made.as_mut().expect("it is there until the codec is dropped");
+        page.clear();
+        page.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(bytes, page).map_err(|error| {
+            Error::internal(format!("a page of {} bytes cannot be compressed: {error}", bytes.len()))
+        })?;
+        Ok(page.to_vec())
     }
 }
 
@@ -228,7 +276,7 @@ impl ChunkBuilder {
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
             .set_encodings(encodings)
             .set_page_encoding_stats(stats)
-            .set_compression(Compression::ZSTD(codec.level))
+            .set_compression(codec.described())
             .set_num_values(n_values as i64)
             .set_total_compressed_size(n_written as i64)
             .set_total_uncompressed_size(n_uncompressed as i64)
