@@ -35,6 +35,12 @@ pub fn free_bytes(folder: &std::path::Path) -> Option<u64> {
     (stats.f_bavail as u64).checked_mul(stats.f_frsize as u64)
 }
 
+fn peak_of_status() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 /// CPU seconds (user and system) and peak resident bytes of this process so far.
 pub fn used() -> (f64, u64) {
     // SAFETY: getrusage fills the struct it is given; all-zero is a valid value of it.
@@ -44,6 +50,8 @@ pub fn used() -> (f64, u64) {
         usage
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
-    let kib = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as u64 * kib)
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    // what the system counts for a process begins with what the one that started it had
+    let peak_bytes = peak_of_status().unwrap_or(usage.ru_maxrss as u64 * unit);
+    (seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_bytes)
 }

@@ -8,23 +8,26 @@ use std::process::{Command, Stdio};
 use varbatch::dataset::stream::{FileStream, Select};
 use varbatch::store::DataFile;
 
-/// Runs `varbatch`, which must end well, and gives its peak resident memory in bytes.
+/// Runs `varbatch`, which must end well, and gives its peak resident memory in bytes, as last seen before it ended. (What the
+/// system says afterwards has the memory of the test program in it, from before the exec.)
 #[track_caller]
-#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and says how much memory it took")]
 fn peak_of(arguments: &[&str]) -> u64 {
     let mut command = Command::new(binary());
-    let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("start");
-    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: both are places that the system fills; all-zero is a valid rusage; the child is ours and waited for here only.
-    let usage = unsafe {
-        assert_eq!(
-            libc::wait4(child.id() as libc::pid_t, &mut status, 0, usage.as_mut_ptr()),
-            child.id() as libc::pid_t
-        );
-        usage.assume_init()
-    };
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{arguments:?} ended with {status}");
-    usage.ru_maxrss as u64 * 1024
+    let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("start");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak_kib = peak_kib.max(kib.unwrap_or(0));
+        if let Some(ended) = child.try_wait().expect("wait") {
+            assert!(ended.success(), "{arguments:?} ended with {ended}");
+            assert!(peak_kib > 0, "it ended before it was looked at");
+            return peak_kib * 1024;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 fn gvcfs(folder: &Path, n: usize) -> (PathBuf, Vec<PathBuf>) {

@@ -1,0 +1,227 @@
+"""Checks of the files of batch/: lint, and what lint does not know.
+
+usage: python3 batch/tests/check.py VARBATCH
+A check whose tool is absent says so; with VARBATCH_REQUIRE_ALL it fails.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+BATCH = Path(__file__).resolve().parent.parent
+VARBATCH = None
+# vCPU: MiB that Fargate takes (AWS Batch user guide, job definition parameters)
+FARGATE = {"0.25": {512, 1024, 2048}, "0.5": set(range(1024, 4097, 1024)), "1": set(range(2048, 8193, 1024)),
+           "2": set(range(4096, 16385, 1024)), "4": set(range(8192, 30721, 1024))}
+
+
+def tool(name):
+    """A program beside this Python or on the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        if os.environ.get("VARBATCH_REQUIRE_ALL"):
+            raise AssertionError(f"{name} is not installed")
+        print(f"SKIPPED: {name} is not installed", file=sys.stderr)
+        raise unittest.SkipTest(name)
+    return found
+
+
+def run(*words, **more):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **more)
+    assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def template():
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def short(loader, suffix, node):
+        kinds = {yaml.ScalarNode: loader.construct_scalar, yaml.SequenceNode: loader.construct_sequence,
+                 yaml.MappingNode: loader.construct_mapping}
+        return {suffix: kinds[type(node)](node)}
+
+    Loader.add_multi_constructor("!", short)
+    return yaml.load((BATCH / "aws/template.yaml").read_text(), Loader)
+
+
+class Lint(unittest.TestCase):
+    def test_template(self):
+        run(tool("cfn-lint"), BATCH / "aws/template.yaml")
+
+    def test_dockerfile(self):
+        run(tool("hadolint"), BATCH / "Dockerfile")
+
+    def test_scripts(self):
+        scripts = [path for path in BATCH.rglob("*") if path.suffix in {".sh", ".sbatch", ".bsub", ".sge", ".pbs"}]
+        self.assertGreaterEqual(len(scripts), 6)
+        run(tool("shellcheck"), "--shell=bash", *scripts)
+
+    def test_wdl(self):
+        done = subprocess.run([tool("miniwdl"), "check", "--strict", "--suppress", "UnusedDeclaration", BATCH / "wdl/varbatch.wdl"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_gcp(self):
+        group = json.loads((BATCH / "gcp/job.json").read_text())["taskGroups"][0]
+        retried = group["taskSpec"]["lifecyclePolicies"][0]
+        self.assertEqual((retried["action"], retried["actionCondition"]["exitCodes"][0]), ("RETRY_TASK", 75))
+        self.assertLessEqual(group["taskSpec"]["maxRetryCount"], 10)
+
+
+class Aws(unittest.TestCase):
+    """What cfn-lint does not know."""
+
+    def setUp(self):
+        self.resources = template()["Resources"]
+
+    def of_type(self, kind):
+        return {name: found["Properties"] for name, found in self.resources.items() if found["Type"] == kind}
+
+    def rules_of_submit(self):
+        source = (BATCH.parent / "src/submit/aws_batch.rs").read_text()
+        rules = re.search(r"fn retry_rules\(\) -> Value \{\s*json!\((\[.*?\])\)", source, re.S).group(1)
+        return json.loads(re.sub(r",(\s*\])", r"\1", rules))
+
+    def test_retry_rules_are_those_of_submit(self):
+        expected = [{key[0].upper() + key[1:]: value for key, value in rule.items()} for rule in self.rules_of_submit()]
+        for name, job in self.of_type("AWS::Batch::JobDefinition").items():
+            self.assertEqual(job["RetryStrategy"]["EvaluateOnExit"], expected, name)
+            self.assertIn(job["RetryStrategy"]["Attempts"], range(1, 11))
+            self.assertEqual(expected[-1], {"OnReason": "*", "Action": "EXIT"}, "the service retries what no rule names")
+
+    def test_fargate_sizes(self):
+        for name, job in self.of_type("AWS::Batch::JobDefinition").items():
+            needs = {need["Type"]: need["Value"] for need in job["ContainerProperties"]["ResourceRequirements"]}
+            if job["PlatformCapabilities"] == ["FARGATE"]:
+                self.assertIn(int(needs["MEMORY"]), FARGATE[needs["VCPU"]], name)
+                self.assertIn(job["ContainerProperties"]["EphemeralStorage"]["SizeInGiB"], range(21, 201))
+
+    def test_environments_scale_to_zero(self):
+        for name, environment in self.of_type("AWS::Batch::ComputeEnvironment").items():
+            resources = environment["ComputeResources"]
+            self.assertEqual(resources.get("MinvCpus", 0), 0, name)
+            if resources["Type"] == "SPOT":
+                self.assertEqual(resources["AllocationStrategy"], "SPOT_PRICE_CAPACITY_OPTIMIZED")
+
+    def test_queues_do_not_mix_platforms(self):
+        for queue in self.of_type("AWS::Batch::JobQueue").values():
+            self.assertEqual(len(queue["ComputeEnvironmentOrder"]), 1)
+            self.assertTrue(queue["JobStateTimeLimitActions"])
+
+    def test_least_privilege(self):
+        policies = [policy["PolicyDocument"] for role in self.of_type("AWS::IAM::Role").values()
+                    for policy in role.get("Policies", [])]
+        policies += [policy["PolicyDocument"] for policy in self.of_type("AWS::IAM::ManagedPolicy").values()]
+        self.assertGreaterEqual(len(policies), 2)
+        for statement in (statement for policy in policies for statement in policy["Statement"]):
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            for action in actions:
+                self.assertNotIn("*", action, statement)
+            self.assertNotEqual(statement["Resource"], "*")
+        removes = [statement for policy in policies for statement in policy["Statement"]
+                   if "s3:DeleteObject" in str(statement["Action"])]
+        self.assertTrue(all("_attempts" in str(s["Resource"]) and "variants" not in str(s["Resource"]) for s in removes))
+
+    def test_bucket(self):
+        bucket = self.of_type("AWS::S3::Bucket")["DatasetBucket"]
+        self.assertIn("BucketEncryption", bucket)
+        self.assertTrue(all(bucket["PublicAccessBlockConfiguration"].values()))
+        self.assertIn("AbortIncompleteMultipartUpload", str(bucket["LifecycleConfiguration"]))
+        denied = self.of_type("AWS::S3::BucketPolicy")["DatasetBucketPolicy"]["PolicyDocument"]["Statement"]
+        self.assertTrue(any("aws:SecureTransport" in str(statement["Condition"]) for statement in denied))
+
+    def test_nothing_goes_through_a_nat(self):
+        endpoint = self.of_type("AWS::EC2::VPCEndpoint")["S3Endpoint"]
+        self.assertEqual(endpoint["VpcEndpointType"], "Gateway")
+
+
+class Examples(unittest.TestCase):
+    """The examples do what `varbatch call` does."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.root = Path(cls.folder.name)
+        run(VARBATCH, "simulate", "-o", cls.root / "made", "--samples", "70", "--length", "20000", "--seed", "2", "--gvcf")
+        cls.inputs = sorted((cls.root / "made/gvcf").glob("*.g.vcf.gz"))
+        cls.settings = ["-f", cls.root / "made/reference.fa", "--shard-size", "20000"]
+        run(VARBATCH, "call", *cls.inputs, *cls.settings, "-o", cls.root / "whole.ds")
+        (cls.root / "bin").mkdir()
+        (cls.root / "bin/varbatch").symlink_to(VARBATCH)
+        cls.path = f"{cls.root / 'bin'}:{os.environ['PATH']}"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def same(self, dataset):
+        manifest = (dataset / "_manifest.json").read_bytes()
+        self.assertEqual(manifest, (self.root / "whole.ds/_manifest.json").read_bytes())
+
+    def tasks(self, script, variables_of):
+        """Runs a script for three tasks and both stages, then finalizes."""
+        dataset = self.root / (script.parent.name + ".ds")
+        run(VARBATCH, "plan", *self.inputs, *self.settings, "-o", dataset)
+        for stage in ["ingest", "call"]:
+            for index in range(3):
+                variables = {**os.environ, "PATH": self.path, **variables_of(index, dataset, stage)}
+                run("sh", script, dataset, stage, env=variables)
+        run(VARBATCH, "finalize", dataset)
+        self.same(dataset)
+
+    def test_slurm(self):
+        self.tasks(BATCH / "slurm/array.sbatch", lambda i, *_: {
+            "SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "2",
+            "SLURM_ARRAY_TASK_STEP": "1", "SLURM_ARRAY_TASK_COUNT": "3"})
+
+    def test_lsf(self):
+        self.tasks(BATCH / "lsf/array.bsub", lambda i, *_: {
+            "LSB_JOBINDEX": str(i + 1), "LSB_JOBINDEX_END": "3", "LSB_JOBINDEX_STEP": "1", "LSB_JOBID": "7"})
+
+    def test_sge(self):
+        self.tasks(BATCH / "sge/array.sge", lambda i, *_: {
+            "SGE_TASK_ID": str(i + 1), "SGE_TASK_FIRST": "1", "SGE_TASK_LAST": "3", "SGE_TASK_STEPSIZE": "1"})
+
+    def test_pbs(self):
+        self.tasks(BATCH / "pbs/array.pbs", lambda i, dataset, stage: {
+            "PBS_ARRAY_INDEX": str(i), "VARBATCH_TASK_COUNT": "3", "DATASET": str(dataset), "STAGE": stage})
+
+    def test_kubernetes(self):
+        import yaml
+
+        work, publish = yaml.safe_load_all((BATCH / "kubernetes/job.yaml").read_text())
+        dataset = self.root / "submitted.ds"
+        run(VARBATCH, "plan", *self.inputs, *self.settings, "-o", dataset)
+        words = ["submit", dataset, "--to", "kubernetes", "--image", "IMAGE", "--service-account", "varbatch", "--dry-run"]
+        printed = json.loads(run(VARBATCH, *words))["items"]
+        # the example is what submit prints, but for names and numbers
+        for example, job in zip([work, publish], printed):
+            spec, theirs = example["spec"], job["spec"]
+            self.assertEqual(set(spec), set(theirs))
+            self.assertEqual(spec["podFailurePolicy"], theirs["podFailurePolicy"])
+            pod, their_pod = spec["template"]["spec"], theirs["template"]["spec"]
+            self.assertEqual({**pod, "containers": None}, {**their_pod, "containers": None})
+            self.assertEqual(len(pod["containers"][0]["args"]), len(their_pod["containers"][0]["args"]))
+        self.assertEqual(work["spec"]["completions"],
+                         int(work["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]))
+
+    def test_schedulers_of_the_readme_are_those_of_the_program(self):
+        source = (BATCH.parent / "src/exec/scheduler.rs").read_text()
+        said = (BATCH.parent / "docs/array-jobs.md").read_text()
+        for name in set(re.findall(r'"((?:AWS_BATCH|LSB|SGE|PBS|JOB_COMPLETION|BATCH_TASK|VARBATCH)_[A-Z_]*(?:INDEX|COUNT|SIZE|NODES|ID|IDX|LAST|ARRAYID))"', source)):
+            if not name.endswith(("JOB_ID", "JOBID")):
+                self.assertIn(name, said)
+
+
+if __name__ == "__main__":
+    VARBATCH = Path(sys.argv.pop(1)).resolve()
+    unittest.main()
