@@ -29,5 +29,6 @@ pub mod plan;
 pub mod profile;
 pub mod query;
 pub mod simulate;
+pub mod stats;
 pub mod store;
 pub mod submit;

@@ -2,8 +2,8 @@
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::export::sink::Staged;
 use crate::query::render::{Format, render, to_stdout};
+use crate::store::Staged;
 use clap::ValueEnum;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub struct Args {
 }
 
 /// Names of the formats.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatName {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
     /// Aligned columns
     Table,
     /// Comma-separated
@@ -57,13 +57,21 @@ impl From<FormatName> for Format {
     }
 }
 
-fn default_format(output: Option<&Path>) -> Format {
-    match output.map(|path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase()) {
-        None if std::io::stdout().is_terminal() => Format::Table,
-        Some(extension) if extension == "csv" => Format::Csv,
-        Some(extension) if extension == "json" => Format::Json,
-        Some(extension) if extension == "parquet" => Format::Parquet,
+/// The format that the name of a file says; TSV where it says nothing.
+pub fn format_by_name(path: &Path) -> Format {
+    match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+        "csv" => Format::Csv,
+        "json" => Format::Json,
+        "parquet" => Format::Parquet,
         _ => Format::Tsv,
+    }
+}
+
+fn default_format(output: Option<&Path>) -> Format {
+    match output {
+        None if std::io::stdout().is_terminal() => Format::Table,
+        None => Format::Tsv,
+        Some(path) => format_by_name(path),
     }
 }
 

@@ -52,6 +52,16 @@ pub enum Value<'a> {
     Bool(bool),
 }
 
+impl<'a> Value<'a> {
+    /// The text, where it is one.
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Column {
     fn from_array(array: &ArrayRef) -> Option<Column> {
         Some(match array.data_type() {

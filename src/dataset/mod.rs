@@ -3,8 +3,10 @@
 //! Enters a dataset folder; leaves its manifest, header, samples and bounded streams of rows. Nothing is written.
 
 pub mod batch;
+pub mod calls;
 pub mod joint;
 pub mod region;
+pub mod results;
 pub mod sites;
 pub mod stream;
 

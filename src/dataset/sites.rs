@@ -286,7 +286,7 @@ impl CallReader {
 }
 
 /// Number of leading items of a sorted slice that pass `test`; O(log of the answer), for answers near the start.
-fn count_leading(sorted: &[i64], test: impl Fn(i64) -> bool) -> usize {
+pub(crate) fn count_leading(sorted: &[i64], test: impl Fn(i64) -> bool) -> usize {
     let mut reach = 1;
     while reach < sorted.len() && test(sorted[reach]) {
         reach *= 2;

@@ -3,6 +3,7 @@
 use super::bcf::BcfFile;
 use super::record::Extent;
 use crate::error::{Error, Result};
+use crate::store::Staged;
 use crate::store::bgzf_writer::{BgzfWriter, BlockStarts};
 use noodles::core::Position;
 use noodles::csi::binning_index::index::Header as IndexHeader;
@@ -52,42 +53,6 @@ pub struct Lines {
     pub text: Vec<u8>,
     /// Length in bytes and extent of each line.
     pub records: Vec<(u32, Extent)>,
-}
-
-/// A file under a temporary name beside its own; removed unless it is kept.
-pub struct Staged {
-    temporary: PathBuf,
-    target: PathBuf,
-    kept: bool,
-}
-
-impl Staged {
-    /// For `target`.
-    pub fn new(target: &Path) -> Staged {
-        let mut name = target.as_os_str().to_owned();
-        name.push(format!(".tmp-{}", std::process::id()));
-        Staged { temporary: PathBuf::from(name), target: target.to_path_buf(), kept: false }
-    }
-
-    /// The temporary name.
-    pub fn path(&self) -> &Path {
-        &self.temporary
-    }
-
-    /// Gives the file its own name.
-    pub fn keep(mut self) -> Result<()> {
-        std::fs::rename(&self.temporary, &self.target).map_err(|error| Error::writing(&self.target, error))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_file(&self.temporary);
-        }
-    }
 }
 
 /// Takes the lines of an export in order.
@@ -171,7 +136,7 @@ impl Sink {
         match self {
             Sink::Stdout(out) => out.write_all(&lines.text).map_err(Error::stdout),
             Sink::Text(out, staged) => {
-                out.write_all(&lines.text).map_err(|error| Error::writing(&staged.target, error))
+                out.write_all(&lines.text).map_err(|error| Error::writing(staged.target(), error))
             }
             Sink::Bgzf(bgzf) => bgzf.write(contig, lines),
             Sink::Bcf(file, _) => {
@@ -194,17 +159,17 @@ impl Sink {
                 Ok(None)
             }
             Sink::Text(mut out, staged) => {
-                out.flush().map_err(|error| Error::writing(&staged.target, error))?;
+                out.flush().map_err(|error| Error::writing(staged.target(), error))?;
                 staged.keep()?;
                 Ok(None)
             }
             Sink::Bgzf(bgzf) => bgzf.finish().map(Some),
             Sink::Bcf(file, staged) => {
                 file.finish()?;
-                let index = Staged::new(&with_suffix(&staged.target, ".csi"));
+                let index = Staged::new(&with_suffix(staged.target(), ".csi"));
                 super::bcf::build_index(staged.path(), index.path(), MIN_SHIFT.into())?;
-                let path = index.target.clone();
-                remove_other_index(&staged.target, ".tbi")?;
+                let path = index.target().to_path_buf();
+                remove_other_index(staged.target(), ".tbi")?;
                 staged.keep()?;
                 index.keep()?;
                 Ok(Some(path))
@@ -243,22 +208,22 @@ impl Bgzf {
             }
             start = end;
         }
-        self.writer.write_all(&lines.text).map_err(|error| Error::writing(&self.staged.target, error))
+        self.writer.write_all(&lines.text).map_err(|error| Error::writing(self.staged.target(), error))
     }
 
     fn finish(self) -> Result<PathBuf> {
         let Bgzf { writer, staged, spans, contigs } = self;
-        let (_, blocks) = writer.finish().map_err(|error| Error::writing(&staged.target, error))?;
+        let (_, blocks) = writer.finish().map_err(|error| Error::writing(staged.target(), error))?;
         let last = spans.iter().map(|span| span.extent.last).max().unwrap_or(0);
         let (suffix, stale) = if last > TBI_MAX_POSITION { (".csi", ".tbi") } else { (".tbi", ".csi") };
-        let index = Staged::new(&with_suffix(&staged.target, suffix));
-        let path = index.target.clone();
+        let index = Staged::new(&with_suffix(staged.target(), suffix));
+        let path = index.target().to_path_buf();
         let built = match last > TBI_MAX_POSITION {
             true => write_csi(index.path(), &spans, &contigs, &blocks, last),
             false => write_tbi(index.path(), &spans, &contigs, &blocks),
         };
         built.map_err(|error| Error::writing(&path, error))?;
-        remove_other_index(&staged.target, stale)?;
+        remove_other_index(staged.target(), stale)?;
         staged.keep()?;
         index.keep()?;
         Ok(path)

@@ -1,9 +1,11 @@
 //! Values and arithmetic of genomes: contigs, positions, genotypes. No I/O.
 
+pub mod contig_class;
 pub mod contigs;
 pub mod genotype;
 pub mod sex;
 
+pub use contig_class::ContigClass;
 pub use contigs::{Contig, Contigs};
 
 /// A place in a cohort: contig index, then 1-based VCF position. Orders as the tables are sorted.

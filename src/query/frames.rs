@@ -4,8 +4,10 @@ use super::polars_error;
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
+use crate::dataset::results::stored;
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
+use crate::store::DataFile;
 use arrow_schema::{DataType as ArrowType, SchemaRef as ArrowSchema};
 use polars::prelude::*;
 use std::collections::HashMap;
@@ -13,8 +15,8 @@ use std::collections::HashMap;
 /// Tables that can be asked, in the order they are listed in messages.
 pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
-/// The tables that the dataset has. A table without files (no variants at all) is an empty frame with its columns.
-pub fn frames(dataset: &Dataset) -> Result<Vec<(&'static str, LazyFrame)>> {
+/// The tables that the dataset has, then its stored results by name. A table without files (no variants at all) is an empty frame with its columns.
+pub fn frames(dataset: &Dataset) -> Result<Vec<(String, LazyFrame)>> {
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
     let mut frames = Vec::new();
@@ -24,19 +26,22 @@ pub fn frames(dataset: &Dataset) -> Result<Vec<(&'static str, LazyFrame)>> {
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         if files.is_empty() {
             if let Some(schema) = empty_schema(dataset, table)? {
-                frames.push((table, empty_frame(&schema)?));
+                frames.push((table.to_owned(), empty_frame(&schema)?));
             }
         } else {
-            frames.push((table, scan(dataset, &files)?));
+            let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
+            frames.push((table.to_owned(), scan(&files)?));
         }
+    }
+    for result in stored(dataset)? {
+        frames.push((result.table.clone(), scan(&[result.file(dataset)])?));
     }
     Ok(frames)
 }
 
-fn scan(dataset: &Dataset, files: &[&ManifestFile]) -> Result<LazyFrame> {
+fn scan(files: &[DataFile]) -> Result<LazyFrame> {
     let mut paths = Vec::with_capacity(files.len());
-    for file in files {
-        let found = dataset.full_path(file)?;
+    for found in files {
         let path = found.local().ok_or_else(|| {
             Error::usage(format!("{} is not on this machine, where queries read", found.display()))
                 .hint("copy the dataset here, or point DuckDB, polars or Athena at its files (docs/guide.md)")

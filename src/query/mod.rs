@@ -3,11 +3,14 @@
 pub mod frames;
 pub mod guard;
 pub mod render;
+pub mod table_writer;
+mod variants;
 
 use crate::dataset::Dataset;
 use crate::error::{Class, Error, Result};
 use polars::prelude::*;
 use polars::sql::SQLContext;
+pub use variants::{variant_ids_of_list, variant_ids_where};
 
 /// Runs `sql` on the tables of `dataset`. A mistake in the query is [`Class::Usage`].
 pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
@@ -16,11 +19,11 @@ pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
     let mut tables = Vec::with_capacity(frames.len());
     for (name, frame) in &mut frames {
         let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
-        tables.push((*name, schema.iter_names().map(|column| column.to_string()).collect()));
+        tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
     }
     let context = SQLContext::new();
     for (name, frame) in frames {
-        context.register(name, frame);
+        context.register(&name, frame);
     }
     let mut context = context;
     let frame = context.execute(sql).map_err(|error| polars_error(error, &tables))?;
@@ -28,7 +31,7 @@ pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
 }
 
 /// A table and its columns.
-type TableColumns = (&'static str, Vec<String>);
+type TableColumns = (String, Vec<String>);
 
 /// What polars says, as our error: one line, and what exists where a name was not found.
 fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
@@ -49,7 +52,7 @@ fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
         PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_) | PolarsError::StructFieldNotFound(_)
     ) || text.contains("unable to find column")
         || (text.contains("column") && text.contains("not found"));
-    let names = tables.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let names = tables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     if tables.is_empty() {
         return Error::bad_data(format!("cannot read the dataset: {line}"))
             .hint("`varbatch verify` says which files differ from the manifest")

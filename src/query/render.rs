@@ -23,8 +23,7 @@ pub enum Format {
 pub fn render(frame: &mut DataFrame, format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => write_table(frame, out),
-        Format::Csv => write_separated(frame, out, b",", csv_field),
-        Format::Tsv => write_separated(frame, out, b"\t", tsv_field),
+        Format::Csv | Format::Tsv => render_rows(frame, format, true, out),
         Format::Json => write_json(frame, out),
         Format::Parquet => {
             let mut bytes = Vec::new();
@@ -32,6 +31,18 @@ pub fn render(frame: &mut DataFrame, format: Format, out: &mut dyn Write) -> io:
             out.write_all(&bytes)
         }
     }
+}
+
+/// Writes the rows of `frame` as separated values (another format is taken for TSV), with a line of names where `with_names`.
+pub fn render_rows(frame: &DataFrame, format: Format, with_names: bool, out: &mut dyn Write) -> io::Result<()> {
+    let separated = match format {
+        Format::Csv => Separated { separator: b",", field: csv_field },
+        _ => Separated { separator: b"\t", field: tsv_field },
+    };
+    if with_names {
+        separated.write_names(frame, out)?;
+    }
+    separated.write_rows(frame, out)
 }
 
 /// Text of one value; `None` for null. Items of a list have `,` between them.
@@ -99,30 +110,37 @@ fn write_table(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_separated(
-    frame: &DataFrame,
-    out: &mut dyn Write,
-    separator: &[u8],
+/// Values with something between them.
+struct Separated {
+    separator: &'static [u8],
+    /// A value as the form wants it.
     field: fn(&str) -> String,
-) -> io::Result<()> {
-    let columns = frame.columns();
-    for (at, column) in columns.iter().enumerate() {
-        if at > 0 {
-            out.write_all(separator)?;
-        }
-        out.write_all(field(column.name()).as_bytes())?;
-    }
-    out.write_all(b"\n")?;
-    for at in 0..frame.height() {
-        for (i, value) in row(columns, at).enumerate() {
-            if i > 0 {
-                out.write_all(separator)?;
+}
+
+impl Separated {
+    fn write_names(&self, frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+        for (at, column) in frame.columns().iter().enumerate() {
+            if at > 0 {
+                out.write_all(self.separator)?;
             }
-            out.write_all(field(&text(&value).unwrap_or_default()).as_bytes())?;
+            out.write_all((self.field)(column.name()).as_bytes())?;
         }
-        out.write_all(b"\n")?;
+        out.write_all(b"\n")
     }
-    Ok(())
+
+    fn write_rows(&self, frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+        let columns = frame.columns();
+        for at in 0..frame.height() {
+            for (i, value) in row(columns, at).enumerate() {
+                if i > 0 {
+                    out.write_all(self.separator)?;
+                }
+                out.write_all((self.field)(&text(&value).unwrap_or_default()).as_bytes())?;
+            }
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
 }
 
 /// RFC 4180: a value with `,`, `"` or a line end is quoted.

@@ -9,11 +9,13 @@ pub mod parquet;
 pub mod place;
 pub mod remote;
 pub mod s3;
+mod staged;
 pub mod window;
 
 use crate::error::Result;
 pub use data_file::DataFile;
 pub use place::{Creation, Place};
+pub use staged::Staged;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Files or objects that are read or written at once: what they take is waiting, for a disk or for a network.

@@ -111,6 +111,31 @@ impl Place {
         }
     }
 
+    /// Gives a finished file of this machine a name, in place of what has it. For a folder, the file must be on the same
+    /// file system ([`Place::staged`] is). Objects are written in one request: up to 5 GB.
+    pub fn replace(&self, staged: super::Staged) -> Result<()> {
+        match self {
+            Place::Local(_) => staged.keep(),
+            Place::S3(prefix) => {
+                let name = staged.target().to_string_lossy().into_owned();
+                let bytes = local::read_if_there(staged.path())?.unwrap_or_default();
+                prefix.write(&name, &bytes)
+            }
+        }
+    }
+
+    /// Where to write a file of this machine that [`Place::replace`] then gives its name.
+    pub fn staged(&self, name: &str) -> Result<super::Staged> {
+        Ok(match self {
+            Place::Local(root) => {
+                let target = root.join(name);
+                local::create_folder(target.parent().unwrap_or(root))?;
+                super::Staged::new(&target)
+            }
+            Place::S3(_) => super::Staged::elsewhere(&std::env::temp_dir(), name),
+        })
+    }
+
     /// All files below a folder with their sizes: sorted names relative to the folder.
     pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>> {
         match self {

@@ -32,6 +32,7 @@ mod s3;
 mod s3_inputs;
 mod scale;
 mod servers;
+mod stats;
 mod submit;
 mod tables;
 mod truth;

@@ -1,0 +1,36 @@
+//! Flags that say where the result tables of an analysis go.
+
+use super::query::FormatName;
+use crate::error::Result;
+use crate::query::render::Format;
+use crate::stats::results::{FileWriter, Results};
+use polars::prelude::DataFrame;
+use std::path::{Path, PathBuf};
+
+/// Where a result goes.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Result")]
+pub struct ResultFlags {
+    /// Write the main table to this file (`-` is standard output) in place of storing it beside the dataset
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Form of that file [default: by its name, else tsv]
+    #[arg(long, value_enum, requires = "output")]
+    pub format: Option<FormatName>,
+}
+
+impl ResultFlags {
+    /// Form of the output file.
+    pub fn format_of(&self, path: &Path) -> Format {
+        self.format.map_or_else(|| super::query::format_by_name(path), Format::from)
+    }
+
+    /// Writes a whole table to the file that the user named, else stores it as `name`.
+    pub fn put(&self, results: &Results, name: &str, frame: DataFrame, summary: serde_json::Value) -> Result<()> {
+        let Some(path) = &self.output else { return results.store(name, frame, summary) };
+        let mut writer = FileWriter::create(path, self.format_of(path))?;
+        let mut frame = frame;
+        writer.write(&mut frame)?;
+        writer.finish().map(drop)
+    }
+}
