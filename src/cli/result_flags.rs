@@ -3,8 +3,7 @@
 use super::query::FormatName;
 use crate::error::Result;
 use crate::query::render::Format;
-use crate::stats::results::{FileWriter, Results};
-use polars::prelude::DataFrame;
+use crate::stats::results::{DataFrame, FileWriter, Results};
 use std::path::{Path, PathBuf};
 
 /// Where a result goes.

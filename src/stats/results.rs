@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::query::render::Format;
 use crate::query::table_writer::TableWriter;
 use crate::store::{Place, Staged};
-use polars::prelude::DataFrame;
+pub use polars::prelude::DataFrame;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
