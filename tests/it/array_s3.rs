@@ -199,3 +199,45 @@ fn inputs_and_dataset_on_s3() {
     let status = run(&bucket, &words(&["status", &dataset])).expect(3);
     assert!(status.stdout.contains("S005.g.vcf.gz"), "{}", status.stdout);
 }
+
+/// A role that may write and not remove: what was needed on the way stays, the dataset is the same.
+#[test]
+fn without_the_right_to_remove() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let cohort = cohorts(folder.path()).remove(0);
+    let whole = folder.path().join("whole.ds");
+    varbatch(&cohort.arguments("call", whole.to_str().expect("UTF-8"))).expect(0);
+    let through = bucket.through("no-delete", 1.0, 1);
+    let dataset = format!("{}/kept.ds", bucket.uri);
+    run(&through, &cohort.arguments("plan", &dataset)).expect(0);
+    finish(&mut task(&through, &dataset, "call", 0, 1)).expect(0);
+    run(&through, &words(&["finalize", &dataset])).expect(0);
+    run(&through, &words(&["verify", &dataset])).expect(0);
+    assert!(through.counts()["faults"].as_u64() > Some(0), "nothing was removed");
+    let expected = std::fs::read(whole.join("_manifest.json")).expect("a manifest");
+    assert!(bucket.get("kept.ds/_manifest.json").expect("a manifest") == expected);
+}
+
+/// Credentials that end while a task works are followed by new ones.
+#[test]
+fn credentials_that_expire() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let cohort = cohorts(folder.path()).remove(1);
+    let whole = folder.path().join("whole.ds");
+    varbatch(&cohort.arguments("call", whole.to_str().expect("UTF-8"))).expect(0);
+    let token = write(folder.path(), "token", "a token");
+    let (through, environment) = bucket.with_short_credentials(0.3, &token);
+    let dataset = format!("{}/short.ds", bucket.uri);
+    let mut command = Command::new(binary());
+    command
+        .args(cohort.arguments("call", &dataset))
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    finish(command.envs(environment)).expect(0);
+    let counts = through.counts();
+    assert!(counts["keys"].as_u64() > Some(3), "one key was enough: {counts}");
+    let expected = std::fs::read(whole.join("_manifest.json")).expect("a manifest");
+    assert!(bucket.get("short.ds/_manifest.json").expect("a manifest") == expected);
+}

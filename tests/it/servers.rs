@@ -90,6 +90,17 @@ impl Bucket {
         Bucket { uri: self.uri.clone(), endpoint: format!("http://{}", proxy.address), proxy: Some(proxy) }
     }
 
+    /// The same bucket where keys live some seconds, and the variables to be given them as pods of Kubernetes are (EKS Pod
+    /// Identity). `token_file`: any file.
+    pub fn with_short_credentials(&self, life_s: f64, token_file: &Path) -> (Bucket, Vec<(&'static str, String)>) {
+        let through = self.through("expiring", life_s, 1);
+        let mut environment = through.environment();
+        environment.retain(|(name, _)| !name.contains("_KEY"));
+        environment.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/__credentials", through.endpoint)));
+        environment.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_file.display().to_string()));
+        (through, environment)
+    }
+
     /// What the proxy counted so far: `requests`, `faults`, `get`, `get_bytes`.
     pub fn counts(&self) -> serde_json::Value {
         let proxy = self.proxy.as_ref().expect("the bucket is behind a proxy");

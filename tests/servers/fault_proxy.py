@@ -1,12 +1,13 @@
 """A proxy in front of an S3 server that breaks some requests, for tests.
 
 usage: fault_proxy.py HOST:PORT MODE RATE SEED
-Prints its port and ends when standard input is closed. GET /__counts answers with the numbers of requests, of faults, and of
-bytes in answers to GET, as JSON.
+Prints its port and ends when standard input is closed. GET /__counts answers with the numbers of requests, of faults, of
+keys given out, and of bytes in answers to GET, as JSON.
 
 Modes: none; 503, 429, 500 (not passed on); 409 (of creates, not passed on); reset-before (connection reset, not passed on);
 lost-reply (passed on, then reset); 503-after (passed on, then 503); hang (no answer for 30 s); truncated (half of the body of a GET); change (the object of the first GET with
-If-Match is replaced before that is passed on).
+If-Match is replaced before that is passed on); no-delete (removing is forbidden); expiring (GET /__credentials, as the service of a
+container, gives keys that live RATE seconds; a request that is signed with an older one is refused).
 """
 
 import http.client
@@ -22,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 upstream, mode, rate, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 dice = random.Random(seed)
 lock = threading.Lock()
+issued = {}  # when each key was given out, by its identifier
 counts = {"requests": 0, "faults": 0, "get": 0, "get_bytes": 0}
 NOT_PASSED = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "upgrade"}
 
@@ -76,6 +78,19 @@ class Proxy(BaseHTTPRequestHandler):
         connection.close()
         return answer
 
+    def credentials(self):
+        with lock:
+            key = f"KEY{len(issued)}"
+            issued[key] = time.monotonic()
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + rate))
+        given = {"AccessKeyId": key, "SecretAccessKey": "secret", "Token": "token", "Expiration": until}
+        self.answer(200, [("Content-Type", "application/json")], json.dumps(given).encode())
+
+    def has_expired(self):
+        """Whether the key of the signature, "... Credential=KEY/20260101/...", is too old."""
+        key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        return time.monotonic() - issued.get(key, 0) > rate
+
     def change(self):
         with lock:
             first, counts["faults"] = counts["faults"] == 0, counts["faults"] + 1
@@ -90,18 +105,27 @@ class Proxy(BaseHTTPRequestHandler):
     def serve(self):
         if self.path == "/__counts":
             with lock:
-                text = json.dumps(counts).encode()
+                text = json.dumps(counts | {"keys": len(issued)}).encode()
             return self.answer(200, [], text)
+        if self.path == "/__credentials":
+            return self.credentials()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         creates = self.headers.get("If-None-Match") is not None
         writes = self.command in ("PUT", "POST", "DELETE")
-        fits = {"none": False, "409": creates, "503-after": writes, "truncated": self.command == "GET"}.get(mode, True)
+        removes = self.command == "DELETE" or self.path.partition("?")[2].startswith("delete")
+        fits = {"none": False, "expiring": False, "409": creates, "no-delete": removes, "503-after": writes, "truncated": self.command == "GET"}.get(mode, True)
         with lock:
             counts["requests"] += 1
             broken = fits and dice.random() < rate
             counts["faults"] += broken
         if broken and mode in ("503", "429", "500"):
             return self.fault(int(mode), {"503": "SlowDown", "429": "TooManyRequests", "500": "InternalError"}[mode])
+        if broken and mode == "no-delete":
+            return self.fault(403, "AccessDenied")
+        if mode == "expiring" and self.has_expired():
+            with lock:
+                counts["faults"] += 1
+            return self.fault(400, "ExpiredToken")
         if broken and mode == "409":
             return self.fault(409, "ConditionalRequestConflict")
         if broken and mode == "reset-before":

@@ -91,8 +91,10 @@ impl Answer {
 
 impl Trouble {
     pub fn is_temporary(&self) -> bool {
+        // a token that ended on its way is followed by another one
+        let may_pass = self.text.is_empty() || self.text.starts_with("ExpiredToken");
         self.kind == Kind::Temporary
-            || (self.kind == Kind::Credentials && self.text.is_empty() && credentials_come_from_a_service())
+            || (self.kind == Kind::Credentials && may_pass && credentials_come_from_a_service())
     }
 
     pub fn of_transport(error: &reqwest::Error) -> Trouble {
