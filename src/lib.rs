@@ -32,3 +32,4 @@ pub mod simulate;
 pub mod stats;
 pub mod store;
 pub mod submit;
+pub mod validate;

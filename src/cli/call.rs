@@ -39,6 +39,9 @@ pub struct Args {
     /// Say where the time went, stage by stage
     #[arg(long)]
     profile: bool,
+    /// Refuse inputs that break the VCF specification anywhere, as `varbatch validate` finds it; reads them once more
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Runs it.
@@ -52,6 +55,9 @@ pub fn run(args: Args) -> Result<()> {
     let place = Place::parse(&args.plan.output)?;
     let mut planning = Planning::new(&args.plan, &place, true)?;
     drop(planning_stage);
+    if args.strict {
+        super::validate::refuse_invalid(&planning.cohort.files)?;
+    }
     let mut n_sorted = 0;
     let mut replanned = false;
     loop {

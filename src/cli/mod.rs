@@ -14,6 +14,7 @@ pub mod select_flags;
 pub mod simulate;
 pub mod status;
 pub mod submit;
+pub mod validate;
 pub mod verify;
 pub mod work;
 
@@ -64,6 +65,8 @@ enum Command {
     Explain(explain::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
+    /// Check files against the VCF specification, and list all that is wrong
+    Validate(validate::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
     Simulate(simulate::Args),
 }
@@ -89,6 +92,7 @@ pub fn main() -> u8 {
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
+        Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
     finish(result)

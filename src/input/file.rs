@@ -154,6 +154,21 @@ impl InputFile {
         Ok(header_of(&self.mapped, self.format)?.0)
     }
 
+    /// The text from its first byte on, see [`whole_text`].
+    pub fn whole_text<T>(&self, take: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        let result = match &self.dictionary {
+            None => text_of(&self.mapped, self.format, take),
+            Some(dictionary) => {
+                let mut header = self.header_text()?;
+                if header.last() != Some(&b'\n') {
+                    header.push(b'\n');
+                }
+                take(&mut header.as_slice().chain(bcf::TextReader::new(self.stream()?, dictionary)))
+            }
+        };
+        result.map_err(|error| error.at(self.place()))
+    }
+
     /// The inflated bytes behind the header, for formats that are read as one stream.
     pub fn stream(&self) -> Result<Box<dyn Read + Send + '_>> {
         let window = self.mapped.window(0);
@@ -221,6 +236,26 @@ impl InputFile {
     /// The file as a place of an error.
     pub fn place(&self) -> Location {
         Location { path: Some(self.name.clone()), ..Default::default() }
+    }
+}
+
+/// The text of an input from its first byte on, before anything of it is understood; of a BCF, its header and its records as lines.
+pub fn whole_text<T>(path: &Path, name: &str, take: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+    let place = |error: Error| error.at(Location { path: Some(name.into()), ..Default::default() });
+    let mapped = Mapped::open(path)?;
+    let format = recognise(&mapped).map_err(place)?;
+    match format.is_bcf() {
+        true => InputFile::open(path, name)?.whole_text(take),
+        false => text_of(&mapped, format, take).map_err(place),
+    }
+}
+
+fn text_of<T>(mapped: &Mapped, format: Format, take: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+    let window = mapped.window(0);
+    match format {
+        Format::VcfBgzf => take(&mut BgzfReader::new(window, 0)),
+        Format::VcfGzip => take(&mut gzip(window)),
+        _ => take(&mut WindowReader::new(window, 0)),
     }
 }
 

@@ -10,4 +10,4 @@ pub mod reference;
 pub mod sheet;
 
 pub use cohort::{Cohort, Gvcf, Joint, Layout};
-pub use file::{Format, InputFile};
+pub use file::{Format, InputFile, whole_text};

@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),
     ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
     ("simulate", &["genome", "store"]),
+    ("validate", &["decode"]),
 ];
 
 /// Crate, and the only modules that may name it.

@@ -36,4 +36,5 @@ mod stats;
 mod submit;
 mod tables;
 mod truth;
+mod validate;
 mod vcf;
