@@ -71,9 +71,14 @@ enum Command {
     Simulate(simulate::Args),
 }
 
-/// Parses the command line, runs it, and returns the exit code. Errors are printed to standard error.
+/// Runs the command line of this process.
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
+    run(std::env::args_os())
+}
+
+/// Parses a command line, the name of the program first, runs it, and returns the exit code. Errors are printed to standard error.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();

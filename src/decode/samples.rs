@@ -458,7 +458,8 @@ fn stride_code(word: u32) -> (GtCode, u32) {
     let phased = separator == u32::from(b'|');
     let bad_separator = u32::from(!phased & (separator != u32::from(b'/')));
     let bad_end = word >> 24 ^ u32::from(b'\t');
-    let code = (first * 11 + second) * 2 + u32::from(phased);
+    // of bytes that are no digits it may be anything
+    let code = first.wrapping_mul(11).wrapping_add(second).wrapping_mul(2) + u32::from(phased);
     (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
 }
 

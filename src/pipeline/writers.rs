@@ -4,7 +4,7 @@ use crate::columns::genotypes::GenotypesBuilder;
 use crate::columns::genotypes_file::GenotypesFile;
 use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP, Written};
 use crate::columns::schema::TableSchemas;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::ContigRows;
 use crate::store::{encode_component, local};
 use arrow_array::RecordBatch;
@@ -70,6 +70,23 @@ pub struct ShardFiles {
     finished: Vec<FileRecord>,
 }
 
+/// Bytes that a name in a folder can have, on the file systems in use.
+const MAX_NAME_BYTES: usize = 255;
+
+/// A contig is a folder of the tables.
+fn check_folder_name(contig: &str) -> Result<()> {
+    let n_bytes = "contig=".len() + encode_component(contig).len();
+    if n_bytes <= MAX_NAME_BYTES {
+        return Ok(());
+    }
+    let start: String = contig.chars().take(20).flat_map(char::escape_debug).collect();
+    let message = format!(
+        "the name of the contig {start}... makes a folder name of {n_bytes} bytes, at most {MAX_NAME_BYTES} are possible"
+    );
+    Err(Error::bad_data(message)
+        .hint("every byte but letters, digits, `_`, `.` and `-` takes three; is the file damaged?"))
+}
+
 impl ShardFiles {
     /// For the shard of this number. Nothing is made until the first row.
     pub fn new(staging: &Path, number: u64, schemas: &TableSchemas, n_samples: usize) -> Self {
@@ -95,6 +112,7 @@ impl ShardFiles {
     /// Ends the files of the contig so far and begins those of the next one. `gt_texts`: see [`Self::write_genotypes`].
     pub fn start_contig(&mut self, contig: &str, gt_texts: &[String]) -> Result<()> {
         self.end_contig(gt_texts)?;
+        check_folder_name(contig)?;
         self.contig = Some(contig.to_string());
         Ok(())
     }

@@ -161,8 +161,10 @@ pub fn read_input(path: &Path) -> Result<Option<Vec<u8>>> {
 pub fn read_text(path: &Path) -> Result<String> {
     let reading = |error| Error::reading(path, error);
     match read_input(path)? {
-        Some(bytes) => String::from_utf8(bytes)
-            .map_err(|_| reading(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is no text in UTF-8"))),
+        Some(bytes) => String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Error::bad_data(format!("{} is no text in UTF-8: byte {at} cannot be read", path.display()))
+        }),
         None if s3::is_uri(path) => Err(s3::missing(&path.to_string_lossy())),
         None => Err(reading(std::io::ErrorKind::NotFound.into())),
     }

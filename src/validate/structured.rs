@@ -23,11 +23,8 @@ pub fn parse(text: &str, offset: usize) -> Result<Vec<Entry<'_>>, Malformed> {
         let key_end = bytes[at..].iter().position(|&byte| matches!(byte, b'=' | b',' | b'>' | b'"' | b'<'));
         let key_end = at + key_end.ok_or((offset + at, "the list is not closed with `>`".to_string()))?;
         if bytes[key_end] != b'=' || key_end == at {
-            let found = &text[at..text.len().min(at + 20).max(key_end)];
-            return Err((
-                offset + at,
-                format!("expected `key=value`, found {}", super::finding::quoted(found.as_bytes())),
-            ));
+            let found = &bytes[at..bytes.len().min(at + 20).max(key_end)];
+            return Err((offset + at, format!("expected `key=value`, found {}", super::finding::quoted(found))));
         }
         let (value, is_quoted, end) = value_at(text, key_end + 1).map_err(|(at, why)| (offset + at, why))?;
         entries.push(Entry { key: &text[at..key_end], value, is_quoted, at: offset + at });

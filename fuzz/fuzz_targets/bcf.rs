@@ -1,0 +1,44 @@
+//! Records of a BCF under a header that has fields of every type.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::OnceLock;
+use varbatch::decode::bcf::{Dictionary, RecordReader, TextReader};
+use varbatch::decode::header::Header;
+
+const HEADER: &str = "\
+##fileformat=VCFv4.3
+##contig=<ID=a,length=1000>
+##contig=<ID=b,length=1000>
+##FILTER=<ID=q,Description=\"\">
+##INFO=<ID=I,Number=.,Type=Integer,Description=\"\">
+##INFO=<ID=F,Number=.,Type=Float,Description=\"\">
+##INFO=<ID=S,Number=.,Type=String,Description=\"\">
+##INFO=<ID=G,Number=0,Type=Flag,Description=\"\">
+##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">
+##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"\">
+##FORMAT=<ID=X,Number=1,Type=Float,Description=\"\">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1\ts2\ts3
+";
+
+fn dictionary() -> &'static Dictionary {
+    static DICTIONARY: OnceLock<Dictionary> = OnceLock::new();
+    DICTIONARY.get_or_init(|| Dictionary::new(&Header::parse(HEADER.as_bytes()).expect("a header")))
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut text = Vec::new();
+    let mut reader = TextReader::new(Box::new(bytes), dictionary());
+    let whole = std::io::Read::read_to_end(&mut reader, &mut text).is_ok();
+    let mut records = RecordReader::new(bytes, dictionary());
+    let mut lines = Vec::new();
+    while let Ok(Some((head, samples))) = records.next_record() {
+        lines.extend_from_slice(head);
+        for sample in 0..samples.n_samples() {
+            lines.push(b'\t');
+            samples.append_cell(sample, &mut lines);
+        }
+        lines.push(b'\n');
+    }
+    assert!(!whole || lines == text, "the two ways to read a record differ");
+});
