@@ -1,4 +1,4 @@
-"""Checks of the files of batch/: lint, and what lint does not know.
+"""Checks of the files of batch/: lint, and the examples run. Those for AWS are in check_aws.py.
 
 usage: python3 batch/tests/check.py VARBATCH
 A check whose tool is absent says so; with VARBATCH_REQUIRE_ALL it fails.
@@ -16,9 +16,6 @@ from pathlib import Path
 
 BATCH = Path(__file__).resolve().parent.parent
 VARBATCH = None
-# vCPU: MiB that Fargate takes (AWS Batch user guide, job definition parameters)
-FARGATE = {"0.25": {512, 1024, 2048}, "0.5": set(range(1024, 4097, 1024)), "1": set(range(2048, 8193, 1024)),
-           "2": set(range(4096, 16385, 1024)), "4": set(range(8192, 30721, 1024))}
 
 
 def tool(name):
@@ -39,28 +36,7 @@ def run(*words, **more):
     return done.stdout
 
 
-def template():
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def short(loader, suffix, node):
-        kinds = {yaml.ScalarNode: loader.construct_scalar, yaml.SequenceNode: loader.construct_sequence,
-                 yaml.MappingNode: loader.construct_mapping}
-        return {suffix: kinds[type(node)](node)}
-
-    Loader.add_multi_constructor("!", short)
-    return yaml.load((BATCH / "aws/template.yaml").read_text(), Loader)
-
-
 class Lint(unittest.TestCase):
-    def test_template(self):
-        run(tool("cfn-lint"), BATCH / "aws/template.yaml")
-
-    def test_dockerfile(self):
-        run(tool("hadolint"), BATCH / "Dockerfile")
-
     def test_scripts(self):
         scripts = [path for path in BATCH.rglob("*") if path.suffix in {".sh", ".sbatch", ".bsub", ".sge", ".pbs"}]
         self.assertGreaterEqual(len(scripts), 6)
@@ -75,73 +51,6 @@ class Lint(unittest.TestCase):
         retried = group["taskSpec"]["lifecyclePolicies"][0]
         self.assertEqual((retried["action"], retried["actionCondition"]["exitCodes"][0]), ("RETRY_TASK", 75))
         self.assertLessEqual(group["taskSpec"]["maxRetryCount"], 10)
-
-
-class Aws(unittest.TestCase):
-    """What cfn-lint does not know."""
-
-    def setUp(self):
-        self.resources = template()["Resources"]
-
-    def of_type(self, kind):
-        return {name: found["Properties"] for name, found in self.resources.items() if found["Type"] == kind}
-
-    def rules_of_submit(self):
-        source = (BATCH.parent / "src/submit/aws_batch.rs").read_text()
-        rules = re.search(r"fn retry_rules\(\) -> Value \{\s*json!\((\[.*?\])\)", source, re.S).group(1)
-        return json.loads(re.sub(r",(\s*\])", r"\1", rules))
-
-    def test_retry_rules_are_those_of_submit(self):
-        expected = [{key[0].upper() + key[1:]: value for key, value in rule.items()} for rule in self.rules_of_submit()]
-        for name, job in self.of_type("AWS::Batch::JobDefinition").items():
-            self.assertEqual(job["RetryStrategy"]["EvaluateOnExit"], expected, name)
-            self.assertIn(job["RetryStrategy"]["Attempts"], range(1, 11))
-            self.assertEqual(expected[-1], {"OnReason": "*", "Action": "EXIT"}, "the service retries what no rule names")
-
-    def test_fargate_sizes(self):
-        for name, job in self.of_type("AWS::Batch::JobDefinition").items():
-            needs = {need["Type"]: need["Value"] for need in job["ContainerProperties"]["ResourceRequirements"]}
-            if job["PlatformCapabilities"] == ["FARGATE"]:
-                self.assertIn(int(needs["MEMORY"]), FARGATE[needs["VCPU"]], name)
-                self.assertIn(job["ContainerProperties"]["EphemeralStorage"]["SizeInGiB"], range(21, 201))
-
-    def test_environments_scale_to_zero(self):
-        for name, environment in self.of_type("AWS::Batch::ComputeEnvironment").items():
-            resources = environment["ComputeResources"]
-            self.assertEqual(resources.get("MinvCpus", 0), 0, name)
-            if resources["Type"] == "SPOT":
-                self.assertEqual(resources["AllocationStrategy"], "SPOT_PRICE_CAPACITY_OPTIMIZED")
-
-    def test_queues_do_not_mix_platforms(self):
-        for queue in self.of_type("AWS::Batch::JobQueue").values():
-            self.assertEqual(len(queue["ComputeEnvironmentOrder"]), 1)
-            self.assertTrue(queue["JobStateTimeLimitActions"])
-
-    def test_least_privilege(self):
-        policies = [policy["PolicyDocument"] for role in self.of_type("AWS::IAM::Role").values()
-                    for policy in role.get("Policies", [])]
-        policies += [policy["PolicyDocument"] for policy in self.of_type("AWS::IAM::ManagedPolicy").values()]
-        self.assertGreaterEqual(len(policies), 2)
-        for statement in (statement for policy in policies for statement in policy["Statement"]):
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            for action in actions:
-                self.assertNotIn("*", action, statement)
-            self.assertNotEqual(statement["Resource"], "*")
-        removes = [statement for policy in policies for statement in policy["Statement"]
-                   if "s3:DeleteObject" in str(statement["Action"])]
-        self.assertTrue(all("_attempts" in str(s["Resource"]) and "variants" not in str(s["Resource"]) for s in removes))
-
-    def test_bucket(self):
-        bucket = self.of_type("AWS::S3::Bucket")["DatasetBucket"]
-        self.assertIn("BucketEncryption", bucket)
-        self.assertTrue(all(bucket["PublicAccessBlockConfiguration"].values()))
-        self.assertIn("AbortIncompleteMultipartUpload", str(bucket["LifecycleConfiguration"]))
-        denied = self.of_type("AWS::S3::BucketPolicy")["DatasetBucketPolicy"]["PolicyDocument"]["Statement"]
-        self.assertTrue(any("aws:SecureTransport" in str(statement["Condition"]) for statement in denied))
-
-    def test_nothing_goes_through_a_nat(self):
-        endpoint = self.of_type("AWS::EC2::VPCEndpoint")["S3Endpoint"]
-        self.assertEqual(endpoint["VpcEndpointType"], "Gateway")
 
 
 class Examples(unittest.TestCase):
