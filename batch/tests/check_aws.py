@@ -23,6 +23,8 @@ BATCH = Path(__file__).resolve().parent.parent
 TOP = BATCH.parent
 AWS = BATCH / "aws"
 VARBATCH = None
+# tools that were said to be absent
+SAID = set()
 # vCPU: MiB that Fargate takes (AWS Batch user guide, job definition parameters)
 FARGATE = {"0.25": {512, 1024, 2048}, "0.5": set(range(1024, 4097, 1024)), "1": set(range(2048, 8193, 1024)),
            "2": set(range(4096, 16385, 1024)), "4": set(range(8192, 30721, 1024)),
@@ -41,7 +43,9 @@ FILL = {"AWS::Partition": "aws", "AWS::Region": "REGION", "AWS::AccountId": "ACC
 def missing(what):
     if os.environ.get("VARBATCH_REQUIRE_ALL"):
         raise AssertionError(f"{what} is not installed")
-    print(f"SKIPPED: {what} is not installed", file=sys.stderr)
+    if what not in SAID:
+        SAID.add(what)
+        print(f"SKIPPED: {what} is not installed", file=sys.stderr)
     raise unittest.SkipTest(what)
 
 
