@@ -1,56 +1,13 @@
-"""Checks of the files of batch/: lint, and the examples run. Those for AWS are in check_aws.py.
-
-usage: python3 batch/tests/check.py VARBATCH
-A check whose tool is absent says so; with VARBATCH_REQUIRE_ALL it fails.
-"""
+"""The task scripts of schedulers, run with the schedulers' variables, give the dataset of `varbatch call`."""
 
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-BATCH = Path(__file__).resolve().parent.parent
-VARBATCH = None
-
-
-def tool(name):
-    """A program beside this Python or on the path."""
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
-        if os.environ.get("VARBATCH_REQUIRE_ALL"):
-            raise AssertionError(f"{name} is not installed")
-        print(f"SKIPPED: {name} is not installed", file=sys.stderr)
-        raise unittest.SkipTest(name)
-    return found
-
-
-def run(*words, **more):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **more)
-    assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-class Lint(unittest.TestCase):
-    def test_scripts(self):
-        scripts = [path for path in BATCH.rglob("*") if path.suffix in {".sh", ".sbatch", ".bsub", ".sge", ".pbs"}]
-        self.assertGreaterEqual(len(scripts), 6)
-        run(tool("shellcheck"), "--shell=bash", *scripts)
-
-    def test_wdl(self):
-        done = subprocess.run([tool("miniwdl"), "check", "--strict", "--suppress", "UnusedDeclaration", BATCH / "wdl/varbatch.wdl"], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
-    def test_gcp(self):
-        group = json.loads((BATCH / "gcp/job.json").read_text())["taskGroups"][0]
-        retried = group["taskSpec"]["lifecyclePolicies"][0]
-        self.assertEqual((retried["action"], retried["actionCondition"]["exitCodes"][0]), ("RETRY_TASK", 75))
-        self.assertLessEqual(group["taskSpec"]["maxRetryCount"], 10)
+from common import BATCH, TOP, VARBATCH, manifest, module, run
 
 
 class Examples(unittest.TestCase):
@@ -73,8 +30,7 @@ class Examples(unittest.TestCase):
         cls.folder.cleanup()
 
     def same(self, dataset):
-        manifest = (dataset / "_manifest.json").read_bytes()
-        self.assertEqual(manifest, (self.root / "whole.ds/_manifest.json").read_bytes())
+        self.assertEqual(manifest(dataset), manifest(self.root / "whole.ds"))
 
     def tasks(self, script, variables_of):
         """Runs a script for three tasks and both stages, then finalizes."""
@@ -105,7 +61,7 @@ class Examples(unittest.TestCase):
             "PBS_ARRAY_INDEX": str(i), "VARBATCH_TASK_COUNT": "3", "DATASET": str(dataset), "STAGE": stage})
 
     def test_kubernetes(self):
-        import yaml
+        yaml = module("yaml")
 
         work, publish = yaml.safe_load_all((BATCH / "kubernetes/job.yaml").read_text())
         dataset = self.root / "submitted.ds"
@@ -124,13 +80,8 @@ class Examples(unittest.TestCase):
                          int(work["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]))
 
     def test_schedulers_of_the_readme_are_those_of_the_program(self):
-        source = (BATCH.parent / "src/exec/scheduler.rs").read_text()
-        said = (BATCH.parent / "docs/array-jobs.md").read_text()
+        source = (TOP / "src/exec/scheduler.rs").read_text()
+        said = (TOP / "docs/array-jobs.md").read_text()
         for name in set(re.findall(r'"((?:AWS_BATCH|LSB|SGE|PBS|JOB_COMPLETION|BATCH_TASK|VARBATCH)_[A-Z_]*(?:INDEX|COUNT|SIZE|NODES|ID|IDX|LAST|ARRAYID))"', source)):
             if not name.endswith(("JOB_ID", "JOBID")):
                 self.assertIn(name, said)
-
-
-if __name__ == "__main__":
-    VARBATCH = Path(sys.argv.pop(1)).resolve()
-    unittest.main()
