@@ -12,8 +12,6 @@ FARGATE = {"0.25": {512, 1024, 2048}, "0.5": set(range(1024, 4097, 1024)), "1": 
            "2": set(range(4096, 16385, 1024)), "4": set(range(8192, 30721, 1024)),
            "8": set(range(16384, 61441, 4096)), "16": set(range(32768, 122881, 8192))}
 # actions that IAM knows no resources for
-
-# actions that IAM knows no resources for
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "batch:DescribeJobs", "batch:ListJobs"}
 
 

@@ -5,7 +5,6 @@ import unittest
 
 from common import AWS, module
 
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "batch:DescribeJobs", "batch:ListJobs"}
 # what the template is filled with here; policies/*.json have the same words
 FILL = {"AWS::Partition": "aws", "AWS::Region": "REGION", "AWS::AccountId": "ACCOUNT", "AWS::URLSuffix": "amazonaws.com",
         "DatasetBucket": "DATASET-BUCKET", "DatasetBucket.Arn": "arn:aws:s3:::DATASET-BUCKET", "InputBucket": "INPUT-BUCKET",
