@@ -4,7 +4,6 @@ A check whose tool is absent says so; with VARBATCH_REQUIRE_ALL it fails.
 """
 
 import importlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -39,9 +38,10 @@ def tool(name):
 
 
 def module(name):
-    if importlib.util.find_spec(name) is None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
         missing(f"the Python package {name}")
-    return importlib.import_module(name)
 
 
 def run(*words, code=0, **more):
