@@ -36,10 +36,12 @@ awk '/^FROM / && / AS build$/ { print "FROM scratch AS build"; print "COPY varba
      /^FROM / { inside = 0 }
      !inside { print }' batch/Dockerfile > "$work/program/Dockerfile"
 grep -q "^COPY --from=build" "$work/program/Dockerfile"
-buildah build --quiet --isolation chroot --build-arg BASE=localhost/base --tag localhost/varbatch "$work/program" > /dev/null
+buildah build --quiet --isolation chroot --build-arg BASE=localhost/base --build-arg REVISION=abc --tag localhost/varbatch "$work/program" > /dev/null
 
 config=$(buildah inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' localhost/varbatch)
 [ "$config" = "10001 [varbatch]" ] || { echo "error: the image has $config" >&2; exit 1; }
+label=$(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "org.opencontainers.image.revision"}}' localhost/varbatch)
+[ "$label" = abc ] || { echo "error: the label of the revision is '$label'" >&2; exit 1; }
 container=$(buildah from localhost/varbatch)
 run() { buildah run --isolation chroot "$@"; }
 [ "$(run "$container" -- varbatch --version)" = "$("$varbatch" --version)" ]

@@ -55,7 +55,7 @@ task work {
     docker: image
     cpu: 4
     memory: "8 GB"
-    maxRetries: 5
+    maxRetries: 4
   }
 }
 
