@@ -12,6 +12,7 @@ pub mod result_flags;
 mod run_flags;
 pub mod select_flags;
 pub mod simulate;
+pub mod stats;
 pub mod status;
 pub mod submit;
 pub mod verify;
@@ -62,6 +63,8 @@ enum Command {
     Query(query::Args),
     /// Say which records, and which rule, made a sample's call at a position
     Explain(explain::Args),
+    /// Statistics per variant, per sample, of the cohort, and by group
+    Stats(stats::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -88,6 +91,7 @@ pub fn main() -> u8 {
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Stats(args) => stats::run(args),
         Command::Export(args) => export::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
