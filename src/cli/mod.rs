@@ -4,6 +4,7 @@ pub mod call;
 pub mod explain;
 pub mod export;
 pub mod finalize;
+pub mod ld;
 pub mod plan;
 mod plan_flags;
 mod progress;
@@ -65,6 +66,8 @@ enum Command {
     Explain(explain::Args),
     /// Statistics per variant, per sample, of the cohort, and by group
     Stats(stats::Args),
+    /// Linkage disequilibrium: r2 of pairs of variants, and pruning
+    Ld(ld::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -92,6 +95,7 @@ pub fn main() -> u8 {
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
+        Command::Ld(args) => ld::run(args),
         Command::Export(args) => export::run(args),
         Command::Simulate(args) => simulate::run(args),
     };

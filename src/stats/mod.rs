@@ -10,6 +10,7 @@
 
 pub mod block;
 pub mod hardy;
+pub mod ld;
 pub mod results;
 pub mod selection;
 pub mod source;
