@@ -9,9 +9,11 @@ use crate::stats::results::Results;
 use crate::stats::selection::{SampleSet, Selection};
 use crate::stats::tables::cohort::CohortTally;
 use crate::stats::tables::groups::Groups;
+use crate::stats::tables::mendel::{mendel, read_ped};
 use crate::stats::tables::output::{Output, Wanted};
 use crate::stats::tables::samples::SampleTable;
 use crate::stats::tables::scan::{Scanned, Sinks, scan};
+use crate::stats::tables::sex_check::sex_check;
 use crate::stats::tables::stored;
 use std::path::PathBuf;
 
@@ -19,14 +21,14 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Tables, stored beside the dataset, where `varbatch query` finds them: variant_stats, sample_stats, cohort_stats, indel_lengths,
-substitutions, af_spectrum, qual_depth, and group_stats with --groups. docs/formats.md names their
-columns, docs/methods-stats.md the formulas.
+substitutions, af_spectrum, qual_depth; group_stats with --groups; sex_check; mendel_trios, mendel_variants and mendel_errors
+with --ped. docs/formats.md names their columns, docs/methods-stats.md the formulas.
 
 Examples:
   varbatch stats demo.ds
   varbatch query demo.ds \"SELECT * FROM variant_stats WHERE hwe_midp < 1e-6 OR call_rate < 0.95\"
   varbatch stats demo.ds --types snv --min-maf 0.05 --table sample_stats -o samples.tsv
-  varbatch stats demo.ds --groups populations.tsv")]
+  varbatch stats demo.ds --groups populations.tsv --sex-check --ped families.ped")]
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
@@ -36,6 +38,12 @@ pub struct Args {
     /// Also count by group: a file with a sample and its group in each line, a tab between them
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
+    /// Compare the calls on X and Y with the sex that the sample sheet says
+    #[arg(long)]
+    sex_check: bool,
+    /// Mendelian errors of the trios in this PED or FAM file: family, sample, father, mother, sex
+    #[arg(long, value_name = "FILE")]
+    ped: Option<PathBuf>,
     /// The table that -o writes
     #[arg(long, value_name = "NAME", default_value = "variant_stats", requires = "output")]
     table: String,
@@ -55,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
     let settings = serde_json::json!({
         "select": args.select.described(Defaults::default()), "het": args.het,
         "groups": args.groups.as_ref().map(|path| path.display().to_string()),
+        "sex_check": args.sex_check, "ped": args.ped.as_ref().map(|path| path.display().to_string()),
     });
     let wanted = args.result.output.as_ref().map(|path| Wanted {
         table: args.table.clone(),
@@ -62,9 +71,9 @@ pub fn run(args: Args) -> Result<()> {
         format: args.result.format_of(path),
     });
     let mut output = Output::new(Results::new(&dataset, "stats", settings), wanted);
-    let cohort = general(&args, &dataset, &mut output)?;
+    let counted = general(&args, &dataset, &mut output)?;
     let stored = output.finish()?;
-    report(&args, &cohort);
+    report(&args, &counted);
     if !stored.is_empty() {
         eprintln!("stored: {}", stored.join(", "));
     }
@@ -75,6 +84,8 @@ pub fn run(args: Args) -> Result<()> {
 struct Counted {
     cohort: CohortTally,
     n_samples: usize,
+    /// Lines about trios and sexes.
+    more: Vec<String>,
 }
 
 fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counted> {
@@ -92,7 +103,28 @@ fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counte
     for (name, frame) in cohort.tables(selection.samples.len())? {
         output.put(name, frame)?;
     }
-    Ok(Counted { cohort, n_samples: selection.samples.len() })
+    let more = special(args, dataset, &selection, output)?;
+    Ok(Counted { cohort, n_samples: selection.samples.len(), more })
+}
+
+/// Sex check and trios; what to say about them.
+fn special(args: &Args, dataset: &Dataset, selection: &Selection, output: &mut Output) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    if args.sex_check {
+        let (n_problems, table) = sex_check(dataset, selection)?;
+        output.put("sex_check", table)?;
+        lines.push(format!("sex check: {n_problems} samples whose calls do not fit (table sex_check)"));
+    }
+    if let Some(path) = &args.ped {
+        let trios = read_ped(path, &selection.samples)?;
+        let tables = mendel(dataset, selection, &trios)?;
+        let n_errors = tables.last().map_or(0, |(_, errors)| errors.height());
+        lines.push(format!("{} trios, {n_errors} Mendelian errors (table mendel_trios)", trios.len()));
+        for (name, table) in tables {
+            output.put(name, table)?;
+        }
+    }
+    Ok(lines)
 }
 
 /// Everything that the dataset's tables hold; the genotypes are read for F and for groups only.
@@ -133,7 +165,7 @@ fn from_calls(
 
 /// A few numbers for people, on standard error.
 fn report(args: &Args, counted: &Counted) {
-    let Counted { cohort, n_samples } = counted;
+    let Counted { cohort, n_samples, more } = counted;
     let statistics = cohort.statistics(*n_samples);
     let value = |name: &str| statistics.iter().find(|(known, _)| known == name).and_then(|(_, value)| *value);
     let whole = |name: &str| value(name).unwrap_or_default();
@@ -156,4 +188,5 @@ fn report(args: &Args, counted: &Counted) {
         share("het_hom_ratio"),
         whole("n_singleton"),
     );
+    more.iter().for_each(|line| eprintln!("{line}"));
 }

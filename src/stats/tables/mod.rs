@@ -5,10 +5,12 @@
 
 pub mod cohort;
 pub mod groups;
+pub mod mendel;
 pub mod output;
 pub mod rows;
 pub mod samples;
 pub mod scan;
+pub mod sex_check;
 pub mod stored;
 pub mod women;
 
