@@ -47,9 +47,11 @@ impl<'a> Output<'a> {
         let form = match &self.wanted {
             None => {
                 self.stored.push(name.to_owned());
-                Form::Stored(self.results.begin(name)?)
+                Form::Stored(Box::new(self.results.begin(name)?))
             }
-            Some(wanted) if wanted.table == name => Form::File(FileWriter::create(&wanted.path, wanted.format)?),
+            Some(wanted) if wanted.table == name => {
+                Form::File(Box::new(FileWriter::create(&wanted.path, wanted.format)?))
+            }
             Some(_) => Form::Nowhere,
         };
         Ok(Sink { form, waiting: None })
@@ -75,8 +77,8 @@ pub struct Sink<'a> {
 }
 
 enum Form<'a> {
-    Stored(StoredWriter<'a>),
-    File(FileWriter),
+    Stored(Box<StoredWriter<'a>>),
+    File(Box<FileWriter>),
     Nowhere,
 }
 
