@@ -4,6 +4,7 @@ pub mod call;
 pub mod explain;
 pub mod export;
 pub mod finalize;
+pub mod ld;
 pub mod plan;
 mod plan_flags;
 mod progress;
@@ -12,6 +13,7 @@ pub mod result_flags;
 mod run_flags;
 pub mod select_flags;
 pub mod simulate;
+pub mod stats;
 pub mod status;
 pub mod submit;
 pub mod validate;
@@ -63,6 +65,10 @@ enum Command {
     Query(query::Args),
     /// Say which records, and which rule, made a sample's call at a position
     Explain(explain::Args),
+    /// Statistics per variant, per sample, of the cohort, and by group
+    Stats(stats::Args),
+    /// Linkage disequilibrium: r2 of pairs of variants, and pruning
+    Ld(ld::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
     /// Check files against the VCF specification, and list all that is wrong
@@ -96,6 +102,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Ld(args) => ld::run(args),
         Command::Export(args) => export::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Samples and variants to look at.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Samples and variants")]
 pub struct SelectFlags {
     /// Only these samples: names with `,` between them
@@ -66,6 +66,11 @@ pub struct Defaults {
 }
 
 impl SelectFlags {
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        *self == SelectFlags::default()
+    }
+
     /// Looks everything up in `dataset`.
     pub fn resolve(&self, dataset: &Dataset, defaults: Defaults) -> Result<Selection> {
         self.check()?;

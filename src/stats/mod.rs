@@ -9,6 +9,9 @@
 //! folded in that order is the same to the byte for any number of threads.
 
 pub mod block;
+pub mod hardy;
+pub mod ld;
 pub mod results;
 pub mod selection;
 pub mod source;
+pub mod tables;

@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("submit", &["plan"]),
     ("query", &["store", "manifest", "decode", "call", "columns", "dataset"]),
-    ("stats", &["genome", "store", "manifest", "call", "dataset", "query"]),
+    ("stats", &["genome", "alleles", "store", "manifest", "call", "dataset", "query"]),
     ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),
     ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
     ("simulate", &["genome", "store"]),

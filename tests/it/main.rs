@@ -33,6 +33,7 @@ mod s3_inputs;
 mod scale;
 mod servers;
 mod stats;
+mod stats_tables;
 mod submit;
 mod tables;
 mod truth;
