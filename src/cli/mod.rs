@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
+pub mod assoc;
 pub mod call;
 pub mod explain;
 pub mod export;
@@ -60,6 +61,8 @@ enum Command {
     Verify(verify::Args),
     /// Ask a dataset in SQL
     Query(query::Args),
+    /// Test every variant for association with phenotypes, with covariates
+    Assoc(assoc::Args),
     /// Say which records, and which rule, made a sample's call at a position
     Explain(explain::Args),
     /// Write a dataset back to VCF or BCF
@@ -87,6 +90,7 @@ pub fn main() -> u8 {
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
+        Command::Assoc(args) => assoc::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
         Command::Simulate(args) => simulate::run(args),
