@@ -43,6 +43,10 @@ pub struct State {
     /// L^-1 X', `[p x n]`.
     whitened: Vec<f64>,
     hat: Vec<f64>,
+    /// p (1 - p) (1 + h) by sample.
+    augmented: Vec<f64>,
+    /// X' diag(`augmented`) X, `[p x p]`, its lower triangle.
+    pub augmented_information: Vec<f64>,
 }
 
 impl Design {
@@ -77,7 +81,8 @@ impl Design {
             state.weight[row as usize] = 0.0;
         }
         self.gradient(dosages, state);
-        self.information(dosages, state);
+        let State { coefficients, information, weight, product, .. } = state;
+        self.information(dosages, coefficients.len(), weight, product, information);
     }
 
     fn predict(&self, dosages: &Dosages, state: &mut State) {
@@ -100,21 +105,27 @@ impl Design {
         }
     }
 
-    fn information(&self, dosages: &Dosages, state: &mut State) {
-        let p = state.coefficients.len();
-        state.information.clear();
-        state.information.resize(p * p, 0.0);
-        state.product.resize(self.n, 0.0);
+    /// X'WX with these weights, its lower triangle; the copies are in X when `p` is more than `k`.
+    fn information(
+        &self,
+        dosages: &Dosages,
+        p: usize,
+        weight: &[f64],
+        product: &mut Vec<f64>,
+        information: &mut Vec<f64>,
+    ) {
+        information.clear();
+        information.resize(p * p, 0.0);
+        product.resize(self.n, 0.0);
         for (at, column) in self.columns.iter().enumerate() {
-            let products = state.product.iter_mut().zip(column.iter().zip(&state.weight));
+            let products = product.iter_mut().zip(column.iter().zip(weight));
             products.for_each(|(product, (value, weight))| *product = value * weight);
             for (other, column) in self.columns[..=at].iter().enumerate() {
-                state.information[at * p + other] = dot(column, &state.product);
+                information[at * p + other] = dot(column, product);
             }
         }
         if p > self.k {
-            let weight = &state.weight;
-            self.carried(dosages, |row| weight[row as usize], &mut state.information[self.k * p..]);
+            self.carried(dosages, |row| weight[row as usize], &mut information[self.k * p..]);
         }
     }
 
@@ -135,24 +146,30 @@ impl Design {
         all - dosages.missing.iter().map(|&row| term(state.eta[row as usize], y[row as usize])).sum::<f64>()
     }
 
-    /// Adds Firth's term to the gradient: X'(h (1/2 - p)), h the diagonal of W^1/2 X (X'WX)^-1 X'W^1/2 with the copies in X, whether or
-    /// not they have a coefficient. Needs `state.factor` of that X'WX.
+    /// Adds Firth's term to the gradient: X'(h (1/2 - p)), h the diagonal of W^1/2 X (X'WX)^-1 X'W^1/2. Needs `state.factor` of X'WX
+    /// with the copies. A step by X'WX would be up to twice too long where h is near 1 (one carrier), and so go to and fro;
+    /// X' diag(w (1 + h)) X is the information of the logistic regression with cases and controls added that has the same gradient.
     pub fn penalise(&self, y: &[f64], dosages: &Dosages, state: &mut State) {
-        let State { factor, whitened, hat, weight, residual, gradient, .. } = state;
+        let State { factor, whitened, hat, augmented, weight, residual, gradient, .. } = state;
         self.whiten(dosages, factor, whitened);
         hat.clear();
         hat.resize(self.n, 0.0);
         for column in whitened.chunks_exact(self.n) {
             hat.iter_mut().zip(column).for_each(|(sum, value)| *sum += value * value);
         }
-        for (at, share) in hat.iter_mut().enumerate() {
+        augmented.clear();
+        for (at, h) in hat.iter_mut().enumerate() {
+            *h *= weight[at];
+            augmented.push(weight[at] * (1.0 + *h));
             // y - residual is p; missing samples have weight 0
-            *share *= weight[at] * (0.5 - (y[at] - residual[at]));
+            *h *= 0.5 - (y[at] - residual[at]);
         }
         gradient.iter_mut().zip(&self.columns).for_each(|(sum, column)| *sum += dot(column, hat));
         if let Some(last) = gradient.get_mut(self.k) {
             *last += dosages.carriers.iter().map(|&(row, copies)| copies * hat[row as usize]).sum::<f64>();
         }
+        let State { augmented, product, augmented_information, .. } = state;
+        self.information(dosages, self.k + 1, augmented, product, augmented_information);
     }
 
     /// L^-1 X', where the last row of X' is the copies.

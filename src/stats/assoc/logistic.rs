@@ -340,7 +340,7 @@ impl Fit<'_> {
         let p = self.design.k + 1;
         self.design.penalise(&self.binary.y, self.dosages, state);
         gram.clear();
-        (0..n_free).for_each(|at| gram.extend_from_slice(&state.information[at * p..at * p + n_free]));
+        (0..n_free).for_each(|at| gram.extend_from_slice(&state.augmented_information[at * p..][..n_free]));
         if !factor.factor(n_free, gram) {
             return Err(Reason::NotConverged);
         }
