@@ -378,3 +378,69 @@ fn by_ratio(method: Method, beta: f64, se: f64, gain: f64) -> Estimate {
     let stat = (2.0 * gain.max(0.0)).sqrt().copysign(beta);
     Estimate { method, beta, se, stat, ln_p: ln_p_normal(stat) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::assoc::basis::{Basis, Rows};
+
+    /// A table of two by two: `[controls, cases]` without the allele, and with one copy.
+    fn table(without: [usize; 2], with: [usize; 2], test_of: Test, firth_fallback: bool) -> Outcome {
+        let mut y = Vec::new();
+        let mut dosages = Dosages::default();
+        for (copies, counts) in [(0, without), (1, with)] {
+            for (status, n) in counts.into_iter().enumerate() {
+                for _ in 0..n {
+                    if copies == 1 {
+                        dosages.carriers.push((y.len() as u32, 1.0));
+                    }
+                    y.push(status as f64);
+                }
+            }
+        }
+        dosages.n = y.len();
+        dosages.sum = dosages.carriers.len() as f64;
+        dosages.sum_squares = dosages.sum;
+        let design = Design::new(&Basis::new(&Rows::new(&vec![true; y.len()]), &[]).expect("an intercept"));
+        let binary = Trait::new(&design, y).expect("a fit");
+        let settings = Settings { test: test_of, firth_fallback, max_vif: 50.0 };
+        test(&design, &binary, &dosages, settings, &mut Scratch::default())
+    }
+
+    #[track_caller]
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-7, "{found} is not {expected}");
+    }
+
+    /// The log odds ratio, and the error of Woolf (1955).
+    #[test]
+    fn maximum_likelihood_of_a_table() {
+        let found = table([30, 10], [8, 12], Test::Wald, true).expect("a fit");
+        assert_eq!(found.method, Method::Logistic);
+        close(found.beta, (30.0 * 12.0 / (10.0 * 8.0_f64)).ln());
+        close(found.se, (1.0 / 30.0 + 1.0 / 10.0 + 1.0 / 8.0 + 1.0 / 12.0_f64).sqrt());
+        // G = 2 sum of O ln(O / E)
+        let found = table([30, 10], [8, 12], Test::LikelihoodRatio, true).expect("a fit");
+        let cells = [(30.0, 40.0 * 38.0), (10.0, 40.0 * 22.0), (8.0, 20.0 * 38.0), (12.0, 20.0 * 22.0_f64)];
+        close(found.stat.powi(2), cells.iter().map(|(o, e)| 2.0 * o * (o / (e / 60.0)).ln()).sum());
+        // the score test is Pearson's chi-square
+        let found = table([30, 10], [8, 12], Test::Score, true).expect("a fit");
+        close(found.stat.powi(2), cells.iter().map(|(o, e)| (o - e / 60.0).powi(2) / (e / 60.0)).sum());
+    }
+
+    /// Of a table, Firth's estimate is that with 1/2 added to each cell (Heinze & Schemper 2002), also with an empty cell and one
+    /// carrier.
+    #[test]
+    fn firth_of_a_table() {
+        for (without, with) in [([30, 10], [0, 5]), ([500, 200], [1, 0]), ([7, 9], [4, 2])] {
+            let [[a, b], [c, d]] = [without, with].map(|counts| counts.map(|n| n as f64 + 0.5));
+            let found = table(without, with, Test::Firth, true).expect("a fit");
+            close(found.beta, (a * d / (b * c)).ln());
+            assert_eq!(found.method, Method::Firth);
+        }
+        let found = table([30, 10], [0, 5], Test::Wald, true).expect("a fit");
+        assert_eq!((found.method, found.stat), (Method::Firth, found.beta / found.se));
+        assert_eq!(table([30, 10], [0, 5], Test::Wald, false), Err(Reason::Separation));
+        assert_eq!(table([30, 0], [0, 5], Test::Wald, false), Err(Reason::Separation));
+    }
+}
