@@ -226,6 +226,50 @@ fn hail_logistic() {
     compare_hail("cohort/hail/regressionLogistic.vcf", pheno, &expected, &[]);
 }
 
+/// REGENIE's step 2: score tests where p > 0.01, of 494 samples without 6. Its alleles are 1 and 2, in a VCF by plink2.
+#[test]
+fn regenie_score() {
+    let Some(folder) = data("cohort/regenie") else { return };
+    if !tool("plink2") {
+        return;
+    }
+    let work = temp();
+    let mut command = std::process::Command::new("plink2");
+    command.arg("--bfile").arg(folder.join("example")).arg("--remove").arg(folder.join("fid_iid_to_remove.txt"));
+    command.args(["--export", "vcf", "id-paste=iid", "--out"]).arg(work.path().join("plink"));
+    finish(&mut command).expect(0);
+    let text = std::fs::read_to_string(work.path().join("plink.vcf")).expect("a VCF");
+    let letters = |line: &str| {
+        let mut fields: Vec<&str> = line.split('\t').collect();
+        fields[3..5].iter_mut().for_each(|allele| *allele = if *allele == "1" { "A" } else { "C" });
+        fields.join("\t")
+    };
+    let lines = text.lines().map(|line| if line.starts_with('#') { line.to_owned() } else { letters(line) });
+    let vcf = write(work.path(), "letters.vcf", lines.collect::<Vec<_>>().join("\n") + "\n");
+    let dataset = work.path().join("ds");
+    call(&[vcf], &dataset, &[]);
+    let (pheno, covar) = (folder.join("phenotype_bin.txt"), folder.join("covariates.txt"));
+    let mut args = vec!["--pheno", pheno.to_str().expect("UTF-8"), "--covar", covar.to_str().expect("UTF-8")];
+    args.extend(["--pheno-name", "Y1", "--missing", "mean", "--test", "score"]);
+    let by_id: HashMap<String, HashMap<String, String>> =
+        assoc(&dataset, &args).into_iter().map(|row| (row["id"].clone(), row)).collect();
+    let expected = std::fs::read_to_string(folder.join("test_bin_out_firth_Y1.regenie")).expect("expected values");
+    let mut n_same = 0;
+    for theirs in rows(&expected.replace(' ', "\t")) {
+        let ours = &by_id[&theirs["ID"]];
+        assert_eq!(ours["n"], theirs["N"]);
+        if number(&theirs["LOG10P"]) < 1.98 {
+            let sign = if (ours["alt"] == "A") == (theirs["ALLELE1"] == "1") { 1.0 } else { -1.0 };
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(0.1);
+            assert!(near(sign * number(&ours["beta"]), number(&theirs["BETA"])), "{ours:?} {theirs:?}");
+            assert!(near(number(&ours["se"]), number(&theirs["SE"])), "{ours:?} {theirs:?}");
+            assert!(near(number(&ours["neg_log10_p"]), number(&theirs["LOG10P"])), "{ours:?} {theirs:?}");
+            n_same += 1;
+        }
+    }
+    assert!(n_same > 900, "{n_same}");
+}
+
 #[test]
 fn mistakes_are_said() {
     let folder = temp();
