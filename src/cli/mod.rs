@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
+pub mod assoc;
 pub mod call;
 pub mod explain;
 pub mod export;
@@ -63,6 +64,8 @@ enum Command {
     Verify(verify::Args),
     /// Ask a dataset in SQL
     Query(query::Args),
+    /// Test every variant for association with phenotypes, with covariates
+    Assoc(assoc::Args),
     /// Say which records, and which rule, made a sample's call at a position
     Explain(explain::Args),
     /// Statistics per variant, per sample, of the cohort, and by group
@@ -101,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
+        Command::Assoc(args) => assoc::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Ld(args) => ld::run(args),

@@ -3,7 +3,7 @@
 use super::query::FormatName;
 use crate::error::Result;
 use crate::query::render::Format;
-use crate::stats::results::{DataFrame, FileWriter, Results};
+use crate::stats::results::{DataFrame, FileWriter, Results, StoredWriter};
 use std::path::{Path, PathBuf};
 
 /// Where a result goes.
@@ -31,5 +31,39 @@ impl ResultFlags {
         let mut frame = frame;
         writer.write(&mut frame)?;
         writer.finish().map(drop)
+    }
+
+    /// Begins a table that comes in pieces, to the file that the user named, else stored as `name`.
+    pub fn begin<'a>(&self, results: &Results<'a>, name: &str) -> Result<ResultWriter<'a>> {
+        Ok(match &self.output {
+            Some(path) => ResultWriter::File(FileWriter::create(path, self.format_of(path))?),
+            None => ResultWriter::Stored(Box::new(results.begin(name)?)),
+        })
+    }
+}
+
+/// A result table under way.
+pub enum ResultWriter<'a> {
+    /// To a file or standard output.
+    File(FileWriter),
+    /// Beside the dataset.
+    Stored(Box<StoredWriter<'a>>),
+}
+
+impl ResultWriter<'_> {
+    /// The next rows; all pieces have the same columns.
+    pub fn write(&mut self, piece: &mut DataFrame) -> Result<()> {
+        match self {
+            ResultWriter::File(writer) => writer.write(piece),
+            ResultWriter::Stored(writer) => writer.write(piece),
+        }
+    }
+
+    /// Ends the table.
+    pub fn finish(self, summary: serde_json::Value) -> Result<()> {
+        match self {
+            ResultWriter::File(writer) => writer.finish().map(drop),
+            ResultWriter::Stored(writer) => writer.finish(summary),
+        }
     }
 }

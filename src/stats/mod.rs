@@ -8,10 +8,13 @@
 //! samples x variants. Blocks come in the order of the tables and their bounds depend on the dataset alone, so a sum that is
 //! folded in that order is the same to the byte for any number of threads.
 
+pub mod assoc;
 pub mod block;
 pub mod hardy;
 pub mod ld;
 pub mod results;
+pub mod sample_table;
 pub mod selection;
 pub mod source;
 pub mod tables;
+pub mod tails;

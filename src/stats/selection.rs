@@ -43,6 +43,14 @@ impl SampleSet {
         Ok(SampleSet { names, sexes, selected: (0..n).collect(), positions: (0..n).collect() })
     }
 
+    /// Samples of no dataset.
+    #[cfg(test)]
+    pub fn named(names: &[&str]) -> SampleSet {
+        let n = names.len() as u32;
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        SampleSet { sexes: vec![None; names.len()], names, selected: (0..n).collect(), positions: (0..n).collect() }
+    }
+
     /// The samples with these names only. Their order stays that of the dataset; a name that is not there is an error.
     pub fn only(mut self, wanted: &[String]) -> Result<SampleSet> {
         let index: HashMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();

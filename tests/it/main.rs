@@ -7,6 +7,7 @@
 mod alleles;
 mod array;
 mod array_s3;
+mod assoc;
 mod cli;
 mod common;
 mod conformance;
