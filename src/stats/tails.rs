@@ -6,7 +6,7 @@ use std::f64::consts::{LN_2, PI};
 
 /// Median of chi-square with one degree of freedom, as genomic control divides by (Devlin & Roeder 1999).
 pub const MEDIAN_CHI2: f64 = 0.454_936_423_119_572_8;
-/// Terms of a continued fraction; it converges in some sqrt(df), which is 3,000 for ten million samples.
+/// Terms of a continued fraction; it converges in some tens.
 const MAX_TERMS: usize = 20_000;
 /// From here on the normal tail is a continued fraction: `erfc` has lost no digits yet.
 const FAR_Z: f64 = 5.0;
