@@ -6,6 +6,7 @@ pub mod explain;
 pub mod export;
 pub mod finalize;
 pub mod ld;
+pub mod pca;
 pub mod plan;
 mod plan_flags;
 mod progress;
@@ -72,6 +73,8 @@ enum Command {
     Stats(stats::Args),
     /// Linkage disequilibrium: r2 of pairs of variants, and pruning
     Ld(ld::Args),
+    /// Principal components, and projection on those of another dataset
+    Pca(pca::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
     /// Check files against the VCF specification, and list all that is wrong
@@ -108,6 +111,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Ld(args) => ld::run(args),
+        Command::Pca(args) => pca::run(args),
         Command::Export(args) => export::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -10,8 +10,10 @@
 
 pub mod assoc;
 pub mod block;
+pub mod grm;
 pub mod hardy;
 pub mod ld;
+pub mod pca;
 pub mod results;
 pub mod sample_table;
 pub mod selection;

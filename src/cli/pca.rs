@@ -1,0 +1,159 @@
+//! `varbatch pca`
+
+use super::result_flags::ResultFlags;
+use super::select_flags::{Defaults, SelectFlags};
+use super::verify::use_threads;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::genome::ContigClass;
+use crate::stats::grm::Grm;
+use crate::stats::pca::project::{Weights, project};
+use crate::stats::pca::weights::loadings;
+use crate::stats::pca::{Components, exact, randomized};
+use crate::stats::results::Results;
+use crate::stats::source::Source;
+use std::path::PathBuf;
+
+/// Autosomes, one ALT, not rare: as is usual.
+const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: Some(0.01) };
+/// Samples up to which all eigenvectors are found.
+const MAX_EXACT: usize = 5_000;
+
+/// Flags of `pca`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without other flags: alleles of the autosomes at sites with one ALT and a frequency of 0.01 and more. Variants in strong linkage
+draw components to their place in the genome: prune them first.
+Stored: pca (a row for each sample), pca_eigenvalues, pca_loadings (weights of the variants). --project stores pca_projection.
+
+Examples:
+  varbatch pca demo.ds
+  varbatch ld demo.ds --min-maf 0.01 --prune 0.2 -o kept.tsv && varbatch pca demo.ds --variants-file kept.tsv -k 20
+  varbatch pca new.ds --project reference.ds")]
+pub struct Args {
+    /// The dataset
+    dataset: PathBuf,
+    /// Number of components
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
+    components: usize,
+    /// exact: all eigenvectors of the relationship matrix; randomized: a few passes over the genotypes
+    #[arg(long, value_enum, default_value = "auto")]
+    method: Method,
+    /// Seed of the randomized method
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Project the samples on the stored components of this dataset
+    #[arg(long, value_name = "DATASET", conflicts_with_all = ["components", "method", "seed"])]
+    project: Option<PathBuf>,
+    #[command(flatten)]
+    select: SelectFlags,
+    #[command(flatten)]
+    result: ResultFlags,
+    /// Threads [default: all cores]
+    #[arg(short = '@', long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    /// exact up to 5,000 samples
+    Auto,
+    Exact,
+    Randomized,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<()> {
+    use_threads(args.threads)?;
+    let dataset = Dataset::open(&args.dataset)?;
+    match &args.project {
+        Some(other) => run_projection(&args, &dataset, &Dataset::open(other)?),
+        None => run_components(&args, &dataset),
+    }
+}
+
+fn run_components(args: &Args, dataset: &Dataset) -> Result<()> {
+    let selection = args.select.resolve(dataset, DEFAULTS)?;
+    let n_samples = selection.samples.len();
+    if args.components == 0 || args.components > n_samples {
+        return Err(Error::usage(format!(
+            "-k is {}, expected 1 to {n_samples}, the number of samples",
+            args.components
+        )));
+    }
+    let source = Source::new(dataset, &selection)?;
+    let is_exact = args.method == Method::Exact || (args.method == Method::Auto && n_samples <= MAX_EXACT);
+    let found = match is_exact {
+        true => exact::components(&Grm::new(&source, n_samples)?, args.components)?,
+        false => randomized::components(&source, n_samples, args.components, args.seed)?,
+    };
+    if found.n_variants == 0 {
+        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --biallelic"));
+    }
+    let method = if is_exact { "exact" } else { "randomized" };
+    let settings = serde_json::json!({
+        "select": args.select.described(DEFAULTS), "components": args.components, "method": method,
+        "seed": (!is_exact).then_some(args.seed),
+    });
+    let results = Results::new(dataset, "pca", settings);
+    let summary = serde_json::json!({ "n_samples": n_samples, "n_variants": found.n_variants, "trace": found.trace });
+    args.result.put(&results, "pca", found.frame(&selection.samples)?, summary.clone())?;
+    if args.result.output.is_none() {
+        results.store("pca_eigenvalues", found.eigenvalue_frame()?, summary.clone())?;
+        store_loadings(dataset, &source, &found, &results, summary)?;
+    }
+    let share = |at: usize| format!("{:.2} %", 100.0 * found.eigenvalues[at] / found.trace);
+    let shares: Vec<String> = (0..found.eigenvalues.len().min(4)).map(share).collect();
+    eprintln!(
+        "{}: {} components of {n_samples} samples from {} variants ({method}); the first have {} of the variance",
+        args.dataset.display(),
+        found.vectors.len(),
+        found.n_variants,
+        shares.join(", ")
+    );
+    Ok(())
+}
+
+fn store_loadings(
+    dataset: &Dataset,
+    source: &Source,
+    found: &Components,
+    results: &Results,
+    summary: serde_json::Value,
+) -> Result<()> {
+    let mut writer = results.begin("pca_loadings")?;
+    loadings(source, &contigs(dataset), found, |mut piece| writer.write(&mut piece))?;
+    writer.finish(summary)
+}
+
+fn contigs(dataset: &Dataset) -> Vec<String> {
+    dataset.manifest().contigs.iter().map(|contig| contig.name.clone()).collect()
+}
+
+fn run_projection(args: &Args, dataset: &Dataset, other: &Dataset) -> Result<()> {
+    // what variants there are says the other dataset
+    let selection = args.select.resolve(dataset, Defaults::default())?;
+    let weights = Weights::stored(other)?;
+    let source = Source::new(dataset, &selection)?;
+    let (frame, n_found) = project(&source, &selection.samples, &contigs(dataset), &weights)?;
+    if n_found == 0 {
+        return Err(Error::usage(format!(
+            "none of the {} variants of the components is in this dataset",
+            weights.n_variants()
+        ))
+        .hint("are contigs named alike, and was the same reference used?"));
+    }
+    let settings = serde_json::json!({
+        "select": args.select.described(Defaults::default()), "project": other.manifest().plan_digest,
+    });
+    let summary = serde_json::json!({ "n_variants": n_found, "n_variants_of_components": weights.n_variants() });
+    args.result.put(&Results::new(dataset, "pca", settings), "pca_projection", frame, summary)?;
+    eprintln!(
+        "{}: {} samples on the components of {}, by {n_found} of {} variants",
+        args.dataset.display(),
+        selection.samples.len(),
+        args.project.as_deref().unwrap_or(&args.dataset).display(),
+        weights.n_variants()
+    );
+    Ok(())
+}
