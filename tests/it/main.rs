@@ -26,6 +26,7 @@ mod layering;
 mod layout;
 mod merge;
 mod norm;
+mod pca;
 mod plink;
 mod readers;
 mod roundtrip;
