@@ -87,7 +87,7 @@ pub fn page(dataset: &Dataset, options: &Options) -> Result<Report> {
     let manifest = dataset.manifest();
     let samples = samples::read(dataset, &options.groups)?;
     let variants = variants::read(dataset)?;
-    let results = results::read(dataset)?;
+    let results = results::read(dataset, &samples.names)?;
     let checks = checks::all(
         &checks::Facts { manifest, samples: &samples, variants: &variants, results: &results },
         options.assay,

@@ -5,6 +5,7 @@ use super::results::{Table, number, text};
 use crate::error::Result;
 use crate::genome::sex::Sex;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// Pairs and samples that are listed.
 const MOST_LISTED: usize = 200;
@@ -77,22 +78,24 @@ pub struct SexCheck {
 }
 
 /// Reads `sex_check`; `None` without a column `x_f`.
-pub fn sex_check(table: &Table) -> Result<Option<SexCheck>> {
-    let columns = ["sample_index", "sample", "sex", "inferred_sex", "x_f", "x_het_rate", "y_call_rate"];
+pub fn sex_check(table: &Table, samples: &HashMap<&str, usize>) -> Result<Option<SexCheck>> {
+    let columns = ["sample", "sex", "inferred_sex", "x_f", "x_het_rate", "y_call_rate"];
     let (mut x, mut ys, mut index) = (Vec::new(), [Vec::new(), Vec::new()], Vec::new());
-    let (mut inferred, mut declared, mut discordant) = (String::new(), String::new(), Vec::new());
+    let (mut inferred, mut declared, mut discordant) = (vec!['-'; samples.len()], vec!['-'; samples.len()], Vec::new());
     let mut n_unsure = 0;
     table.batches(&columns, |batch| {
         for row in 0..batch.n_rows() {
             let sex = |column| text(batch, column, row).and_then(Sex::parse);
             let (said, found) = (sex("sex"), sex("inferred_sex"));
             let x_f = number(batch, "x_f", row);
-            index.push(number(batch, "sample_index", row).map_or(index.len() as i64, |at| at as i64));
+            let at = text(batch, "sample", row).and_then(|name| samples.get(name)).copied();
+            index.push(at.map_or(-1, |at| at as i64));
+            if let Some(at) = at {
+                (inferred[at], declared[at]) = (letter(found), letter(said));
+            }
             x.push(x_f.unwrap_or(f64::NAN));
             ys[0].push(number(batch, "y_call_rate", row).unwrap_or(f64::NAN));
             ys[1].push(number(batch, "x_het_rate", row).unwrap_or(f64::NAN));
-            inferred.push(letter(found));
-            declared.push(letter(said));
             n_unsure += usize::from(found.is_none());
             if said.is_some() && found.is_some() && said != found {
                 let name = text(batch, "sample", row).unwrap_or_default().to_owned();
@@ -106,6 +109,7 @@ pub fn sex_check(table: &Table) -> Result<Option<SexCheck>> {
     points.id.iter_mut().filter(|id| **id >= 0).for_each(|id| *id = index[*id as usize]);
     let n_discordant = discordant.len();
     discordant.truncate(MOST_LISTED);
+    let [inferred, declared] = [inferred, declared].map(String::from_iter);
     let found = SexCheck { n: x.len(), y: name, points, inferred, declared, discordant, n_discordant, n_unsure };
     Ok((!found.points.x.is_empty() || n_discordant > 0).then_some(found))
 }

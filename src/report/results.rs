@@ -12,7 +12,7 @@ use crate::dataset::results::{Description, stored};
 use crate::dataset::stream::{FileStream, Select};
 use crate::error::Result;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Phenotypes that are drawn.
 const MOST_PHENOTYPES: usize = 8;
@@ -86,14 +86,15 @@ pub struct Hit {
 }
 
 /// Reads what is stored.
-pub fn read(dataset: &Dataset) -> Result<Stored> {
+pub fn read(dataset: &Dataset, samples: &[String]) -> Result<Stored> {
+    let index: HashMap<&str, usize> = samples.iter().map(String::as_str).zip(0..).collect();
     let tables: BTreeMap<String, Description> =
         stored(dataset)?.into_iter().map(|result| (result.table.clone(), result)).collect();
     let of = |name: &str| tables.get(name).map(|result| Table { dataset, result });
     Ok(Stored {
-        pca: of("pca").map(|table| pca(&table, of("pca_eigenvalues").as_ref())).transpose()?.flatten(),
+        pca: of("pca").map(|table| pca(&table, of("pca_eigenvalues").as_ref(), &index)).transpose()?.flatten(),
         kinship: of("kinship").map(|table| relations::kinship(&table)).transpose()?.flatten(),
-        sex_check: of("sex_check").map(|table| relations::sex_check(&table)).transpose()?.flatten(),
+        sex_check: of("sex_check").map(|table| relations::sex_check(&table, &index)).transpose()?.flatten(),
         assoc: of("assoc").map(|table| assoc(&table, of("assoc_summary").as_ref())).transpose()?.flatten(),
         names: tables.into_keys().collect(),
     })
@@ -129,14 +130,14 @@ pub fn text<'a>(batch: &'a Batch, column: &str, row: usize) -> Option<&'a str> {
     batch.column(column)?.value(row)?.text()
 }
 
-fn pca(table: &Table, eigenvalues: Option<&Table>) -> Result<Option<Pca>> {
+fn pca(table: &Table, eigenvalues: Option<&Table>, index: &HashMap<&str, usize>) -> Result<Option<Pca>> {
     let names: Vec<String> = (1..=COMPONENTS).map(|at| format!("pc{at}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).chain(["sample_index"]).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(["sample"]).collect();
     let mut samples = Vec::new();
     let mut columns: Vec<Vec<f64>> = vec![Vec::new(); COMPONENTS];
     table.batches(&names, |batch| {
         for row in 0..batch.n_rows() {
-            samples.push(number(batch, "sample_index", row).map_or(samples.len() as i64, |index| index as i64));
+            samples.push(text(batch, "sample", row).and_then(|name| index.get(name)).map_or(-1, |&at| at as i64));
             for (column, name) in columns.iter_mut().zip(&names) {
                 column.push(number(batch, name, row).unwrap_or(f64::NAN));
             }
