@@ -19,8 +19,11 @@ function numbers(series) {
 }
 const column = Object.fromEntries(Object.entries(S.columns).map(([name, series]) => [name, numbers(series)]));
 const each = (f) => Float64Array.from({ length: S.n }, (_, i) => f(i));
+let before = "";
+S.names = S.names.map((coded) => (before = before.slice(0, parseInt(coded[0], 36)) + coded.slice(1)));
+column.n_called ??= each((i) => S.n_sites - column.n_missing[i]);
+column.tv ??= each((i) => column.n_snv[i] - column.ti[i]);
 column.call_rate = each((i) => column.n_called[i] / (column.n_called[i] + column.n_missing[i]));
-column.n_indel = each((i) => column.n_ins[i] + column.n_del[i]);
 column.het_hom = each((i) => (column.n_hom_alt[i] ? column.n_het[i] / column.n_hom_alt[i] : NaN));
 column.ti_tv = each((i) => (column.tv[i] ? column.ti[i] / column.tv[i] : NaN));
 const METRICS = {
@@ -62,6 +65,7 @@ function sampleLegend() {
 // ---- parts of the page ----
 const main = document.getElementById("main");
 const links = [];
+const SHORT = { accounting: "Accounting", samples: "Call rate", strips: "Counts", pca: "PCA", table: "Table", af: "Frequencies", quality: "Quality", substitutions: "Types", track: "Genome" };
 function section(id, title, text, ...children) {
   links.push([id, title]);
   const node = el("section", { id, "aria-labelledby": id + "-h" }, el("h2", { id: id + "-h" }, title), text && el("p", { class: "muted" }, text), ...children);
@@ -166,7 +170,8 @@ function sampleSection() {
   const metric = withDepth ? "mean_dp" : "n_het";
   const xTitle = withDepth ? "mean depth" : "heterozygous calls";
   const missing = Float64Array.from(column.call_rate, (v) => 1 - v);
-  const figures = [figure({
+  const isWhole = !missing.some((v) => v > 0) && !withDepth;
+  const figures = [!isWhole && figure({
     title: withDepth ? "Call rate against depth" : "Call rate against heterozygous calls (no depths in the data)",
     sql: `SELECT sample, call_rate, ${metric} FROM samples ORDER BY call_rate`, wide: !withDepth, legend: sampleLegend(),
     aria: `Scatter plot of ${S.n} samples: call rate against ${xTitle}`,
@@ -182,7 +187,8 @@ function sampleSection() {
   if (withDepth) figures.push(histogramFigure("Mean depth of the samples", column.mean_dp, "mean depth", "SELECT FLOOR(mean_dp) AS depth, COUNT(*) AS n FROM samples GROUP BY depth ORDER BY depth"));
   if (has("mean_gq")) figures.push(histogramFigure("Mean genotype quality of the samples", column.mean_gq, "mean GQ", "SELECT FLOOR(mean_gq) AS gq, COUNT(*) AS n FROM samples GROUP BY gq ORDER BY gq"));
   if (missing.some((v) => v > 0)) figures.push(histogramFigure("Missing calls of the samples", missing, "share of sites without a call", "SELECT sample, 1 - call_rate AS missing FROM samples ORDER BY missing DESC", (v) => trim(v * 100) + " %"));
-  section("samples", "Call rate and depth", "Dashed lines: 4 scaled median absolute deviations (MAD) from the median. Samples far below are candidates to leave out.", ...children, plots(...figures));
+  if (isWhole) children.push(el("p", {}, "Every sample has a call at every site, and the data have no depths."));
+  section("samples", "Call rate and depth", isWhole ? null : "Dashed lines: 4 scaled median absolute deviations (MAD) from the median. Samples far below are candidates to leave out.", ...children, plots(...figures));
 }
 
 function histogramFigure(title, values, label, sql, format = short) {
@@ -262,13 +268,13 @@ function kinshipSection() {
   const figures = [hasIbs0 && figure({ title: "Kinship against IBS0", sql: "SELECT sample_1, sample_2, kinship, ibs0 FROM kinship ORDER BY kinship DESC", aria: `Scatter plot of ${K.n_pairs} pairs: kinship against the share of variants with no shared allele`,
     legend: legend(DEGREES.map(([name, , c], at) => [`${name}: ${whole(K.n_by_degree[at])}`, c])),
     draw(box, spec) {
-      const points = K.points.x.map((x, i) => ({ x, y: K.points.y[i], n: K.points.n?.[i] || 1, id: K.points.id[i], colour: degree(K.points.y[i])[2] }));
+      const points = K.points.x.map((x, i) => ({ x, y: K.points.y[i], n: K.points.n?.[i] || 1, id: K.points.id[i], colour: degree(K.points.y[i])[2], strong: K.points.y[i] > 0.04419 }));
       scatter(box, { points, aria: spec.aria, x: { label: "IBS0 (share of variants with no allele in common)" }, y: { label: "kinship (KING-robust)" }, include: { x: [0], y: [0, 0.5] },
         text: (p) => (p.id >= 0 ? K.pairs[p.id].join(" and ") + "\n" : p.n > 1 ? `${whole(p.n)} pairs\n` : "") + `kinship ${trim(p.y)}, IBS0 ${trim(p.x)}\n${degree(p.y)[0]}`,
         before: (frame) => { for (const [, least] of DEGREES) if (isFinite(least)) bound(frame, least); } });
     } })];
-  const close = K.closest.slice(0, 20);
-  const list = el("div", {}, el("h3", {}, `Closest pairs${K.closest.length > 20 ? " (20 of them)" : ""}`),
+  const close = K.closest.slice(0, 12);
+  const list = el("div", {}, el("h3", {}, `Closest pairs${K.closest.length > 12 ? " (the first 12)" : ""}`),
     close.length ? simpleTable(["Sample", "Sample", "Kinship", "Relation"], close.map(([a, b, k]) => [a, b, fixed(k, 4), degree(k)[0]]), "Closest pairs") : el("p", { class: "muted" }, "No pair is closer than the fourth degree."));
   section("kinship", "Relatedness", "Dashed lines part the degrees: kinship 0.354, 0.177, 0.088, 0.044. Parent and child share an allele everywhere (IBS0 near 0), siblings do not.", el("div", { class: "plots" }, ...figures.filter(Boolean), list));
 }
@@ -357,8 +363,8 @@ function qualitySection() {
       const label = (i) => (i ? `≤ ${trim(V.missing_to[i] * 100)} %` : "none");
       bars(box, { aria: spec.aria, x: "samples without a call", y: "variants", bars: V.missing.map((n, i) => ({ label: label(i), values: [n], tip: `${label(i)} missing\n${plural(n, "variant")} (${percent(n / total, 1)})` })) });
     } }));
-  const qualities = V.qual.reduce((a, b) => a + b, 0);
-  if (qualities) figures.push(figure({ title: "QUAL", sql: "SELECT FLOOR(LOG10(qual) * 5) / 5 AS log10_qual, COUNT(*) AS n FROM variants WHERE qual > 0 GROUP BY log10_qual ORDER BY log10_qual", aria: "Bars: number of variants by QUAL, five bins a decade", note: V.n_no_qual ? `${whole(V.n_no_qual)} variants have no QUAL.` : null,
+  const qualities = V.qual.filter((n) => n).length;
+  if (qualities > 1) figures.push(figure({ title: "QUAL", sql: "SELECT FLOOR(LOG10(qual) * 5) / 5 AS log10_qual, COUNT(*) AS n FROM variants WHERE qual > 0 GROUP BY log10_qual ORDER BY log10_qual", aria: "Bars: number of variants by QUAL, five bins a decade", note: V.n_no_qual ? `${whole(V.n_no_qual)} variants have no QUAL.` : null,
     draw(box, spec) {
       const [from, to] = trimmed(V.qual), edge = (i) => short(Number((10 ** (i / 5)).toPrecision(2)));
       bars(box, { aria: spec.aria, x: "QUAL (log scale)", y: "variants", bars: V.qual.slice(from, to).map((n, k) => ({ label: edge(from + k), values: [n], tip: `QUAL ${from + k ? edge(from + k) : "below 1"} to ${edge(from + k + 1)}\n${plural(n, "variant")}` })) });
@@ -371,7 +377,7 @@ function qualitySection() {
     } }));
   const filters = V.filters.map(([name, n]) => [name === "." ? "not filtered (.)" : name, n, percent(n / total, 1)]);
   const list = el("figure", {}, el("figcaption", {}, el("h3", {}, "FILTER")), simpleTable(["FILTER", "Variants", "Share"], filters, "Filters"));
-  section("quality", "Quality of the variants", V.n_no_qual === V.n && V.n ? "The variants have no QUAL." : null, plots(...figures, V.n ? list : null));
+  section("quality", "Quality of the variants", V.n_no_qual === V.n && V.n ? "The variants have no QUAL." : qualities === 1 ? "The variants have about the same QUAL, so it tells nothing." : null, plots(...figures, V.n ? list : null));
 }
 
 function kindSection() {
@@ -476,7 +482,7 @@ function provenance() {
 }
 
 for (const part of [overview, accounting, sampleSection, stripSection, pcaSection, kinshipSection, sexSection, tableSection, frequencySection, hweSection, qualitySection, kindSection, trackSection, assocSection, provenance]) part();
-document.getElementById("nav").append(el("ul", {}, ...links.map(([id, title]) => el("li", {}, el("a", { href: "#" + id }, title)))));
+document.getElementById("nav").append(el("ul", {}, ...links.map(([id, title]) => el("li", {}, el("a", { href: "#" + id }, SHORT[id] || title)))));
 drawAll();
 watch();
 document.documentElement.dataset.ready = "yes";

@@ -157,10 +157,11 @@ function axes(box, o) {
   under.append(svg("line", { class: "axis", x1: left, x2: left + w, y1: top + h, y2: top + h }));
   if (o.x.label) under.append(svg("text", { x: left + w / 2, y: height - 6, "text-anchor": "middle" }, o.x.label));
   if (o.y.label) under.append(svg("text", { transform: `translate(11 ${top + h / 2}) rotate(-90)`, "text-anchor": "middle" }, o.y.label));
-  root.append(under, over);
+  root.append(over);
+  const base = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, under);
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
-  box.append(canvas, root);
+  box.append(base, canvas, root);
   return { width, height, left, top, w, h, sx, sy, under, over, root, context, box };
 }
 
@@ -278,7 +279,7 @@ function dots(frame, points, radius) {
   for (const point of points) {
     const n = point.n || 1;
     context.fillStyle = shade(point.colour || colour(point.c ?? 0));
-    context.globalAlpha = most > 1 ? 0.3 + 0.7 * (Math.log(n) / Math.log(most)) : points.length > 2000 ? 0.5 : 0.75;
+    context.globalAlpha = point.strong ? 0.9 : most > 1 ? 0.45 + 0.55 * (Math.log(n) / Math.log(most)) : points.length > 2000 ? 0.5 : 0.75;
     context.beginPath();
     context.arc(frame.sx(point.x), frame.sy(point.y), point.strong ? radius + 1.2 : radius, 0, 2 * Math.PI);
     context.fill();

@@ -145,7 +145,7 @@ fn pca(table: &Table, eigenvalues: Option<&Table>, index: &HashMap<&str, usize>)
     })?;
     let mut plots = Vec::new();
     for pair in columns.chunks(2) {
-        let mut points = thin(&pair[0], &pair[1], MOST / 2);
+        let mut points = thin(&pair[0], &pair[1], MOST / 4);
         points.id.iter_mut().filter(|id| **id >= 0).for_each(|id| *id = samples[*id as usize]);
         if !points.x.is_empty() {
             plots.push(points);

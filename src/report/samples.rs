@@ -28,6 +28,9 @@ pub struct Labels {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Samples {
     pub n: usize,
+    /// Sites of the first sample: of all of them, unless `n_called` is among the columns.
+    pub n_sites: i64,
+    #[serde(serialize_with = "front_coded")]
     pub names: Vec<String>,
     pub columns: BTreeMap<&'static str, Series>,
     pub labels: Vec<Labels>,
@@ -133,9 +136,22 @@ impl Rows {
             ("ti_tv", ratio(ti, tv)),
         ];
         let spreads = metrics.iter().filter_map(|(name, values)| Some((*name, spread(values)?))).collect();
-        let kept = COUNTS.iter().zip(&self.counts);
+        let kept = [
+            ("n_missing", missing),
+            ("n_het", het),
+            ("n_hom_alt", hom_alt),
+            ("n_snv", snv),
+            ("n_indel", &indel),
+            ("n_singleton", singleton),
+            ("ti", ti),
+        ];
+        // what the page can work out again is left out
+        let by_need = [("n_called", called, total.windows(2).all(|pair| pair[0] == pair[1])), {
+            ("tv", tv, snv.iter().zip(ti).zip(tv).all(|((snv, ti), tv)| snv == &(ti + tv)))
+        }];
+        let needed = by_need.into_iter().filter(|(.., is_known)| !is_known).map(|(name, counts, _)| (name, counts));
         let mut columns: BTreeMap<&'static str, Series> =
-            kept.map(|(name, counts)| (*name, Series::of_integers(counts.iter().copied()))).collect();
+            kept.into_iter().chain(needed).map(|(name, n)| (name, Series::of_integers(n.iter().copied()))).collect();
         for (name, means) in MEANS.iter().zip(&self.means) {
             columns.insert(name, Series::rounded(means, MEAN_STEP));
         }
@@ -145,6 +161,7 @@ impl Rows {
         let labels = divisions.iter().filter_map(|(name, texts)| labels(name, texts)).collect();
         Samples {
             n,
+            n_sites: total.first().copied().unwrap_or_default(),
             columns,
             labels,
             spreads,
@@ -177,4 +194,16 @@ fn labels(name: &'static str, texts: &[Option<String>]) -> Option<Labels> {
     let of = texts.iter().map(|text| text.as_deref().map_or(-1, |text| at.get(text).copied().unwrap_or(others)));
     let of = Series::of_integers(of);
     Some(Labels { name, labels: by_count.into_iter().map(|(label, _)| label.to_owned()).collect(), of })
+}
+
+/// Names as `[bytes shared with the name before, in base 36 up to 35][the rest]`: cohorts number their samples.
+fn front_coded<S: serde::Serializer>(names: &[String], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let mut before = "";
+    serializer.collect_seq(names.iter().map(|name| {
+        let is_shared = |(a, b): &(char, char)| a == b && a.is_ascii();
+        let shared = before.chars().zip(name.chars()).take(35).take_while(is_shared).count();
+        before = name;
+        let digit = char::from_digit(shared as u32, 36).expect("at most 35");
+        format!("{digit}{}", &name[shared..])
+    }))
 }

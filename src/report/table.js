@@ -1,8 +1,8 @@
-// A table of samples that sorts, filters and shows a page at a time: 100,000 rows are as light as fifty.
+// A table of samples that sorts, filters and shows a page at a time: 100,000 rows are as light as twenty.
 
 /** `columns`: [{title, value(i), text(i), isOut(i), isText}]; `n` rows. */
 function sampleTable(columns, n, searchText, isOutlier) {
-  const PAGE = 50;
+  const PAGE = 20;
   const state = { sort: 0, down: false, from: 0, query: "", onlyOut: false };
   const body = el("tbody", {}), where = el("span", { class: "muted small", role: "status" });
   const heads = columns.map((column, index) => {

@@ -28,6 +28,7 @@ mod merge;
 mod norm;
 mod plink;
 mod readers;
+mod report;
 mod roundtrip;
 mod s3;
 mod s3_inputs;
