@@ -136,7 +136,7 @@ function samplePoints(x, y) {
   for (let i = 0; i < S.n; i++) if (Number.isFinite(x[i]) && Number.isFinite(y[i])) points.push({ x: x[i], y: y[i], n: 1, id: i, c: labelOf(i), colour: sampleColour(i) });
   return thinned(points);
 }
-const pointText = (point, values) => (point.id >= 0 ? sampleText(point.id) : `${whole(point.n)} samples`) + "\n" + values;
+const pointText = (point, values) => (point.n > 1 ? `${whole(point.n)} samples${point.id >= 0 ? `, one is ${S.names[point.id]}` : ""}` : sampleText(point.id)) + "\n" + values;
 function bound(frame, value, isX) {
   if (!Number.isFinite(value)) return;
   const at = isX ? frame.sx(value) : frame.sy(value);
@@ -212,7 +212,7 @@ function strip(metric) {
       const points = [];
       for (let i = 0; i < S.n; i++) if (Number.isFinite(values[i])) {
         const jitter = (((i * 2654435761) >>> 0) / 2 ** 32 - 0.5) * 0.7;
-        const out = isOut(metric, i);
+        const out = S.spreads[metric].n_outside <= 500 && isOut(metric, i);
         points.push({ x: values[i], y: -row.get(labelOf(i)) + jitter, n: 1, id: i, c: labelOf(i), colour: sampleColour(i), strong: out });
       }
       const shown = thinned(points);
@@ -239,7 +239,7 @@ function stripSection() {
   if (!S.n) return;
   const shown = ["n_snv", "n_indel", "n_singleton", "het_hom", "ti_tv"].filter((metric) => has(metric) && S.spreads[metric]);
   const children = shown.map(strip);
-  section("strips", "Counts by sample", "Each point is a sample; black bar: median; dashed: 4 MAD of all samples. Populations differ in these counts, batches should not.",
+  section("strips", "Counts by sample", "Each point is a sample; thick bar: median; dashed: 4 MAD of all samples. Populations differ in these counts, batches should not.",
     sampleLegend(), el("div", { class: "plots strips" }, ...children));
 }
 
@@ -270,7 +270,7 @@ function kinshipSection() {
     draw(box, spec) {
       const points = K.points.x.map((x, i) => ({ x, y: K.points.y[i], n: K.points.n?.[i] || 1, id: K.points.id[i], colour: degree(K.points.y[i])[2], strong: K.points.y[i] > 0.04419 }));
       scatter(box, { points, aria: spec.aria, x: { label: "IBS0 (share of variants with no allele in common)" }, y: { label: "kinship (KING-robust)" }, include: { x: [0], y: [0, 0.5] },
-        text: (p) => (p.id >= 0 ? K.pairs[p.id].join(" and ") + "\n" : p.n > 1 ? `${whole(p.n)} pairs\n` : "") + `kinship ${trim(p.y)}, IBS0 ${trim(p.x)}\n${degree(p.y)[0]}`,
+        text: (p) => (p.n === 1 && p.id >= 0 ? K.pairs[p.id].join(" and ") + "\n" : p.n > 1 ? `${whole(p.n)} pairs\n` : "") + `kinship ${trim(p.y)}, IBS0 ${trim(p.x)}\n${degree(p.y)[0]}`,
         before: (frame) => { for (const [, least] of DEGREES) if (isFinite(least)) bound(frame, least); } });
     } })];
   const close = K.closest.slice(0, 12);
@@ -292,7 +292,7 @@ function sexSection() {
         return { x, y: X.points.y[i], n: X.points.n?.[i] || 1, id, colour: id < 0 ? "--muted" : said !== "-" && found !== "-" && said !== found ? "--c2" : colours[found] || "--c8", strong: said !== found };
       });
       scatter(box, { points, aria: spec.aria, x: { label: "F on X" }, y: { label: yName },
-        text: (p) => (p.id >= 0 ? `${S.names[p.id] ?? ""}\ndeclared: ${name[X.declared[p.id]].replace("not clear", "nothing")}; by X and Y: ${name[X.inferred[p.id]]}\n` : `${whole(p.n)} samples\n`) + `F ${trim(p.x)}, ${trim(p.y)}` });
+        text: (p) => (p.n === 1 && p.id >= 0 ? `${S.names[p.id]}\ndeclared: ${name[X.declared[p.id]].replace("not clear", "nothing")}; by X and Y: ${name[X.inferred[p.id]]}\n` : `${whole(p.n)} samples\n`) + `F ${trim(p.x)}, ${trim(p.y)}` });
     } });
   const list = el("div", {}, el("h3", {}, "Samples whose sex differs from the sample sheet"),
     X.discordant.length ? simpleTable(["Sample", "Declared", "By X and Y", "F on X"], X.discordant.map(([s, a, b, f]) => [s, a, b, f === null ? "–" : fixed(f, 3)]), "Discordant sexes") : el("p", { class: "muted" }, "None."));

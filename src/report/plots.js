@@ -210,7 +210,7 @@ function bars(box, o) {
   const every = o.everyLabel || Math.max(1, Math.ceil((widest * 6.4 + 8) / room));
   const shown = o.bars.map((_, i) => i).filter((i) => (o.isLabelled ? o.isLabelled(i, every) : i % every === 0));
   const frame = axes(box, { height, aria: o.aria, x: { domain: [-0.5, n - 0.5], label: o.x, ticks: shown, format: (i) => String(o.bars[i].label), bars: true },
-    y: { domain: [0, most * 1.04], label: o.y } });
+    y: { domain: [0, most * 1.04], label: o.y, ticks: ticks(0, most * 1.04, Math.max(2, height / 60)).filter((tick) => most > 12 || Number.isInteger(tick)) } });
   const wide = Math.max(1, (frame.w / n) * (n > 60 ? 1 : 0.84));
   const list = o.bars.map((bar, i) => {
     let base = 0;

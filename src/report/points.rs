@@ -17,7 +17,7 @@ pub struct Points {
     /// Rows that a point stands for; empty where each is one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub n: Vec<u64>,
-    /// Row of a point, -1 of a point that stands for several.
+    /// Row of a point; the first of those that it stands for.
     pub id: Vec<i64>,
 }
 
@@ -57,7 +57,7 @@ fn points(cells: &BTreeMap<(u32, u32), (usize, u64)>, (x, y): (&[f64], &[f64]), 
         points.x.push(six_digits(px));
         points.y.push(six_digits(py));
         points.n.push(n);
-        points.id.push(if n == 1 { row as i64 } else { -1 });
+        points.id.push(row as i64);
     }
     points
 }
