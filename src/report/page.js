@@ -280,7 +280,7 @@ function kinshipSection() {
 }
 
 function sexSection() {
-  if (!R.sex_check) return section("sex", "Sex", null, absent("A check of the sexes is", "sex-check"));
+  if (!R.sex_check) return section("sex", "Sex", null, absent("A check of the sexes is", "stats --sex-check"));
   const X = R.sex_check, name = { f: "female", m: "male", "-": "not clear" }, colours = { f: "--c4", m: "--c1", "-": "--c8" };
   const yName = X.y === "y_call_rate" ? "call rate on Y" : "heterozygous share on X";
   const count = (letter) => [...X.inferred].filter((c) => c === letter).length;
