@@ -17,7 +17,7 @@ pub struct Points {
     /// Rows that a point stands for; empty where each is one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub n: Vec<u64>,
-    /// Row of a point; the first of those that it stands for.
+    /// Row of a point; any of those that it stands for.
     pub id: Vec<i64>,
 }
 
@@ -39,12 +39,21 @@ pub fn thin(x: &[f64], y: &[f64], most: usize) -> Points {
     }
 }
 
-/// First row and number of rows of each cell that is not empty.
+/// An order without meaning, so that the row shown for a cell has no label more often than the cell's rows have it.
+fn scattered(row: usize) -> u64 {
+    (row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// One row and the number of rows of each cell that is not empty.
 fn cells(rows: &[usize], (x, y): (&[f64], &[f64]), side: u32) -> BTreeMap<(u32, u32), (usize, u64)> {
     let (of_x, of_y) = (Axis::of(x, side), Axis::of(y, side));
     let mut cells = BTreeMap::new();
     for &row in rows {
-        cells.entry((of_x.cell(x[row]), of_y.cell(y[row]))).or_insert((row, 0)).1 += 1;
+        let (shown, n) = cells.entry((of_x.cell(x[row]), of_y.cell(y[row]))).or_insert((row, 0));
+        *n += 1;
+        if scattered(row) < scattered(*shown) {
+            *shown = row;
+        }
     }
     cells
 }
