@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod profile;
 pub mod query;
+pub mod report;
 pub mod simulate;
 pub mod stats;
 pub mod store;

@@ -11,6 +11,7 @@ pub mod plan;
 mod plan_flags;
 mod progress;
 pub mod query;
+pub mod report;
 pub mod result_flags;
 mod run_flags;
 pub mod select_flags;
@@ -67,6 +68,8 @@ enum Command {
     Query(query::Args),
     /// Test every variant for association with phenotypes, with covariates
     Assoc(assoc::Args),
+    /// Show the quality of a dataset: one HTML page, readable offline
+    Report(report::Args),
     /// Say which records, and which rule, made a sample's call at a position
     Explain(explain::Args),
     /// Statistics per variant, per sample, of the cohort, and by group
@@ -108,6 +111,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
         Command::Assoc(args) => assoc::run(args),
+        Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Ld(args) => ld::run(args),
@@ -123,14 +127,14 @@ fn finish(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            report(&error);
+            print_error(&error);
             error.class().exit_code()
         }
     }
 }
 
 /// Prints an error as `error: place: text` and `hint: what to do`.
-pub fn report(error: &Error) {
+pub fn print_error(error: &Error) {
     if error.class() == Class::ClosedPipe {
         return;
     }

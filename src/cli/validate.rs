@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<()> {
             }
             Err(error) if error.class() == Class::ClosedPipe => return Err(error),
             Err(error) => {
-                super::report(&error);
+                super::print_error(&error);
                 unread.get_or_insert(error);
             }
         }

@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("submit", &["plan"]),
     ("query", &["store", "manifest", "decode", "call", "columns", "dataset"]),
     ("stats", &["genome", "alleles", "store", "manifest", "call", "dataset", "query"]),
+    ("report", &["genome", "manifest", "dataset"]),
     ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),
     ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
     ("simulate", &["genome", "store"]),
@@ -50,7 +51,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("clap", &["cli", "plan"]),
     ("indicatif", &["cli"]),
     // Not in the modules that are pure functions of records.
-    ("rayon", &["cli", "input", "store", "commit", "exec", "export", "simulate", "stats"]),
+    ("rayon", &["cli", "input", "store", "commit", "exec", "export", "report", "simulate", "stats"]),
     ("memmap2", &["store"]),
     ("object_store", &["store"]),
     ("reqwest", &["store"]),

@@ -29,6 +29,7 @@ mod norm;
 mod pca;
 mod plink;
 mod readers;
+mod report;
 mod roundtrip;
 mod s3;
 mod s3_inputs;
