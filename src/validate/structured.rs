@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(at(r#"<ID=a,Description="no end>"#), 18);
         assert_eq!(at(r#"<ID=a,Description="a "b" c">"#), 22);
         assert_eq!(at("<ID=a"), 5);
-        assert_eq!(at("<ID=a> x"), 6);
+        assert_eq!(at("<ID=a> x"), 8);
     }
 }
