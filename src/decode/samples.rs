@@ -44,6 +44,13 @@ pub struct Fields<'a> {
     starts: &'a [u32],
 }
 
+impl Fields<'_> {
+    /// Fields that are left.
+    pub fn n_fields(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = &'a [u8];
 
@@ -100,9 +107,10 @@ impl<'a> Cells<'a> {
         self.columns.fields(self.text, self.sample(i))
     }
 
-    /// Whether a cell has more fields than `n_slots`.
-    pub fn has_more(&self, n_slots: usize) -> bool {
-        (0..self.n).any(|i| self.fields(i).starts.len() > n_slots + 1)
+    /// The cell `i` without its end.
+    #[inline(always)]
+    pub fn cell(&self, i: usize) -> &'a [u8] {
+        self.columns.cell(self.text, self.sample(i))
     }
 
     /// Where in the text the field `slot` of the cell `i` is; empty where it is left out. There are fields beside GT.
@@ -278,7 +286,7 @@ impl SampleColumns {
         table: &mut GtTable,
     ) -> Result<GtCode> {
         let mut fields = self.fields(text, sample);
-        let n_fields = fields.starts.len() - 1;
+        let n_fields = fields.n_fields();
         let gt = fields.nth(slot).unwrap_or_default();
         match table.code(gt) {
             // a GT alone is the whole text of the sample
@@ -411,11 +419,12 @@ impl SampleColumns {
     }
 
     /// Text of one sample out of the `text` that was read by the general path.
+    #[inline(always)]
     fn cell<'a>(&self, text: &'a [u8], sample: usize) -> &'a [u8] {
-        match self.fields(text, sample).starts {
-            [start, .., end] => &text[*start as usize..*end as usize - 1],
-            _ => &[],
-        }
+        let FieldStarts { starts, first } = &self.fields;
+        let [start, end] = [first[sample], first[sample + 1]].map(|field| starts[field as usize] as usize);
+        // a sample without fields has no end either
+        text.get(start..end - 1).unwrap_or_default()
     }
 }
 
