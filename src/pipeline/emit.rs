@@ -13,10 +13,10 @@ use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
-use crate::decode::samples::{Fields, SampleColumns};
+use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
-use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
+use crate::genome::genotype::{GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
 use crate::plan::Calls;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -98,6 +98,9 @@ pub struct Emitter<'a> {
     text_of: Vec<u16>,
     /// What a call of each code counts as in this row or site.
     lane_of: Vec<Lane>,
+    /// Samples and codes of a record whose calls are all stored; `[n_samples]`.
+    all_samples: Vec<u32>,
+    all_codes: Vec<GtCode>,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
@@ -127,6 +130,8 @@ impl<'a> Emitter<'a> {
             tally: SampleTally::new(context.n_samples),
             text_of: Vec::new(),
             lane_of: Vec::new(),
+            all_samples: Vec::new(),
+            all_codes: Vec::new(),
             n_variant_rows: 0,
             n_genotype_rows: 0,
             warnings: BTreeMap::new(),
@@ -267,50 +272,38 @@ impl<'a> Emitter<'a> {
             all_carriers &= !call.plain_reference;
             set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
         }
-        if all_carriers && !all {
-            builder.push_calls(part.first_sample, &samples.not_reference, &samples.codes, &self.text_of);
+        let text = record.view().samples();
+        let cells = if all { samples.all_cells(text) } else { samples.listed_cells(text) };
+        if all {
+            for code in [HOM_REF_UNPHASED, HOM_REF_PHASED] {
+                let call = self.gt.call(code, alt_index);
+                set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
+            }
+            let gt_slot = layout.slot_of(&Slot::Genotype);
+            samples.all_codes(text, gt_slot, &mut self.all_codes);
+            self.all_samples.resize(samples.n_samples(), 0);
+            self.all_samples.iter_mut().zip(0..).for_each(|(own, sample)| *own = sample);
+        }
+        let (listed, codes) = match all {
+            true => (&self.all_samples[..], &self.all_codes[..]),
+            false => (&samples.not_reference[..], &samples.codes[..]),
+        };
+        let failed = |cell: usize, problem| sample_error(problem, self.context, part.first_sample + listed[cell]);
+        if all || all_carriers {
+            builder.push_calls(part.first_sample, listed, codes, &self.text_of);
             if layout.has_fields() {
-                let cells = samples.listed_cells(record.view().samples());
-                builder.push_cells(cells, layout, part.allele).map_err(|(cell, problem)| {
-                    sample_error(problem, self.context, part.first_sample + samples.not_reference[cell])
-                })?;
+                builder.push_cells(cells, layout, part.allele).map_err(|(cell, problem)| failed(cell, problem))?;
             }
         } else {
-            let text = record.view().samples();
-            let mut push = |sample: u32, code: GtCode, fields: Fields| {
+            for (i, (&sample, &code)) in listed.iter().zip(codes).enumerate() {
                 let call = self.gt.call(code, alt_index);
-                if call.plain_reference && !all {
-                    return Ok(());
+                if call.plain_reference {
+                    continue;
                 }
-                let in_cohort = part.first_sample + sample;
-                builder.push_call(in_cohort, call.text);
-                if !layout.has_fields() {
-                    return Ok(());
+                builder.push_call(part.first_sample + sample, call.text);
+                if layout.has_fields() {
+                    builder.push_fields(cells.fields(i), layout, part.allele).map_err(|problem| failed(i, problem))?;
                 }
-                builder
-                    .push_fields(fields, layout, part.allele)
-                    .map_err(|error| sample_error(error, self.context, in_cohort))
-            };
-            let mut listed = samples.not_reference.iter().copied().zip(samples.codes.iter().copied());
-            if all {
-                let gt_slot = layout.slot_of(&Slot::Genotype);
-                let mut next = listed.next();
-                for sample in 0..part.n_samples {
-                    let fields = samples.fields(text, sample as usize);
-                    if let Some((_, code)) = next.filter(|(other, _)| *other == sample) {
-                        next = listed.next();
-                        push(sample, code, fields)?;
-                    } else {
-                        push(sample, samples.reference_code(text, sample as usize, gt_slot), fields)?;
-                    }
-                }
-            } else if layout.has_fields() {
-                let cells = samples.listed_cells(text);
-                for (i, (sample, code)) in listed.enumerate() {
-                    push(sample, code, cells.fields(i))?;
-                }
-            } else {
-                listed.try_for_each(|(sample, code)| push(sample, code, Fields::default()))?;
             }
         }
         let n_rows = builder.n_rows() - before;
