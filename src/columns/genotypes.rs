@@ -8,6 +8,7 @@ use crate::decode::header::Kind;
 use crate::decode::samples::Cells;
 use crate::genome::genotype::GtCode;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What the fields of one FORMAT text are.
 #[derive(Debug, Default)]
@@ -82,6 +83,7 @@ pub struct GenotypesBuilder {
     first_names: Vec<String>,
     format_index: HashMap<Vec<u8>, usize>,
     other_text: String,
+    /// Numbers of the cells of one run, reused.
     rows: Rows,
 }
 
@@ -216,14 +218,31 @@ impl GenotypesBuilder {
         let mut start = 0;
         while start < cells.len() {
             let n_usual = rows.fits[start..].iter().take_while(|&&fits| fits).count();
+            let usual = &rows.items[start..start + n_usual];
             if n_usual == 0 {
-                self.push_fields(cells.fields(start), layout, allele).map_err(|problem| (start, problem))?;
-            } else {
-                self.push_usual(cells, start, &rows.items[start..start + n_usual], layout, allele)?;
+                self.push_each(cells, start..start + 1, layout, allele)?;
+            } else if self.push_usual(cells, start, usual, layout, allele).is_err() {
+                // cell by cell, to name the first problem in the order of cells
+                self.push_each(cells, start..cells.len(), layout, allele)?;
+                break;
             }
             start += n_usual.max(1);
         }
         self.rows = rows;
+        Ok(())
+    }
+
+    /// Adds the FORMAT fields of some cells one by one. After a problem as [`GenotypesBuilder::push_cells`].
+    fn push_each(
+        &mut self,
+        cells: Cells,
+        range: Range<usize>,
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), (usize, CellProblem)> {
+        for i in range {
+            self.push_fields(cells.fields(i), layout, allele).map_err(|problem| (i, problem))?;
+        }
         Ok(())
     }
 
@@ -246,7 +265,7 @@ impl GenotypesBuilder {
         rows: &[Items],
         layout: &FormatLayout,
         allele: AlleleOfSite,
-    ) -> Result<(), (usize, CellProblem)> {
+    ) -> Result<(), Problem> {
         let mut lane = 0;
         for (slot, kind) in layout.slots.iter().enumerate() {
             let Slot::Column(column) = kind else {
@@ -259,10 +278,7 @@ impl GenotypesBuilder {
                 format.append_rows(rows, lane, allele);
             } else {
                 for i in start..start + rows.len() {
-                    let text = &cells.text()[cells.range(i, slot)];
-                    format
-                        .append_or_null(text, allele)
-                        .map_err(|problem| (i, CellProblem::Field { id: self.format_ids[*column].clone(), problem }))?;
+                    format.append_or_null(&cells.text()[cells.range(i, slot)], allele)?;
                 }
             }
             lane += n_items.max(1);

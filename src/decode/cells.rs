@@ -3,7 +3,8 @@
 //! A caller says what shape it expects: how many items with commas between them each field has, and which are numbers. Cells
 //! of that shape with numbers of one to four digits become a row of lanes; of any other it is only said that they do not fit.
 //! 64 bytes are taken apart in one go where the processor can, number by number elsewhere; a property test holds the two to
-//! the same rows.
+//! the same rows. Only cells of 64 bytes and more differ: they never fit in one go, and what does not fit is read field by field
+//! to the same values.
 
 use super::numbers::{comma, short_integer};
 use super::samples::Cells;

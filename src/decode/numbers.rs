@@ -10,15 +10,17 @@ use std::ops::Range;
 /// Digits at most.
 const MAX_DIGITS: usize = 4;
 
-/// The number in `range` of `text`; `None` for anything but one to four digits, and for what stands in the first bytes.
+/// The number in `range` of `text`; `None` for anything but one to four digits.
 #[inline(always)]
 pub fn short_integer(text: &[u8], range: Range<usize>) -> Option<i32> {
     /// Carries into the highest bit of a byte that is above 9.
     const ABOVE_NINE: u32 = 0x7676_7676;
     const HIGHEST: u32 = 0x8080_8080;
     let len = range.end.wrapping_sub(range.start);
-    let word = text.get(range.end.wrapping_sub(MAX_DIGITS)..range.end)?;
-    let word = u32::from_le_bytes(word.try_into().expect("four bytes"));
+    let word = match text.get(range.end.wrapping_sub(MAX_DIGITS)..range.end) {
+        Some(word) => u32::from_le_bytes(word.try_into().expect("four bytes")),
+        None => first_word(text.get(..range.end)?),
+    };
     if len.wrapping_sub(1) >= MAX_DIGITS {
         return None;
     }
@@ -29,6 +31,12 @@ pub fn short_integer(text: &[u8], range: Range<usize>) -> Option<i32> {
     }
     let pairs = (digits.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff;
     Some((pairs.wrapping_mul(1 + (100 << 16)) >> 16) as i32)
+}
+
+/// The word that ends with `start`, the first bytes of a text: less than four, after zeros.
+#[cold]
+fn first_word(start: &[u8]) -> u32 {
+    start.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)) << (u32::BITS - 8 * start.len() as u32)
 }
 
 /// How far the next comma is from `start`; `None` when it is not among eight bytes.
@@ -57,6 +65,7 @@ mod tests {
             for text in [format!("{value}"), format!("{value:02}"), format!("{value:04}")] {
                 let long = format!("9,:\t{text}9,");
                 assert_eq!(short_integer(long.as_bytes(), 4..4 + text.len()), Some(value), "{text}");
+                assert_eq!(short_integer(text.as_bytes(), 0..text.len()), Some(value), "{text} at the start");
             }
         }
     }
@@ -66,9 +75,9 @@ mod tests {
         fn what_is_read_is_what_the_plain_twin_reads(text in "[0-9,.:\\-+é]{0,24}", range in (0usize..30, 0usize..30)) {
             let (text, range) = (text.as_bytes(), range.0.min(range.1)..range.0.max(range.1));
             let own = text.get(range.clone());
-            if let Some(value) = short_integer(text, range.clone()) {
-                prop_assert_eq!(own.and_then(parse_i32), Some(value));
-            }
+            let is_short = own.is_some_and(|own| matches!(own.len(), 1..=4) && own.iter().all(u8::is_ascii_digit));
+            let expected = if is_short { own.and_then(parse_i32) } else { None };
+            prop_assert_eq!(short_integer(text, range), expected);
         }
 
         #[test]

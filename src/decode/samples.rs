@@ -445,7 +445,7 @@ impl SampleColumns {
         let FieldStarts { starts, first } = &self.fields;
         let [start, end] = [first[sample], first[sample + 1]].map(|field| starts[field as usize] as usize);
         // a sample without fields has no end either
-        text.get(start..end - 1).unwrap_or_default()
+        text.get(start..end.wrapping_sub(1)).unwrap_or_default()
     }
 }
 

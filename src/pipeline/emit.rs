@@ -3,6 +3,7 @@
 use super::record::{Held, locus};
 use super::shard::{Context, Outcome};
 use super::sparse::SparseCalls;
+use super::stored::{EveryCall, StoredCalls};
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, Lane, SampleCounts, SampleTally};
@@ -98,9 +99,8 @@ pub struct Emitter<'a> {
     text_of: Vec<u16>,
     /// What a call of each code counts as in this row or site.
     lane_of: Vec<Lane>,
-    /// Samples and codes of a record whose calls are all stored; `[n_samples]`.
-    all_samples: Vec<u32>,
-    all_codes: Vec<GtCode>,
+    /// All calls of the record, where all are stored.
+    every_call: EveryCall,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
@@ -130,8 +130,7 @@ impl<'a> Emitter<'a> {
             tally: SampleTally::new(context.n_samples),
             text_of: Vec::new(),
             lane_of: Vec::new(),
-            all_samples: Vec::new(),
-            all_codes: Vec::new(),
+            every_call: EveryCall::default(),
             n_variant_rows: 0,
             n_genotype_rows: 0,
             warnings: BTreeMap::new(),
@@ -259,12 +258,11 @@ impl<'a> Emitter<'a> {
             return Ok(());
         };
         let before = builder.n_rows();
-        let (samples, alt_index) = (&record.samples, part.allele.alt_index);
+        let (samples, text, alt_index) = (&record.samples, record.view().samples(), part.allele.alt_index);
         let n_reference = part.n_samples as usize - samples.not_reference.len();
         if n_reference > 0 {
             statistics.add(&self.gt.call(HOM_REF_UNPHASED, alt_index), n_reference as i32);
         }
-        let all = self.context.calls == Calls::All;
         let mut all_carriers = true;
         for &(code, n) in &samples.distinct {
             let call = self.gt.call(code, alt_index);
@@ -272,40 +270,28 @@ impl<'a> Emitter<'a> {
             all_carriers &= !call.plain_reference;
             set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
         }
-        let text = record.view().samples();
-        let cells = if all { samples.all_cells(text) } else { samples.listed_cells(text) };
-        if all {
+        let all = self.context.calls == Calls::All;
+        let calls = if all {
             for code in [HOM_REF_UNPHASED, HOM_REF_PHASED] {
                 let call = self.gt.call(code, alt_index);
                 set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
             }
-            let gt_slot = layout.slot_of(&Slot::Genotype);
-            samples.all_codes(text, gt_slot, &mut self.all_codes);
-            self.all_samples.resize(samples.n_samples(), 0);
-            self.all_samples.iter_mut().zip(0..).for_each(|(own, sample)| *own = sample);
-        }
-        let (listed, codes) = match all {
-            true => (&self.all_samples[..], &self.all_codes[..]),
-            false => (&samples.not_reference[..], &samples.codes[..]),
-        };
-        let failed = |cell: usize, problem| sample_error(problem, self.context, part.first_sample + listed[cell]);
-        if all || all_carriers {
-            builder.push_calls(part.first_sample, listed, codes, &self.text_of);
-            if layout.has_fields() {
-                builder.push_cells(cells, layout, part.allele).map_err(|(cell, problem)| failed(cell, problem))?;
-            }
+            self.every_call.read(samples, text, layout)
         } else {
-            for (i, (&sample, &code)) in listed.iter().zip(codes).enumerate() {
-                let call = self.gt.call(code, alt_index);
-                if call.plain_reference {
-                    continue;
-                }
-                builder.push_call(part.first_sample + sample, call.text);
-                if layout.has_fields() {
-                    builder.push_fields(cells.fields(i), layout, part.allele).map_err(|problem| failed(i, problem))?;
-                }
+            StoredCalls {
+                samples: &samples.not_reference,
+                codes: &samples.codes,
+                cells: samples.listed_cells(text),
+                layout,
             }
-        }
+        };
+        let pushed = if all || all_carriers {
+            calls.push_all(builder, part, &self.text_of)
+        } else {
+            let is_carrier = |code| !self.gt.call(code, alt_index).plain_reference;
+            calls.push_carriers(builder, part, &self.text_of, is_carrier)
+        };
+        pushed.map_err(|(i, problem)| sample_error(problem, self.context, part.first_sample + calls.samples[i]))?;
         let n_rows = builder.n_rows() - before;
         builder.end_calls(n_rows, layout);
         self.n_genotype_rows += n_rows as u64;
