@@ -218,15 +218,18 @@ impl GenotypesBuilder {
         let mut start = 0;
         while start < cells.len() {
             let n_usual = rows.fits[start..].iter().take_while(|&&fits| fits).count();
-            let usual = &rows.items[start..start + n_usual];
             if n_usual == 0 {
                 self.push_each(cells, start..start + 1, layout, allele)?;
-            } else if self.push_usual(cells, start, usual, layout, allele).is_err() {
+                start += 1;
+                continue;
+            }
+            let usual = &rows.items[start..start + n_usual];
+            if self.push_usual(cells, start, usual, layout, allele).is_err() {
                 // cell by cell, to name the first problem in the order of cells
                 self.push_each(cells, start..cells.len(), layout, allele)?;
                 break;
             }
-            start += n_usual.max(1);
+            start += n_usual;
         }
         self.rows = rows;
         Ok(())
