@@ -4,9 +4,8 @@
 
 use super::schema::{FieldColumns, Projection};
 use super::values::Values;
+use crate::decode::cells::Items;
 use crate::decode::header::Kind;
-use crate::decode::numbers::short_integers;
-use crate::decode::samples::Cells;
 use crate::decode::vcf::plain_integers;
 use arrow_array::ArrayRef;
 
@@ -26,6 +25,11 @@ impl AlleleOfSite {
     /// An allele of a record that is a site of its own.
     pub fn new(alt_index: u32, n_alts: u32) -> Self {
         AlleleOfSite { alt_index, n_alts, whole_site: true }
+    }
+
+    /// Whether the row has likelihoods of all alleles of the site, too.
+    fn has_site_list(self) -> bool {
+        self.n_alts > 1 && self.alt_index == 1 && self.whole_site
     }
 
     /// The allele of the row is not among those of the record.
@@ -133,61 +137,44 @@ impl FieldBuilder {
         }
     }
 
-    /// A row from the field `slot` of each cell, as [`FieldBuilder::append`] does it; an empty one has no value.
-    pub fn append_column(&mut self, cells: Cells, slot: usize, allele: AlleleOfSite) -> Result<(), Problem> {
-        let is_biallelic = allele.n_alts == 1 && allele.alt_index == 1;
+    /// Numbers that a value of all alleles has at ploidy 2, where [`FieldBuilder::append_rows`] takes them; else 0.
+    pub fn n_items(&self, allele: AlleleOfSite) -> usize {
+        let n_alleles = allele.n_alts as usize + 1;
         match self.projection {
-            Projection::Scalar if self.is_integer => self.append_plain_column::<1>(cells, slot, allele),
-            Projection::PerAllelePair if self.is_integer && is_biallelic => {
-                self.append_plain_column::<2>(cells, slot, allele)
-            }
-            Projection::PerGenotype if self.is_integer && is_biallelic => {
-                self.append_plain_column::<3>(cells, slot, allele)
-            }
-            _ => (0..cells.len()).try_for_each(|i| self.append_or_null(&cells.text()[cells.range(i, slot)], allele)),
+            _ if !self.is_integer => 0,
+            Projection::Scalar => 1,
+            _ if allele.alt_index == 0 => 0,
+            Projection::PerAllelePair => n_alleles,
+            Projection::PerGenotype => n_alleles * (n_alleles + 1) / 2,
+            _ => 0,
         }
     }
 
-    /// [`FieldBuilder::append_column`] where `N` short numbers are the usual case.
-    fn append_plain_column<const N: usize>(
-        &mut self,
-        cells: Cells,
-        slot: usize,
-        allele: AlleleOfSite,
-    ) -> Result<(), Problem> {
-        let mut rows: Vec<[i32; N]> = Vec::with_capacity(cells.len());
-        for i in 0..cells.len() {
-            let range = cells.range(i, slot);
-            match short_integers(cells.text(), range.clone()) {
-                Some(values) => rows.push(values),
-                None => {
-                    self.append_plain_rows(&rows);
-                    rows.clear();
-                    self.append_or_null(&cells.text()[range], allele)?;
-                }
+    /// A row from each row of items: the numbers of a value from `lane` on, as many as [`FieldBuilder::n_items`].
+    pub fn append_rows(&mut self, rows: &[Items], lane: usize, allele: AlleleOfSite) {
+        let alt_index = allele.alt_index as usize;
+        match self.projection {
+            Projection::PerGenotype => {
+                let lanes: [usize; 3] = std::array::from_fn(|copies| lane + genotype_index(2, copies, alt_index));
+                self.own[0].append_each_list(rows.iter().map(|row| lanes.map(|lane| row[lane])));
             }
-        }
-        self.append_plain_rows(&rows);
-        Ok(())
-    }
-
-    /// Rows of `N` numbers: one each for `N` columns, or a list of them.
-    fn append_plain_rows<const N: usize>(&mut self, rows: &[[i32; N]]) {
-        match &mut self.own[..] {
-            [list] if self.projection == Projection::PerGenotype => list.append_rows_of_integers(rows),
-            columns => {
-                for (i, column) in columns.iter_mut().enumerate() {
-                    column.append_each_integer(rows.iter().map(|row| row[i]));
-                }
+            Projection::PerAllelePair => {
+                self.own[0].append_each(rows.iter().map(|row| row[lane]));
+                self.own[1].append_each(rows.iter().map(|row| row[lane + alt_index]));
             }
+            _ => self.own[0].append_each(rows.iter().map(|row| row[lane])),
         }
-        if let Some(site) = &mut self.site {
-            site.append_nulls(rows.len());
+        let n_items = self.n_items(allele);
+        let is_for_site = self.projection == Projection::PerGenotype && allele.has_site_list();
+        match &mut self.site {
+            Some(site) if is_for_site => rows.iter().for_each(|row| site.append_integers(&row[lane..lane + n_items])),
+            Some(site) => site.append_nulls(rows.len()),
+            None => {}
         }
     }
 
     /// A row from the text of the field, or from none.
-    fn append_or_null(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
+    pub fn append_or_null(&mut self, text: &[u8], allele: AlleleOfSite) -> Result<(), Problem> {
         if text.is_empty() {
             self.append_null();
             return Ok(());
@@ -293,7 +280,7 @@ impl FieldBuilder {
                     self.own[0]
                         .append_list((0..=ploidy).map(|copies| item(genotype_index(ploidy, copies, alt_index))))?;
                 }
-                self.append_site(text, n_alts > 1 && alt_index == 1 && allele.whole_site)
+                self.append_site(text, allele.has_site_list())
             }
             Projection::Flag | Projection::Scalar | Projection::List => unreachable!("handled by append"),
         }

@@ -3,10 +3,12 @@
 use super::field::{AlleleOfSite, FieldBuilder, Problem};
 use super::schema::TableSchemas;
 use super::values::Values;
+use crate::decode::cells::{Items, Rows, Shape};
 use crate::decode::header::Kind;
 use crate::decode::samples::Cells;
 use crate::genome::genotype::GtCode;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What the fields of one FORMAT text are.
 #[derive(Debug, Default)]
@@ -81,6 +83,8 @@ pub struct GenotypesBuilder {
     first_names: Vec<String>,
     format_index: HashMap<Vec<u8>, usize>,
     other_text: String,
+    /// Numbers of the cells of one run, reused.
+    rows: Rows,
 }
 
 /// Rows of one variant.
@@ -109,6 +113,7 @@ impl GenotypesBuilder {
             first_names: schemas.formats.iter().map(|format| format.names[0].clone()).collect(),
             format_index: index,
             other_text: String::new(),
+            rows: Rows::default(),
         })
     }
 
@@ -197,28 +202,89 @@ impl GenotypesBuilder {
         Ok(())
     }
 
-    /// Adds the FORMAT fields of several samples, one field of all after the other. After a problem the batch is void; the
-    /// index of its cell comes with it.
+    /// Adds the FORMAT fields of several samples: those that look as they usually do column by column, others one by one.
+    /// After a problem the batch is void; the index of its cell comes with it.
     pub fn push_cells(
         &mut self,
         cells: Cells,
         layout: &FormatLayout,
         allele: AlleleOfSite,
     ) -> Result<(), (usize, CellProblem)> {
-        if layout.has_other || cells.has_more(layout.slots.len()) || self.push_columns(cells, layout, allele).is_err() {
-            // cell by cell, also to name the first problem in the order of cells
-            for i in 0..cells.len() {
-                self.push_fields(cells.fields(i), layout, allele).map_err(|problem| (i, problem))?;
+        let mut rows = std::mem::take(&mut self.rows);
+        match self.shape(layout, allele) {
+            Some(shape) => rows.read(cells, &shape),
+            None => rows.fit_nothing(cells.len()),
+        }
+        let mut start = 0;
+        while start < cells.len() {
+            let n_usual = rows.fits[start..].iter().take_while(|&&fits| fits).count();
+            if n_usual == 0 {
+                self.push_each(cells, start..start + 1, layout, allele)?;
+                start += 1;
+                continue;
             }
+            let usual = &rows.items[start..start + n_usual];
+            if self.push_usual(cells, start, usual, layout, allele).is_err() {
+                // cell by cell, to name the first problem in the order of cells
+                self.push_each(cells, start..cells.len(), layout, allele)?;
+                break;
+            }
+            start += n_usual;
+        }
+        self.rows = rows;
+        Ok(())
+    }
+
+    /// Adds the FORMAT fields of some cells one by one. After a problem as [`GenotypesBuilder::push_cells`].
+    fn push_each(
+        &mut self,
+        cells: Cells,
+        range: Range<usize>,
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), (usize, CellProblem)> {
+        for i in range {
+            self.push_fields(cells.fields(i), layout, allele).map_err(|problem| (i, problem))?;
         }
         Ok(())
     }
 
-    fn push_columns(&mut self, cells: Cells, layout: &FormatLayout, allele: AlleleOfSite) -> Result<(), Problem> {
+    /// What samples usually look like; `None` where that is not known.
+    fn shape(&self, layout: &FormatLayout, allele: AlleleOfSite) -> Option<Shape> {
+        if layout.has_other {
+            return None;
+        }
+        Shape::new(layout.slots.iter().map(|slot| match slot {
+            Slot::Column(column) => self.formats[*column].n_items(allele),
+            Slot::Genotype | Slot::Other(_) => 0,
+        }))
+    }
+
+    /// Adds the fields of cells from `start` on that have the shape of the layout.
+    fn push_usual(
+        &mut self,
+        cells: Cells,
+        start: usize,
+        rows: &[Items],
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), Problem> {
+        let mut lane = 0;
         for (slot, kind) in layout.slots.iter().enumerate() {
-            if let Slot::Column(column) = kind {
-                self.formats[*column].append_column(cells, slot, allele)?;
+            let Slot::Column(column) = kind else {
+                lane += 1;
+                continue;
+            };
+            let format = &mut self.formats[*column];
+            let n_items = format.n_items(allele);
+            if n_items > 0 {
+                format.append_rows(rows, lane, allele);
+            } else {
+                for i in start..start + rows.len() {
+                    format.append_or_null(&cells.text()[cells.range(i, slot)], allele)?;
+                }
             }
+            lane += n_items.max(1);
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Values {
     }
 
     /// A row with each integer of VCF's range.
-    pub fn append_each_integer(&mut self, each: impl ExactSizeIterator<Item = i32>) {
+    pub fn append_each(&mut self, each: impl ExactSizeIterator<Item = i32>) {
         if each.len() == 0 {
             return;
         }
@@ -150,16 +150,17 @@ impl Values {
     }
 
     /// A row with each list of `N` integers of VCF's range.
-    pub fn append_rows_of_integers<const N: usize>(&mut self, rows: &[[i32; N]]) {
-        if rows.is_empty() {
+    pub fn append_each_list<const N: usize>(&mut self, each: impl ExactSizeIterator<Item = [i32; N]>) {
+        if each.len() == 0 {
             return;
         }
         self.keep_nulls();
         if let Kept::IntList(lists) = &mut self.kept {
             let before = lists.values.len();
-            lists.values.extend_from_slice(rows.as_flattened());
-            lists.ends.extend((1..=rows.len()).map(|n| (before + n * N) as u32));
-            self.n_kept += rows.len();
+            lists.ends.extend((1..=each.len()).map(|n| (before + n * N) as u32));
+            self.n_kept += each.len();
+            lists.values.reserve(each.len() * N);
+            each.for_each(|items| lists.values.extend_from_slice(&items));
         }
     }
 

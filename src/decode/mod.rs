@@ -5,6 +5,7 @@
 
 pub mod bcf;
 pub mod bgzf;
+pub mod cells;
 mod delimiters;
 pub mod fasta;
 pub mod gvcf;

@@ -44,6 +44,22 @@ pub struct Fields<'a> {
     starts: &'a [u32],
 }
 
+impl Fields<'_> {
+    /// Fields that are left.
+    pub fn n_fields(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether the text begins with `prefix`, whatever fields it has.
+    #[inline]
+    fn starts_with(&self, prefix: &[u8]) -> bool {
+        self.starts
+            .first()
+            .and_then(|&start| self.text.get(start as usize..))
+            .is_some_and(|text| text.starts_with(prefix))
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = &'a [u8];
 
@@ -100,9 +116,10 @@ impl<'a> Cells<'a> {
         self.columns.fields(self.text, self.sample(i))
     }
 
-    /// Whether a cell has more fields than `n_slots`.
-    pub fn has_more(&self, n_slots: usize) -> bool {
-        (0..self.n).any(|i| self.fields(i).starts.len() > n_slots + 1)
+    /// The cell `i` without its end.
+    #[inline(always)]
+    pub fn cell(&self, i: usize) -> &'a [u8] {
+        self.columns.cell(self.text, self.sample(i))
     }
 
     /// Where in the text the field `slot` of the cell `i` is; empty where it is left out. There are fields beside GT.
@@ -278,7 +295,7 @@ impl SampleColumns {
         table: &mut GtTable,
     ) -> Result<GtCode> {
         let mut fields = self.fields(text, sample);
-        let n_fields = fields.starts.len() - 1;
+        let n_fields = fields.n_fields();
         let gt = fields.nth(slot).unwrap_or_default();
         match table.code(gt) {
             // a GT alone is the whole text of the sample
@@ -351,12 +368,24 @@ impl SampleColumns {
         }
     }
 
-    /// Code of a sample that is not listed: `0/0` or `0|0`. `gt_slot`: the place of GT in FORMAT.
-    pub fn reference_code(&self, text: &[u8], sample: usize, gt_slot: Option<usize>) -> GtCode {
-        match gt_slot.and_then(|slot| self.fields(text, sample).nth(slot)) {
-            Some(b"0|0") => HOM_REF_PHASED,
-            _ => HOM_REF_UNPHASED,
+    /// Codes of all samples into `codes`: those that are not listed have `0/0` or `0|0`. `gt_slot`: the place of GT in FORMAT.
+    pub fn all_codes(&self, text: &[u8], gt_slot: Option<usize>, codes: &mut Vec<GtCode>) {
+        codes.clear();
+        let is_phased = |sample| match gt_slot {
+            Some(0) => self.fields(text, sample).starts_with(b"0|0"),
+            Some(slot) => self.fields(text, sample).nth(slot) == Some(b"0|0"),
+            None => false,
+        };
+        let of_reference = |sample| if is_phased(sample) { HOM_REF_PHASED } else { HOM_REF_UNPHASED };
+        codes.extend((0..self.n_samples).map(of_reference));
+        for (&sample, &code) in self.not_reference.iter().zip(&self.codes) {
+            codes[sample as usize] = code;
         }
+    }
+
+    /// The cells of all samples out of the `text` that was read.
+    pub fn all_cells<'a>(&'a self, text: &'a [u8]) -> Cells<'a> {
+        Cells { text, columns: self, samples: None, n: self.n_samples }
     }
 
     /// The cells of the listed samples out of the `text` that was read or written.
@@ -411,11 +440,12 @@ impl SampleColumns {
     }
 
     /// Text of one sample out of the `text` that was read by the general path.
+    #[inline(always)]
     fn cell<'a>(&self, text: &'a [u8], sample: usize) -> &'a [u8] {
-        match self.fields(text, sample).starts {
-            [start, .., end] => &text[*start as usize..*end as usize - 1],
-            _ => &[],
-        }
+        let FieldStarts { starts, first } = &self.fields;
+        let [start, end] = [first[sample], first[sample + 1]].map(|field| starts[field as usize] as usize);
+        // a sample without fields has no end either
+        text.get(start..end.wrapping_sub(1)).unwrap_or_default()
     }
 }
 
@@ -479,12 +509,7 @@ mod tests {
         }
         columns.count();
         let mut codes: Vec<GtCode> = Vec::new();
-        for sample in 0..n {
-            codes.push(match columns.not_reference.iter().position(|&other| other as usize == sample) {
-                Some(at) => columns.codes[at],
-                None => columns.reference_code(text, sample, Some(0)),
-            });
-        }
+        columns.all_codes(text, Some(0), &mut codes);
         for &(code, n) in &columns.distinct {
             assert_eq!(codes.iter().filter(|&&found| found == code).count(), n as usize);
         }

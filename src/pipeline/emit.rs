@@ -3,6 +3,7 @@
 use super::record::{Held, locus};
 use super::shard::{Context, Outcome};
 use super::sparse::SparseCalls;
+use super::stored::{EveryCall, StoredCalls};
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, Lane, SampleCounts, SampleTally};
@@ -13,10 +14,10 @@ use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
 use crate::decode::header::Kind;
-use crate::decode::samples::{Fields, SampleColumns};
+use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
-use crate::genome::genotype::{GtCode, GtTable, HOM_REF_UNPHASED};
+use crate::genome::genotype::{GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
 use crate::plan::Calls;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -98,6 +99,8 @@ pub struct Emitter<'a> {
     text_of: Vec<u16>,
     /// What a call of each code counts as in this row or site.
     lane_of: Vec<Lane>,
+    /// All calls of the record, where all are stored.
+    every_call: EveryCall,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
@@ -127,6 +130,7 @@ impl<'a> Emitter<'a> {
             tally: SampleTally::new(context.n_samples),
             text_of: Vec::new(),
             lane_of: Vec::new(),
+            every_call: EveryCall::default(),
             n_variant_rows: 0,
             n_genotype_rows: 0,
             warnings: BTreeMap::new(),
@@ -254,12 +258,11 @@ impl<'a> Emitter<'a> {
             return Ok(());
         };
         let before = builder.n_rows();
-        let (samples, alt_index) = (&record.samples, part.allele.alt_index);
+        let (samples, text, alt_index) = (&record.samples, record.view().samples(), part.allele.alt_index);
         let n_reference = part.n_samples as usize - samples.not_reference.len();
         if n_reference > 0 {
             statistics.add(&self.gt.call(HOM_REF_UNPHASED, alt_index), n_reference as i32);
         }
-        let all = self.context.calls == Calls::All;
         let mut all_carriers = true;
         for &(code, n) in &samples.distinct {
             let call = self.gt.call(code, alt_index);
@@ -267,52 +270,28 @@ impl<'a> Emitter<'a> {
             all_carriers &= !call.plain_reference;
             set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
         }
-        if all_carriers && !all {
-            builder.push_calls(part.first_sample, &samples.not_reference, &samples.codes, &self.text_of);
-            if layout.has_fields() {
-                let cells = samples.listed_cells(record.view().samples());
-                builder.push_cells(cells, layout, part.allele).map_err(|(cell, problem)| {
-                    sample_error(problem, self.context, part.first_sample + samples.not_reference[cell])
-                })?;
-            }
-        } else {
-            let text = record.view().samples();
-            let mut push = |sample: u32, code: GtCode, fields: Fields| {
+        let all = self.context.calls == Calls::All;
+        let calls = if all {
+            for code in [HOM_REF_UNPHASED, HOM_REF_PHASED] {
                 let call = self.gt.call(code, alt_index);
-                if call.plain_reference && !all {
-                    return Ok(());
-                }
-                let in_cohort = part.first_sample + sample;
-                builder.push_call(in_cohort, call.text);
-                if !layout.has_fields() {
-                    return Ok(());
-                }
-                builder
-                    .push_fields(fields, layout, part.allele)
-                    .map_err(|error| sample_error(error, self.context, in_cohort))
-            };
-            let mut listed = samples.not_reference.iter().copied().zip(samples.codes.iter().copied());
-            if all {
-                let gt_slot = layout.slot_of(&Slot::Genotype);
-                let mut next = listed.next();
-                for sample in 0..part.n_samples {
-                    let fields = samples.fields(text, sample as usize);
-                    if let Some((_, code)) = next.filter(|(other, _)| *other == sample) {
-                        next = listed.next();
-                        push(sample, code, fields)?;
-                    } else {
-                        push(sample, samples.reference_code(text, sample as usize, gt_slot), fields)?;
-                    }
-                }
-            } else if layout.has_fields() {
-                let cells = samples.listed_cells(text);
-                for (i, (sample, code)) in listed.enumerate() {
-                    push(sample, code, cells.fields(i))?;
-                }
-            } else {
-                listed.try_for_each(|(sample, code)| push(sample, code, Fields::default()))?;
+                set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
             }
-        }
+            self.every_call.read(samples, text, layout)
+        } else {
+            StoredCalls {
+                samples: &samples.not_reference,
+                codes: &samples.codes,
+                cells: samples.listed_cells(text),
+                layout,
+            }
+        };
+        let pushed = if all || all_carriers {
+            calls.push_all(builder, part, &self.text_of)
+        } else {
+            let is_carrier = |code| !self.gt.call(code, alt_index).plain_reference;
+            calls.push_carriers(builder, part, &self.text_of, is_carrier)
+        };
+        pushed.map_err(|(i, problem)| sample_error(problem, self.context, part.first_sample + calls.samples[i]))?;
         let n_rows = builder.n_rows() - before;
         builder.end_calls(n_rows, layout);
         self.n_genotype_rows += n_rows as u64;

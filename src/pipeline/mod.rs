@@ -12,6 +12,7 @@ mod record;
 mod rehearsal;
 mod shard;
 mod sparse;
+mod stored;
 mod window;
 mod writers;
 
