@@ -61,7 +61,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("statrs", &["stats"]),
     ("signal_hook", &["cli", "exec"]),
     ("rust_htslib", &["decode", "export"]),
-    ("rand", &["simulate"]),
+    ("rand", &["simulate", "stats"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

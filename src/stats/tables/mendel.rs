@@ -112,6 +112,8 @@ fn implicated(code: u8) -> [bool; 2] {
     match code {
         3 | 6 | 11 | 12 => [true, false],
         4 | 7 | 9 | 10 => [false, true],
+        // the parents agree, the child has what neither has
+        5 | 8 => [false, false],
         _ => [true, true],
     }
 }
@@ -362,5 +364,6 @@ mod tests {
         let y = |father, child| code([child, father, Missing], Place::HemiY);
         assert_eq!((y(Alt, Ref), y(Ref, Alt), y(Alt, Alt)), (11, 12, 0));
         assert_eq!((implicated(1), implicated(3), implicated(10)), ([true, true], [true, false], [false, true]));
+        assert_eq!(implicated(5), [false, false]);
     }
 }

@@ -173,7 +173,7 @@ impl Piece {
     fn count(&mut self, block: &Block, at: usize, about: (AlleleType, bool)) {
         let site = &block.sites[at];
         let is_singleton = site.counts.ac() == 1;
-        let expected = site.counts.af().filter(|_| about.1).map(|p| 1.0 - 2.0 * p * (1.0 - p));
+        let expected = site.counts.af().filter(|&p| about.1 && p > 0.0 && p < 1.0).map(|p| 1.0 - 2.0 * p * (1.0 - p));
         self.n_f += u64::from(expected.is_some());
         self.expected += expected.unwrap_or_default();
         let by_type: &[Count] = match about.0 {
