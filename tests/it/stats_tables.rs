@@ -148,7 +148,9 @@ impl Cohort {
         let sql = "SELECT v.contig || ':' || CAST(v.site_id / 65536 % 4294967296 AS BIGINT) AS place, \
                    COALESCE(v.site_ref, v.ref) AS a, COALESCE(v.site_alt, v.alt) AS b \
                    FROM ld_prune AS l JOIN variants AS v ON l.variant_id = v.variant_id";
-        let ours: BTreeSet<String> = query(&self.dataset, sql).into_iter().map(|row| row.join(":")).collect();
+        // plink2 names human chromosomes without `chr`
+        let name = |row: Vec<String>| row.join(":").trim_start_matches("chr").to_owned();
+        let ours: BTreeSet<String> = query(&self.dataset, sql).into_iter().map(name).collect();
         assert!(theirs.len() > 20, "{} kept", theirs.len());
         assert_eq!(ours.len(), theirs.len());
         assert_eq!(ours, theirs, "{peer_window} {r2}");
