@@ -2,7 +2,9 @@
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::query::render::{Format, render, to_stdout};
+use crate::query::render::Format;
+use crate::query::table_writer::TableWriter;
+use crate::query::{CALLS_SQL, Scope};
 use crate::store::Staged;
 use clap::ValueEnum;
 use std::io::{IsTerminal, Write};
@@ -16,12 +18,20 @@ Tables: variants, genotypes, samples, ref_blocks (those that the dataset has); d
 Examples:
   varbatch query demo.ds \"SELECT type, COUNT(*) AS n FROM variants GROUP BY type\"
   varbatch query demo.ds \"SELECT * FROM samples WHERE call_rate < 0.98\" --format csv -o low.csv
-  varbatch query demo.ds \"SELECT contig, pos, ref, alt FROM variants WHERE ac = 1 LIMIT 10\"")]
+  varbatch query demo.ds \"SELECT contig, pos, ref, alt FROM variants WHERE ac = 1 LIMIT 10\"
+  varbatch query demo.ds --region chr20:1-5000000 --samples NA12878,NA12891")]
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
-    /// One SELECT
-    sql: String,
+    /// One SELECT; with --region or --samples it may be left out, for the genotypes with alleles and names of samples
+    #[arg(required_unless_present_any = ["region", "samples"])]
+    sql: Option<String>,
+    /// Only rows of these regions: chr20, chr20:1-5000000, ... with `,` between them; files of other contigs are not read
+    #[arg(short, long, value_name = "REGIONS")]
+    region: Option<String>,
+    /// Only rows of these samples: names with `,` between them
+    #[arg(short, long, value_name = "NAMES", value_delimiter = ',')]
+    samples: Vec<String>,
     /// Form of the result [default: table on a terminal, else by the name of the output, else tsv]
     #[arg(long, value_enum)]
     format: Option<FormatName>,
@@ -83,11 +93,26 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::usage("a Parquet file on a terminal is of no use").hint("name an output file with -o"));
     }
     let dataset = Dataset::open(&args.dataset)?;
-    let mut frame = crate::query::query(&dataset, &args.sql)?;
-    let Some(path) = output else { return to_stdout(&mut frame, format) };
+    let scope = Scope::new(&dataset, args.region.as_deref(), &args.samples)?;
+    let sql = args.sql.as_deref().unwrap_or(CALLS_SQL);
+    let Some(path) = output else {
+        let out = std::io::BufWriter::new(std::io::stdout());
+        return write(&dataset, &scope, sql, TableWriter::new(format, out), Error::stdout);
+    };
     let failed = |error| Error::writing(&path, error);
     let staged = Staged::new(&path);
-    let mut file = std::io::BufWriter::new(std::fs::File::create(staged.path()).map_err(failed)?);
-    render(&mut frame, format, &mut file).and_then(|()| file.flush()).map_err(failed)?;
+    let file = std::io::BufWriter::new(std::fs::File::create(staged.path()).map_err(failed)?);
+    write(&dataset, &scope, sql, TableWriter::new(format, file), failed)?;
     staged.keep()
+}
+
+fn write<W: Write>(
+    dataset: &Dataset,
+    scope: &Scope,
+    sql: &str,
+    mut table: TableWriter<W>,
+    failed: impl Fn(std::io::Error) -> Error,
+) -> Result<()> {
+    crate::query::run(dataset, scope, sql, |piece| table.write(piece).map_err(&failed))?;
+    table.finish().map(drop).map_err(failed)
 }

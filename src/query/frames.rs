@@ -1,6 +1,6 @@
 //! The tables of a dataset as lazy frames over the files that the manifest lists.
 
-use super::polars_error;
+use super::{Scope, polars_error};
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
@@ -15,13 +15,13 @@ use std::collections::HashMap;
 /// Tables that can be asked, in the order they are listed in messages.
 pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
-/// The tables that the dataset has, then its stored results by name. A table without files (no variants at all) is an empty frame with its columns.
-pub fn frames(dataset: &Dataset) -> Result<Vec<(String, LazyFrame)>> {
+/// The rows in `scope` of the tables that the dataset has, then its stored results by name. A table without files (no variants at all) is an empty frame with its columns.
+pub fn frames(dataset: &Dataset, scope: &Scope) -> Result<Vec<(String, LazyFrame)>> {
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
     let mut frames = Vec::new();
     for table in TABLES {
-        let mut files: Vec<&ManifestFile> = dataset.files(table).collect();
+        let mut files: Vec<&ManifestFile> = dataset.files(table).filter(|file| scope.has_contig_of(file)).collect();
         let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         if files.is_empty() {
@@ -30,7 +30,7 @@ pub fn frames(dataset: &Dataset) -> Result<Vec<(String, LazyFrame)>> {
             }
         } else {
             let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
-            frames.push((table.to_owned(), scan(&files)?));
+            frames.push((table.to_owned(), scope.narrow(table, scan(&files)?)));
         }
     }
     for result in stored(dataset)? {

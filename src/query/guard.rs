@@ -16,6 +16,13 @@ pub fn check(sql: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether the rows of the result come in the order of the files, without all of them being needed at once.
+pub fn is_plain_scan(sql: &str) -> bool {
+    const OTHER: [&str; 9] = ["join", "group", "order", "distinct", "union", "intersect", "except", "over", "with"];
+    !(Tokens { rest: sql })
+        .any(|token| matches!(token, Token::Name(name) if OTHER.contains(&name.to_lowercase().as_str())))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token<'a> {
     /// A bare or quoted identifier.

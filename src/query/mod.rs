@@ -3,6 +3,7 @@
 pub mod frames;
 pub mod guard;
 pub mod render;
+mod scope;
 pub mod table_writer;
 mod variants;
 
@@ -10,24 +11,70 @@ use crate::dataset::Dataset;
 use crate::error::{Class, Error, Result};
 use polars::prelude::*;
 use polars::sql::SQLContext;
+pub use scope::Scope;
+use std::num::NonZeroUsize;
+use std::sync::mpsc::sync_channel;
 pub use variants::{variant_ids_of_list, variant_ids_where};
+
+/// What `varbatch query` shows where no SQL is given: the genotypes of a region with the alleles and the names of the samples.
+pub const CALLS_SQL: &str = "\
+    SELECT g.contig, g.pos, v.ref, v.alt, s.sample, g.gt, g.dosage FROM genotypes g \
+    JOIN variants v ON g.variant_id = v.variant_id JOIN samples s ON g.sample_index = s.sample_index \
+    ORDER BY g.variant_id, g.sample_index";
 
 /// Runs `sql` on the tables of `dataset`. A mistake in the query is [`Class::Usage`].
 pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
+    let (frame, tables) = prepare(dataset, &Scope::default(), sql)?;
+    frame.collect().map_err(|error| polars_error(error, &tables))
+}
+
+/// Runs `sql` on the rows in `scope`; hands the result to `take` in pieces, at least one.
+///
+/// A plain scan (no join, grouping, sorting) comes as it is read, in order, and ends early when `take` fails. Memory: a few pieces.
+/// Any other query is one piece.
+pub fn run(
+    dataset: &Dataset,
+    scope: &Scope,
+    sql: &str,
+    mut take: impl FnMut(&mut DataFrame) -> Result<()>,
+) -> Result<()> {
+    let (mut frame, tables) = prepare(dataset, scope, sql)?;
+    if !guard::is_plain_scan(sql) {
+        return take(&mut frame.collect().map_err(|error| polars_error(error, &tables))?);
+    }
+    let schema = frame.collect_schema().map_err(|error| polars_error(error, &tables))?;
+    take(&mut DataFrame::empty_with_schema(&schema))?;
+    let (send, pieces) = sync_channel::<DataFrame>(1);
+    // the engine stops when nobody takes its pieces any more
+    let callback = PlanCallback::new(move |piece: DataFrame| Ok(send.send(piece).is_err()));
+    let pieces_of = frame.sink_batches(callback, true, NonZeroUsize::new(PIECE_ROWS));
+    let pieces_of = pieces_of.map_err(|error| polars_error(error, &tables))?;
+    let engine = std::thread::spawn(move || pieces_of.collect_with_engine(Engine::Streaming).map(drop));
+    let taken = pieces.iter().try_for_each(|mut piece| take(&mut piece));
+    drop(pieces);
+    let done = engine.join().expect("a panic ends the process");
+    taken?;
+    done.map_err(|error| polars_error(error, &tables))
+}
+
+/// Rows of a piece of a result.
+const PIECE_ROWS: usize = 1 << 16;
+
+/// The plan of `sql`, and the tables for messages.
+fn prepare(dataset: &Dataset, scope: &Scope, sql: &str) -> Result<(LazyFrame, Vec<TableColumns>)> {
     guard::check(sql)?;
-    let mut frames = frames::frames(dataset)?;
+    let mut frames = frames::frames(dataset, scope)?;
     let mut tables = Vec::with_capacity(frames.len());
     for (name, frame) in &mut frames {
         let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
         tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
     }
-    let context = SQLContext::new();
+    let mut context = SQLContext::new();
     for (name, frame) in frames {
         context.register(&name, frame);
     }
-    let mut context = context;
     let frame = context.execute(sql).map_err(|error| polars_error(error, &tables))?;
-    frame.collect().map_err(|error| polars_error(error, &tables))
+    Ok((frame, tables))
 }
 
 /// A table and its columns.

@@ -1,6 +1,5 @@
 //! Query results as text: nothing is cut off and no digit is lost.
 
-use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::io::{self, Write};
 
@@ -186,12 +185,6 @@ fn json(value: &AnyValue<'_>) -> serde_json::Value {
             None => text(other).map_or(Value::Null, Value::from),
         },
     }
-}
-
-/// Writes `frame` to standard output; a closed pipe is an error of class `ClosedPipe`, which ends quietly.
-pub fn to_stdout(frame: &mut DataFrame, format: Format) -> Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    render(frame, format, &mut out).and_then(|()| out.flush()).map_err(Error::stdout)
 }
 
 #[cfg(test)]

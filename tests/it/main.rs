@@ -28,6 +28,7 @@ mod merge;
 mod norm;
 mod pca;
 mod plink;
+mod query;
 mod readers;
 mod report;
 mod roundtrip;
