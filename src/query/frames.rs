@@ -15,13 +15,14 @@ use std::collections::HashMap;
 /// Tables that can be asked, in the order they are listed in messages.
 pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
-/// The rows in `scope` of the tables that the dataset has, then its stored results by name. A table without files (no variants at all) is an empty frame with its columns.
-pub fn frames(dataset: &Dataset, scope: &Scope) -> Result<Vec<(String, LazyFrame)>> {
+/// The rows in `scope` of the tables that the dataset has, then its stored results, those that are `wanted` by name. A table
+/// without files (no variants at all) is an empty frame with its columns.
+pub fn frames(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, LazyFrame)>> {
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
     let mut frames = Vec::new();
-    for table in TABLES {
-        let mut files: Vec<&ManifestFile> = dataset.files(table).filter(|file| scope.has_contig_of(file)).collect();
+    for table in TABLES.into_iter().filter(|table| wanted(table)) {
+        let mut files = scope.files(dataset, table)?;
         let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         if files.is_empty() {
@@ -33,7 +34,7 @@ pub fn frames(dataset: &Dataset, scope: &Scope) -> Result<Vec<(String, LazyFrame
             frames.push((table.to_owned(), scope.narrow(table, scan(&files)?)));
         }
     }
-    for result in stored(dataset)? {
+    for result in stored(dataset)?.into_iter().filter(|result| wanted(&result.table)) {
         frames.push((result.table.clone(), scan(&[result.file(dataset)])?));
     }
     Ok(frames)

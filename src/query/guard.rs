@@ -23,6 +23,11 @@ pub fn is_plain_scan(sql: &str) -> bool {
         .any(|token| matches!(token, Token::Name(name) if OTHER.contains(&name.to_lowercase().as_str())))
 }
 
+/// Whether a name stands in the query, as that of a table or of anything else.
+pub fn mentions(sql: &str, name: &str) -> bool {
+    (Tokens { rest: sql }).any(|token| matches!(token, Token::Name(found) if found.eq_ignore_ascii_case(name)))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token<'a> {
     /// A bare or quoted identifier.

@@ -63,18 +63,26 @@ const PIECE_ROWS: usize = 1 << 16;
 /// The plan of `sql`, and the tables for messages.
 fn prepare(dataset: &Dataset, scope: &Scope, sql: &str) -> Result<(LazyFrame, Vec<TableColumns>)> {
     guard::check(sql)?;
-    let mut frames = frames::frames(dataset, scope)?;
-    let mut tables = Vec::with_capacity(frames.len());
-    for (name, frame) in &mut frames {
-        let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
-        tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
+    // tables that the query does not name are not opened, but for a message
+    let (mut context, tables) = context(dataset, scope, &|name| guard::mentions(sql, name))?;
+    if let Ok(frame) = context.execute(sql) {
+        return Ok((frame, tables));
     }
-    let mut context = SQLContext::new();
-    for (name, frame) in frames {
-        context.register(&name, frame);
-    }
+    let (mut context, tables) = self::context(dataset, scope, &|_| true)?;
     let frame = context.execute(sql).map_err(|error| polars_error(error, &tables))?;
     Ok((frame, tables))
+}
+
+/// The tables that are wanted, by name.
+fn context(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<(SQLContext, Vec<TableColumns>)> {
+    let mut tables = Vec::new();
+    let context = SQLContext::new();
+    for (name, mut frame) in frames::frames(dataset, scope, wanted)? {
+        let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
+        tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
+        context.register(&name, frame);
+    }
+    Ok((context, tables))
 }
 
 /// A table and its columns.

@@ -4,6 +4,7 @@
 use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
 use crate::dataset::region::Region;
+use crate::dataset::stream::{long_bounds, read_metadata};
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::collections::HashMap;
@@ -26,12 +27,23 @@ impl Scope {
         Ok(Scope { regions, samples })
     }
 
-    /// Whether rows of `file` can be in it, by its contig.
-    pub fn has_contig_of(&self, file: &ManifestFile) -> bool {
-        match (&self.regions, &file.contig) {
-            (Some(regions), Some(contig)) => regions.iter().any(|region| region.contig == *contig),
-            _ => true,
+    /// The files of `table` that can have rows in it: by their contig, and of variants and calls by the positions in their footers.
+    pub fn files<'a>(&self, dataset: &'a Dataset, table: &'a str) -> Result<Vec<&'a ManifestFile>> {
+        let files: Vec<&ManifestFile> = dataset.files(table).collect();
+        let Some(regions) = &self.regions else { return Ok(files) };
+        let mut chosen = Vec::new();
+        for file in files {
+            let Some(contig) = &file.contig else {
+                chosen.push(file);
+                continue;
+            };
+            let mut own = regions.iter().filter(|region| region.contig == *contig).peekable();
+            let has_bounds = matches!(table, "variants" | "genotypes");
+            if own.peek().is_some() && (!has_bounds || touches(dataset, file, own)?) {
+                chosen.push(file);
+            }
         }
+        Ok(chosen)
     }
 
     /// The rows of `table` that are in it.
@@ -51,6 +63,16 @@ impl Scope {
             _ => frame,
         }
     }
+}
+
+/// Whether a row group of the file has positions in one of the regions. The position is in the middle of `variant_id`.
+fn touches<'r>(dataset: &Dataset, file: &ManifestFile, regions: impl Iterator<Item = &'r Region>) -> Result<bool> {
+    let bounds = long_bounds(&read_metadata(&dataset.full_path(file)?)?, "variant_id");
+    let pos = |id: i64| (id >> 16) & i64::from(u32::MAX);
+    let overlaps = |region: &Region| {
+        bounds.iter().any(|bound| bound.is_none_or(|(first, last)| region.overlaps(pos(first), pos(last))))
+    };
+    Ok({ regions }.any(overlaps))
 }
 
 fn sample_indexes(dataset: &Dataset, wanted: &[String]) -> Result<Vec<i32>> {
