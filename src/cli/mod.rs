@@ -4,6 +4,7 @@ pub mod call;
 pub mod explain;
 pub mod export;
 pub mod finalize;
+pub mod kinship;
 pub mod plan;
 mod plan_flags;
 mod progress;
@@ -64,6 +65,8 @@ enum Command {
     Explain(explain::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
+    /// Find related samples: KING-robust kinship of pairs
+    Kinship(kinship::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
     Simulate(simulate::Args),
 }
@@ -89,6 +92,7 @@ pub fn main() -> u8 {
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
+        Command::Kinship(args) => kinship::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
     finish(result)

@@ -9,6 +9,7 @@
 //! folded in that order is the same to the byte for any number of threads.
 
 pub mod block;
+pub mod kinship;
 pub mod results;
 pub mod selection;
 pub mod source;
