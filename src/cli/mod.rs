@@ -5,6 +5,7 @@ pub mod call;
 pub mod explain;
 pub mod export;
 pub mod finalize;
+pub mod kinship;
 pub mod ld;
 pub mod pca;
 pub mod plan;
@@ -80,6 +81,8 @@ enum Command {
     Pca(pca::Args),
     /// Write a dataset back to VCF or BCF
     Export(export::Args),
+    /// Find related samples: KING-robust kinship of pairs
+    Kinship(kinship::Args),
     /// Check files against the VCF specification, and list all that is wrong
     Validate(validate::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -117,6 +120,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Ld(args) => ld::run(args),
         Command::Pca(args) => pca::run(args),
         Command::Export(args) => export::run(args),
+        Command::Kinship(args) => kinship::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),
     };

@@ -12,6 +12,7 @@ pub mod assoc;
 pub mod block;
 pub mod grm;
 pub mod hardy;
+pub mod kinship;
 pub mod ld;
 pub mod pca;
 pub mod results;

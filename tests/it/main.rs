@@ -22,6 +22,7 @@ mod joint_invariance;
 mod joint_math;
 mod joint_real;
 mod kill;
+mod kinship;
 mod layering;
 mod layout;
 mod merge;

@@ -1,0 +1,83 @@
+//! `varbatch kinship`
+
+use super::result_flags::ResultFlags;
+use super::select_flags::{Defaults, SelectFlags};
+use super::verify::use_threads;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::genome::ContigClass;
+use crate::stats::kinship::{Kinship, Relation};
+use crate::stats::results::Results;
+use crate::stats::source::Source;
+use std::path::PathBuf;
+
+/// As KING and PLINK 2: autosomes, one ALT, rare ones too.
+const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: None };
+
+/// Flags of `kinship`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+KING-robust coefficients, as `plink2 --make-king-table`: 0.5 for duplicates and twins, 0.25 for parent and child or full sibs, 0.125
+for the second degree, 0.0625 for the third. They hold in samples of several populations; do not prune variants before.
+Without other flags: alleles of the autosomes at sites with one ALT, of any frequency. Memory: 10 bytes x samples x samples.
+Stored: kinship (a row for each pair).
+
+Examples:
+  varbatch kinship demo.ds
+  varbatch query demo.ds \"SELECT sample_1, sample_2, kinship, relation FROM kinship ORDER BY kinship DESC\"
+  varbatch kinship demo.ds --all-pairs -o pairs.tsv")]
+pub struct Args {
+    /// The dataset
+    dataset: PathBuf,
+    /// Keep pairs with at least this coefficient; 0.0442 is the third degree
+    #[arg(long, value_name = "PHI", default_value_t = 0.0442, allow_negative_numbers = true)]
+    min_kinship: f64,
+    /// Keep all pairs
+    #[arg(long, conflicts_with = "min_kinship")]
+    all_pairs: bool,
+    #[command(flatten)]
+    select: SelectFlags,
+    #[command(flatten)]
+    result: ResultFlags,
+    /// Threads [default: all cores]
+    #[arg(short = '@', long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<()> {
+    use_threads(args.threads)?;
+    let dataset = Dataset::open(&args.dataset)?;
+    let selection = args.select.resolve(&dataset, DEFAULTS)?;
+    let samples = &selection.samples;
+    let mut counts = Kinship::new(samples.len())?;
+    Source::new(&dataset, &selection)?.run(Ok, |block| {
+        counts.add(&block);
+        Ok(())
+    })?;
+    let n_variants = counts.n_variants;
+    if n_variants == 0 {
+        return Err(Error::usage("no variant is left to compare samples at").hint("see --min-maf, --regions, --where"));
+    }
+    let pairs = counts.finish();
+    let least = (!args.all_pairs).then_some(args.min_kinship);
+    let n_by_relation = pairs.n_by_relation();
+    let settings = serde_json::json!({ "select": args.select.described(DEFAULTS), "min_kinship": least });
+    let mut writer = args.result.begin(&Results::new(&dataset, "kinship", settings), "kinship")?;
+    pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
+    let by_name: serde_json::Map<_, _> = names().zip(n_by_relation).map(|(name, n)| (name.into(), n.into())).collect();
+    writer.finish(serde_json::json!({ "n_samples": samples.len(), "n_variants": n_variants, "n_pairs": by_name }))?;
+    let found: Vec<String> = names().zip(n_by_relation).map(|(name, n)| format!("{n} {name}")).collect();
+    eprintln!(
+        "{}: {} pairs of {} samples, {n_variants} variants: {}",
+        args.dataset.display(),
+        n_by_relation.iter().sum::<u64>(),
+        samples.len(),
+        found.join(", ")
+    );
+    Ok(())
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    Relation::NAMES.into_iter().chain(["without_value"])
+}
