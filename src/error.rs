@@ -128,7 +128,11 @@ impl Error {
     /// An input file could not be opened or read.
     pub fn reading(path: &Path, source: std::io::Error) -> Self {
         let class = match source.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Class::NoInput,
+            // a name that no file can have is that of no file
+            std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::IsADirectory
+            | std::io::ErrorKind::InvalidInput
+            | std::io::ErrorKind::InvalidFilename => Class::NoInput,
             std::io::ErrorKind::PermissionDenied => Class::Permission,
             _ => Class::Io,
         };

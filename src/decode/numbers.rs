@@ -36,7 +36,9 @@ pub fn short_integer(text: &[u8], range: Range<usize>) -> Option<i32> {
 /// The word that ends with `start`, the first bytes of a text: less than four, after zeros.
 #[cold]
 fn first_word(start: &[u8]) -> u32 {
-    start.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)) << (u32::BITS - 8 * start.len() as u32)
+    let word: u32 = start.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    // no byte at all: nothing to shift
+    word.checked_shl(u32::BITS - 8 * start.len() as u32).unwrap_or(0)
 }
 
 /// How far the next comma is from `start`; `None` when it is not among eight bytes.
