@@ -45,6 +45,21 @@ class Numbers(Filled):
         for name, found in said.items():
             self.assertEqual(found, (self.cpus, self.gib), name)
 
+    def test_threads(self):
+        """Where a container sees more cores than it was given, it is told how many."""
+        pods = [job["spec"]["template"]["spec"]["containers"][0]["args"] for job in self.kubernetes[:2]]
+        said = {
+            "template": {one["Value"] for one in self.work["ContainerProperties"]["Environment"] if one["Name"] == "VARBATCH_THREADS"},
+            "kubernetes": {pod[pod.index("--threads") + 1] for pod in pods},
+            "gcp": {self.gcp["environment"]["variables"]["VARBATCH_THREADS"]},
+            "wdl": {str(number("wdl/varbatch.wdl", r"--threads (\d+)"))},
+        }
+        for name, found in said.items():
+            self.assertEqual(found, {str(self.cpus)}, name)
+        for path in ["snakemake/Snakefile", "nextflow/main.nf"]:
+            text = (BATCH / path).read_text()
+            self.assertEqual(len(re.findall(r"varbatch work", text)), len(re.findall(r"--threads [{$]", text)), path)
+
     def test_attempts(self):
         # attempts count the first one, retries do not
         said = {
@@ -58,7 +73,7 @@ class Numbers(Filled):
             self.assertEqual(found, {self.attempts}, name)
         printed = (TOP / "src/submit/kubernetes.rs").read_text()
         of_index = int(re.search(r"ATTEMPTS_OF_AN_INDEX: u64 = (\d+)", printed).group(1))
-        self.assertEqual({self.kubernetes[0]["spec"]["backoffLimitPerIndex"], self.kubernetes[1]["spec"]["backoffLimit"]}, {of_index})
+        self.assertEqual({job["spec"].get("backoffLimitPerIndex", job["spec"].get("backoffLimit")) for job in self.kubernetes}, {of_index})
 
     def test_time_limits(self):
         seconds = self.template["Parameters"]["TaskSeconds"]["Default"]

@@ -128,7 +128,7 @@ fn call(
         folder: &folder,
         reference: planning.reference.as_ref(),
         share: Share::ALL,
-        threads: args.run.workers(),
+        threads: args.run.workers()?,
         go_on: false,
         stop,
         progress: &progress,

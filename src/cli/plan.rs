@@ -9,6 +9,7 @@ use crate::plan::inventory::Inventory;
 use crate::plan::joint::n_inputs;
 use crate::plan::{Plan, Shard, ShardSource, StoredPlan};
 use crate::store::Place;
+use crate::submit::estimate::Estimate;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -128,6 +129,7 @@ struct Summary {
     most_inputs: usize,
     stages: Vec<&'static str>,
     has_streams: bool,
+    estimate: Estimate,
 }
 
 impl Summary {
@@ -141,6 +143,7 @@ impl Summary {
             most_inputs: shards.iter().map(n_inputs).max().unwrap_or(0),
             stages: if root.is_joint() { vec!["ingest", "call"] } else { vec!["call"] },
             has_streams: shards.iter().any(|shard| matches!(shard.source, ShardSource::Stream { .. })),
+            estimate: Estimate::of(root),
         }
     }
 
@@ -154,6 +157,8 @@ impl Summary {
             "shards": self.n_shards,
             "largest_shard_bytes": self.largest_bytes,
             "stages": self.stages,
+            "expected_output_bytes": self.estimate.output_bytes,
+            "expected_core_hours": (self.estimate.core_hours(0) * 1e4).round() / 1e4,
         });
         format!("{value}\n")
     }
@@ -175,6 +180,7 @@ impl Summary {
             1 => ", one stage: call\n",
             _ => " in the stage ingest; the stage call is divided when that is complete\n",
         };
+        text += &format!("{}\n", self.estimate.cost(0, None));
         if self.has_streams {
             text += "an input that is one stream (BCF, plain gzip) is one shard: bgzip-compressed VCF can be divided\n";
         }

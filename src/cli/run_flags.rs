@@ -1,7 +1,7 @@
 //! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
 
 use crate::error::{Error, Result};
-use crate::exec::resources;
+use crate::exec::{resources, scheduler};
 use crate::store::s3;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 /// Flags of `call` and `work`.
 #[derive(Debug, clap::Args)]
 pub struct RunFlags {
-    /// Number of worker threads [default: all cores that the process may use]
+    /// Number of worker threads [default: what VARBATCH_THREADS or the scheduler says, else all cores that the process may use]
     #[arg(short = '@', long, value_name = "N")]
     pub threads: Option<usize>,
     /// Memory to stay under, e.g. 8G; fewer workers run when it is small [default: 80 % of what the process may use]
@@ -25,10 +25,11 @@ const WORKER_BYTES: u64 = 96 << 20;
 
 impl RunFlags {
     /// Number of workers.
-    pub fn workers(&self) -> usize {
-        let threads = self.threads.unwrap_or_else(resources::cores).max(1);
+    pub fn workers(&self) -> Result<usize> {
+        let of_task = scheduler::cores(&|name| std::env::var(name).ok())?;
+        let threads = self.threads.or(of_task.map(|n| n as usize)).unwrap_or_else(resources::cores).max(1);
         let memory = self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4);
-        threads.min((memory / WORKER_BYTES).max(1) as usize)
+        Ok(threads.min((memory / WORKER_BYTES).max(1) as usize))
     }
 
     /// Set when the process is asked to end.

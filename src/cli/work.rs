@@ -6,7 +6,7 @@ use crate::commit::attempt::Attempt;
 use crate::commit::manifest::MANIFEST_NAME;
 use crate::error::{Class, Error, Location, Result};
 use crate::exec::scheduler::{Task, TaskFlags};
-use crate::exec::{Done, Frame, Inputs, Run, Stages, preflight, resources};
+use crate::exec::{Done, Frame, Inputs, Preflight, Run, Stages, resources};
 use crate::input::reference::Reference;
 use crate::pipeline::Progress;
 use crate::plan::StoredPlan;
@@ -100,9 +100,9 @@ pub fn run(args: Args) -> Result<()> {
     let attempt = Attempt::new(task.share.index, task.share.count, task.job.clone());
     let folder = DatasetFolder::join(&place, &plan.digest, attempt)?;
     let shards = plan.shards()?;
-    preflight(&plan, &shards, task.share, &folder)?;
-    let frame = Frame::new(&plan)?;
-    let reference = open_reference(&plan)?;
+    let (share, workers) = (task.share, args.run.workers()?);
+    let preflight = Preflight { plan: &plan, shards: &shards, share, workers, folder: &folder };
+    let (frame, reference) = prepare(&preflight).inspect_err(|error| folder.task_failed(error))?;
     let progress = Progress::default();
     let run = Run {
         plan: &plan,
@@ -111,8 +111,8 @@ pub fn run(args: Args) -> Result<()> {
         inputs: Inputs::new(&plan, &place, &[]),
         folder: &folder,
         reference: reference.as_ref(),
-        share: task.share,
-        threads: args.run.workers(),
+        share,
+        threads: workers,
         go_on: true,
         stop: &stop,
         progress: &progress,
@@ -127,12 +127,18 @@ pub fn run(args: Args) -> Result<()> {
             eprintln!("{} was published meanwhile; nothing to do", place.uri());
             return Ok(());
         }
-        result => result?,
+        result => result.inspect_err(|error| folder.task_failed(error))?,
     };
     if !args.run.quiet {
         summary(&place, &task, done, started);
     }
     Ok(())
+}
+
+/// What a task needs before its first shard: room, what shards have in common, the reference.
+fn prepare(task: &Preflight) -> Result<(Frame, Option<Reference>)> {
+    task.check()?;
+    Ok((Frame::new(task.plan)?, open_reference(task.plan)?))
 }
 
 /// The reference that was planned with.

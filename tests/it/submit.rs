@@ -111,3 +111,41 @@ fn what_cannot_be_submitted_is_said() {
     refused(varbatch(&[&["submit", local.to_str().expect("UTF-8")][..], &flags].concat()), 2, "folder of this machine");
     refused(varbatch(&["submit", local.to_str().expect("UTF-8"), "--to", "kubernetes"]), 2, "--image");
 }
+
+/// Submitting again goes on: what is complete gets no job, and a published dataset none at all.
+#[test]
+fn what_is_done_is_not_submitted_again() {
+    let folder = temp();
+    let folder = folder.path();
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_string();
+    let (made, dataset) = (text(&folder.join("made")), text(&folder.join("d.ds")));
+    varbatch(&["simulate", "-o", &made, "--samples", "70", "--length", "20000", "--seed", "6", "--gvcf"]).expect(0);
+    let mut arguments = vec!["plan".to_string(), "--shard-size".into(), "20000".into(), "-o".into(), dataset.clone()];
+    arguments.extend((1..=70).map(|i| format!("{made}/gvcf/S{i:04}.g.vcf.gz")));
+    let planned = varbatch(&arguments).expect(0);
+    for words in ["reads ", "core-hours", "USD", "(an assumption)"] {
+        assert!(planned.stdout.contains(words), "no {words:?} in:\n{}", planned.stdout);
+    }
+    let submit = || varbatch(&["submit", &dataset, "--to", "slurm", "--program", "varbatch", "--cpus", "3", "--dry-run"]).expect(0);
+    let stages = |done: &Finished| -> Vec<String> {
+        let after = |line: &str| line.split_once("--job-name=varbatch-").map(|(_, name)| name[13..].to_string());
+        done.stdout.lines().filter_map(after).collect()
+    };
+    let all = submit();
+    assert_eq!(stages(&all), ["ingest", "call", "finalize"]);
+    assert_eq!(all.stdout.matches("--threads 3").count(), 2, "{}", all.stdout);
+    varbatch(&["work", &dataset, "--stage", "ingest", "--quiet"]).expect(0);
+    let rest = submit();
+    assert_eq!(stages(&rest), ["call", "finalize"]);
+    assert!(rest.stderr.contains("stage ingest  is complete: nothing to submit"), "{}", rest.stderr);
+    // the number of its shards is known now, not estimated
+    let status: serde_json::Value =
+        serde_json::from_str(&varbatch(&["status", &dataset, "--format", "json"]).expect(3).stdout).expect("JSON");
+    let n = status["stages"][1]["shards"].as_u64().expect("a count");
+    assert!(n > 1 && rest.stdout.contains(&format!("--array=0-{}\n", n - 1)), "{n}: {}", rest.stdout);
+    varbatch(&["work", &dataset, "--quiet"]).expect(0);
+    assert_eq!(stages(&submit()), ["finalize"]);
+    varbatch(&["finalize", &dataset]).expect(0);
+    let nothing = submit();
+    assert!(nothing.stdout.is_empty() && nothing.stderr.contains("is published already"), "{}", nothing.stderr);
+}
