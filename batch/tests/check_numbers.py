@@ -65,7 +65,7 @@ class Scale(unittest.TestCase):
             "start of machines": [starting, starting / hours * 100],
             "cost of cores": [(hours + starting) * price],
             "GET requests, 8 MiB each": [all_bytes / part * 0.4 / 1e6],
-            "PUT requests of ingest": [all_bytes * evidence / part, 5, 6, all_bytes * evidence / part * 5 / 1e6],
+            "PUT requests of ingest": [all_bytes * evidence / part, 5, 10, 6, all_bytes * evidence / part * 5 / 1e6],
             "storage of the inputs, one month": [all_bytes / 1e9 * 0.021],
             "the same bytes through a NAT gateway by mistake": [all_bytes / 1e9 * 0.045],
         }

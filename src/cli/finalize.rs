@@ -38,5 +38,6 @@ pub fn run(args: Args) -> Result<()> {
         super::call::tell_warnings(&manifest);
         super::call::tell_counts(&place.uri(), &manifest);
     }
+    super::call::tell_requests();
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::plan::inventory::Inventory;
 use crate::plan::joint::n_inputs;
 use crate::plan::{Plan, Shard, ShardSource, StoredPlan};
 use crate::store::Place;
-use crate::submit::estimate::Estimate;
+use crate::submit::estimate::{Estimate, amount};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -116,6 +116,7 @@ fn tell(args: &Args, folder: &DatasetFolder, start: Start, summary: &Summary) ->
         Format::Json => summary.json(&place.uri(), folder.plan_digest()),
         Format::Text => summary.text(&place.uri(), folder.plan_digest()),
     };
+    super::call::tell_requests();
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::stdout)
 }
 
@@ -164,14 +165,13 @@ impl Summary {
     }
 
     fn text(&self, uri: &str, digest: &str) -> String {
-        let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         let mut text = format!(
             "{uri}: plan {digest}\n{} inputs, {}, {} samples\n{} shards of at most {}",
             grouped(self.n_inputs),
-            mb(self.input_bytes),
+            amount(self.input_bytes),
             grouped(self.n_samples),
             grouped(self.n_shards),
-            mb(self.largest_bytes),
+            amount(self.largest_bytes),
         );
         if self.most_inputs > 1 {
             text += &format!(" and {} inputs", self.most_inputs);

@@ -60,7 +60,10 @@ fn text(status: &Status) -> String {
     let running = status.running.iter().map(|attempt| {
         let job = attempt.job.as_deref().map_or(String::new(), |job| format!(", job {job}"));
         let Attempt { task_index, task_count, process, started_s, .. } = attempt;
-        format!("task {task_index} of {task_count} began at {} on {process}{job} and has not ended, or was lost\n", utc(*started_s))
+        format!(
+            "task {task_index} of {task_count} began at {} on {process}{job} and has not ended, or was lost\n",
+            utc(*started_s)
+        )
     });
     list(&mut text, running.collect(), "such tasks");
     list(&mut text, failures(&status.failures), "failures");
@@ -126,7 +129,10 @@ fn next(status: &Status) -> String {
             format!("mend what the failures name, then run {again}: finished shards are skipped")
         }
         Some(stage) if !status.running.is_empty() => {
-            format!("wait for the tasks of the stage {}; if they were lost, run {again}: finished shards are skipped", stage.stage)
+            format!(
+                "wait for the tasks of the stage {}; if they were lost, run {again}: finished shards are skipped",
+                stage.stage
+            )
         }
         Some(stage) => format!(
             "run the stage {}: {again} (`varbatch work {} --stage {}`)",
@@ -176,7 +182,10 @@ mod tests {
         let all = [failure(Some(12), "a"), failure(Some(12), "b"), failure(Some(2), "a"), failure(None, "c")];
         let said = failures(&all);
         let expected = ["stage call shard 12 failed 2 times", "stage call shard 2 failed", "task 3 of 10 failed"];
-        assert_eq!(said, expected.map(|what| format!("{what} with exit code 65 (bad input): x.vcf is cut\n  hint: look\n")));
+        assert_eq!(
+            said,
+            expected.map(|what| format!("{what} with exit code 65 (bad input): x.vcf is cut\n  hint: look\n"))
+        );
         let mut text = String::new();
         list(&mut text, (0..25).map(|i| format!("{i}\n")).collect(), "failures");
         assert!(text.ends_with("19\nand 5 more failures: --format json has all\n"), "{text}");

@@ -2,19 +2,19 @@
 
 use super::run_flags::parse_size;
 use super::work::open_plan;
-use crate::error::{Class, Error, Result};
 use crate::commit::DatasetFolder;
 use crate::commit::status::{StageStatus, Status};
+use crate::error::{Class, Error, Result};
 use crate::plan::INGEST;
 use crate::store::Place;
 use crate::store::aws::Service;
-use crate::submit::{StageShards, Submission, TaskSize};
 use crate::submit::aws_batch::{AwsBatch, SUBMIT_PATH};
 use crate::submit::estimate::Estimate;
 use crate::submit::kubernetes::Kubernetes;
 use crate::submit::slurm::Slurm;
+use crate::submit::{StageShards, Submission, TaskSize};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Flags of `submit`.
@@ -160,10 +160,14 @@ pub fn run(args: Args, endpoint_url: Option<String>) -> Result<()> {
     }
     eprint!("{}", estimate.text(&submission, args.max_cores, args.core_price));
     match args.to {
-        Scheduler::AwsBatch => aws_batch(&args, &submission),
-        Scheduler::Slurm => slurm(&args, &submission),
-        Scheduler::Kubernetes => kubernetes(&args, &submission),
+        Scheduler::AwsBatch => aws_batch(&args, &submission)?,
+        Scheduler::Slurm => slurm(&args, &submission)?,
+        Scheduler::Kubernetes => kubernetes(&args, &submission, place.local())?,
     }
+    if !args.dry_run {
+        eprintln!("submitted; `varbatch status {}` says how far it is", place.uri());
+    }
+    Ok(())
 }
 
 /// What is known of the stages. `call_shards`: shards of the second stage, where they are not known before the first is
@@ -257,18 +261,25 @@ fn slurm(args: &Args, submission: &Submission) -> Result<()> {
     Ok(())
 }
 
-fn kubernetes(args: &Args, submission: &Submission) -> Result<()> {
+/// `folder`: the dataset, where it is one.
+fn kubernetes(args: &Args, submission: &Submission, folder: Option<&Path>) -> Result<()> {
     let flags = &args.kubernetes;
     let volume = flags.volume.as_deref().map(|text| match text.split_once(':') {
         Some((claim, path)) if path.starts_with('/') && !claim.is_empty() => Ok((claim.to_string(), path.to_string())),
         _ => Err(Error::usage(format!("--volume is {text:?}, expected CLAIM:/path"))),
     });
+    let volume = volume.transpose()?;
+    if let Some(folder) = folder
+        && !volume.as_ref().is_some_and(|(_, path)| folder.starts_with(path))
+    {
+        eprintln!("warning: pods do not see {}: give --volume CLAIM:PATH with a path above it", folder.display());
+    }
     let kubernetes = Kubernetes {
         image: needed(&flags.image, "--image")?.into(),
         namespace: flags.namespace.clone(),
         service_account: flags.service_account.clone(),
         parallelism: flags.parallelism,
-        volume: volume.transpose()?,
+        volume,
     };
     let text = serde_json::to_string_pretty(&kubernetes.manifest(submission)?).expect("plain data") + "\n";
     if args.dry_run {

@@ -34,6 +34,7 @@ pub fn run(args: Args) -> Result<()> {
     use_threads(args.threads)?;
     let dataset = Dataset::open_manifest_only(&args.dataset)?;
     let report = verify(&dataset)?;
+    super::call::tell_requests();
     if report.problems.is_empty() {
         eprintln!(
             "{}: complete and consistent: {} files, {} bytes, {} samples, {} variant rows and {} calls recomputed",

@@ -81,11 +81,16 @@ impl Estimate {
                 }
             );
         }
+        if submission.stages.is_empty() {
+            return text;
+        }
         let start_cores = submission.stages.iter().map(|stage| stage.n_tasks * cores).sum();
         let _ = writeln!(text, "the whole plan {}", self.cost(start_cores, usd));
         if let Some(max) = max_cores {
-            // the stages follow each other, and a task is one shard at least: not less than this
-            let _ = writeln!(text, "{:.1} hours on {max} cores", self.core_hours(start_cores) / max.max(1) as f64);
+            // the stages follow each other, and a task has one shard at least
+            let hours = self.core_hours(start_cores) / max.max(1) as f64;
+            let (n, unit) = if hours < 1.0 { (hours * 60.0, "minutes") } else { (hours, "hours") };
+            let _ = writeln!(text, "about {n:.1} {unit} on {} at the least", counted(max, "core"));
         }
         text
     }
@@ -96,8 +101,8 @@ fn counted(n: u64, what: &str) -> String {
 }
 
 /// Bytes with a unit that keeps the number short.
-fn amount(bytes: u64) -> String {
-    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
+pub fn amount(bytes: u64) -> String {
+    let units = [(1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
     let (unit, name) = units.into_iter().find(|(unit, _)| bytes as f64 >= *unit).unwrap_or((1e3, "KB"));
     format!("{:.1} {name}", bytes as f64 / unit)
 }
@@ -108,12 +113,16 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_rates() {
-        let estimate = Estimate { input_bytes: 36_000_000_000, output_bytes: 21_600_000_000, core_s: 3600.0, call_shards: 7 };
+        let estimate =
+            Estimate { input_bytes: 36_000_000_000, output_bytes: 21_600_000_000, core_s: 3600.0, call_shards: 7 };
         // 3,600 core-seconds of work, and 60 s for each of 60 cores
         assert!((estimate.core_hours(60) - 2.0).abs() < 1e-9);
         let text = estimate.cost(60, Some(0.5));
-        assert!(text.starts_with("reads 36.0 GB, writes about 21.6 GB, takes about 2.00 core-hours, 1.00 USD at 0.5 USD"), "{text}");
+        assert!(
+            text.starts_with("reads 36.0 GB, writes about 21.6 GB, takes about 2.00 core-hours, 1.00 USD at 0.5 USD"),
+            "{text}"
+        );
         assert!(!text.contains("assumption") && estimate.cost(60, None).contains("0.08 USD at 0.04 USD"), "{text}");
-        assert_eq!([amount(999), amount(1_500_000), amount(2_000_000_000_000)], ["1.0 KB", "1.5 MB", "2.0 TB"]);
+        assert_eq!([999, 1_500_000, 10_000_000_000_000_000].map(amount), ["1.0 KB", "1.5 MB", "10.0 PB"]);
     }
 }

@@ -132,16 +132,32 @@ mod tests {
         let manifest = kubernetes(50).manifest(&submission(stages())).expect("a manifest");
         let jobs = manifest["items"].as_array().expect("a list");
         let of = |job: &Value, name: &str| job["spec"][name].clone();
-        assert_eq!(jobs.iter().map(|job| of(job, "completions")).collect::<Vec<_>>(), [json!(120), json!(1), Value::Null]);
-        assert_eq!(jobs.iter().map(|job| of(job, "parallelism")).collect::<Vec<_>>(), [json!(50), json!(1), Value::Null]);
+        assert_eq!(
+            jobs.iter().map(|job| of(job, "completions")).collect::<Vec<_>>(),
+            [json!(120), json!(1), Value::Null]
+        );
+        assert_eq!(
+            jobs.iter().map(|job| of(job, "parallelism")).collect::<Vec<_>>(),
+            [json!(50), json!(1), Value::Null]
+        );
         // a pod that did several stages would wait for indexes that are not started while it is there
         let words = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
-        assert!(words(&jobs[0]).contains(r#""--stage","ingest","--threads","4","--task-count","120"]"#), "{}", words(&jobs[0]));
-        assert!(words(&jobs[1]).contains(r#""--stage","call","--threads","4","--task-count","1","#), "{}", words(&jobs[1]));
+        assert!(
+            words(&jobs[0]).contains(r#""--stage","ingest","--threads","4","--task-count","120"]"#),
+            "{}",
+            words(&jobs[0])
+        );
+        assert!(
+            words(&jobs[1]).contains(r#""--stage","call","--threads","4","--task-count","1","#),
+            "{}",
+            words(&jobs[1])
+        );
         // each submission has names of its own; the plan is a label, by which all can be ended
         for job in jobs {
             assert_eq!(job["metadata"]["name"], Value::Null);
-            assert!(job["metadata"]["generateName"].as_str().is_some_and(|name| name.ends_with('-') && name.len() < 58));
+            assert!(
+                job["metadata"]["generateName"].as_str().is_some_and(|name| name.ends_with('-') && name.len() < 58)
+            );
             assert_eq!(job["metadata"]["labels"]["varbatch/plan"], "aaaaaaaaaaaa");
         }
         // all shards are done: only the one that publishes

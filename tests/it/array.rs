@@ -180,7 +180,9 @@ fn tasks_that_are_killed_stopped_and_doubled_give_the_same_bytes() {
                     for i in 0..count {
                         // the same task twice at the same time, now and then
                         for _ in 0..1 + choices.next(2) {
-                            tasks.push(task(&dataset, stage, i, count).spawn().expect("start"));
+                            let mut task = task(&dataset, stage, i, count);
+                            let task = task.env("AWS_BATCH_JOB_ATTEMPT", (attempt + 1).to_string());
+                            tasks.push(task.spawn().expect("start"));
                         }
                     }
                     if attempt < 3 {

@@ -185,7 +185,8 @@ fn a_task_that_cannot_fit_does_not_begin() {
         finish(work.arg("work").arg(&dataset).arg("--quiet"))
     };
     let refused = work().expect(74);
-    for words in ["/disk/ds has 0.", "MB free", "this task will write 0.", "at the very least", "hint: free some space"] {
+    for words in ["/disk/ds has 0.", "MB free", "this task will write 0.", "at the very least", "hint: free some space"]
+    {
         assert!(refused.stderr.contains(words), "no {words:?} in:\n{}", refused.stderr);
     }
     assert!(!dataset.join("_commits").exists(), "nothing was begun");

@@ -131,7 +131,8 @@ fn signatures_are_accepted() {
 fn profiles_give_keys() {
     let Some(checked) = signed_bucket() else { return };
     let folder = temp();
-    let value = |name: &str| checked.environment().into_iter().find(|(known, _)| *known == name).expect("it is there").1;
+    let value =
+        |name: &str| checked.environment().into_iter().find(|(known, _)| *known == name).expect("it is there").1;
     let (key, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
     let printed = format!("{{\"Version\": 1, \"AccessKeyId\": \"{key}\", \"SecretAccessKey\": \"{secret}\"}}");
     super::common::write(folder.path(), "keys.json", printed);

@@ -38,8 +38,10 @@ impl Profile {
         match Profile::of_texts(&name, &credentials, &config) {
             Some(profile) => Ok(profile),
             None if named.is_none() => Ok(Profile { name, said: BTreeMap::new() }),
-            None => Err(Error::usage(format!("AWS_PROFILE is {name}, and the files of the AWS command line have no such profile"))
-                .hint("`aws configure list-profiles` names them")),
+            None => Err(Error::usage(format!(
+                "AWS_PROFILE is {name}, and the files of the AWS command line have no such profile"
+            ))
+            .hint("`aws configure list-profiles` names them")),
         }
     }
 
@@ -66,7 +68,8 @@ impl Profile {
 
     /// Its keys; `None`: it says nothing of any.
     pub fn credentials(&self) -> Result<Option<AwsCredentialProvider>> {
-        if let (Some(key_id), Some(secret_key)) = (self.value("aws_access_key_id"), self.value("aws_secret_access_key")) {
+        if let (Some(key_id), Some(secret_key)) = (self.value("aws_access_key_id"), self.value("aws_secret_access_key"))
+        {
             let token = self.value("aws_session_token").map(str::to_string);
             let credential = AwsCredential { key_id: key_id.into(), secret_key: secret_key.into(), token };
             return Ok(Some(Arc::new(StaticCredentialProvider::new(credential))));
@@ -74,7 +77,8 @@ impl Profile {
         if let Some(command) = self.value("credential_process") {
             return Ok(Some(Arc::new(Process { command: command.into(), last: Mutex::default() })));
         }
-        let foreign = self.said.keys().find(|key| key.starts_with("sso_") || ["role_arn", "login_session"].contains(&&key[..]));
+        let foreign =
+            self.said.keys().find(|key| key.starts_with("sso_") || ["role_arn", "login_session"].contains(&&key[..]));
         match foreign {
             None => Ok(None),
             Some(key) => Err(Error::new(
