@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Flags of `finalize`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks that every shard of the plan is committed and its files are there with their sizes, that every record read is
+Checks that every shard of the plan is committed and its files are there with their sizes, that every record read is \
 accounted for, and writes the samples, the header and, last, the manifest. Running it again is harmless.
 
 Exit codes: 0 published; 3 shards are missing (they are named).

@@ -16,15 +16,17 @@ use std::path::{Path, PathBuf};
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The plan is a function of the inputs and settings: planning again writes the same bytes. Any number of tasks, on one
+The plan is a function of the inputs and settings: planning again writes the same bytes. Any number of tasks, on one \
 machine or many, then do its shards with `varbatch work`, and `varbatch finalize` publishes the dataset.
 
 Name inputs so that every task finds them: absolute paths or s3:// names, or start the tasks in this folder.
 
 Example, three tasks on one machine:
   varbatch plan *.g.vcf.gz -f GRCh38.fa -o cohort.ds
-  for i in 0 1 2; do varbatch work cohort.ds --stage ingest --task-index $i --task-count 3 & done; wait
-  for i in 0 1 2; do varbatch work cohort.ds --stage call --task-index $i --task-count 3 & done; wait
+  for i in 0 1 2; do varbatch work cohort.ds --stage ingest --task-index $i --task-count 3 & done
+  wait
+  for i in 0 1 2; do varbatch work cohort.ds --stage call --task-index $i --task-count 3 & done
+  wait
   varbatch finalize cohort.ds")]
 pub struct Args {
     #[command(flatten)]

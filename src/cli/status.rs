@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Flags of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads the dataset only, not the scheduler: shards that are done, tasks that have begun and not said that they ended,
+Reads the dataset only, not the scheduler: shards that are done, tasks that have begun and not said that they ended, \
 failures with their messages, and what to run next.
 
 Exit codes: 0 published; 3 not yet.

@@ -20,14 +20,14 @@ use std::process::{Command, Stdio};
 /// Flags of `submit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Submits the stages as array jobs that wait for each other, and last the job that publishes. Nothing needs to run here
-after that; `varbatch status` says how far it is. --dry-run prints what would be sent, and what it is expected to take.
+Submits the stages as array jobs that wait for each other, and last the job that publishes. Nothing needs to run here \
+after that; `varbatch status` says how far it is. --dry-run prints what would be sent, and what it is expected to take. \
 Submitting again after a failure is how to go on: finished shards are skipped, finished stages get no job.
 
 Examples:
-  varbatch submit s3://bucket/cohort.ds --to aws-batch --queue spot --job-definition varbatch-work --dry-run
+  varbatch submit s3://bucket/cohort.ds --to aws-batch --queue spot --job-definition work --dry-run
   varbatch submit cohort.ds --to slurm --sbatch-option=--partition=long
-  varbatch submit s3://bucket/cohort.ds --to kubernetes --image registry/varbatch@sha256:... --service-account varbatch")]
+  varbatch submit s3://bucket/cohort.ds --to kubernetes --image IMAGE --service-account varbatch")]
 pub struct Args {
     /// The planned dataset
     dataset: PathBuf,

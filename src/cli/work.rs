@@ -17,15 +17,15 @@ use std::time::Instant;
 /// Flags of `work`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Which task this is comes from the scheduler (AWS Batch, Slurm, Kubernetes, GCP Batch, LSF, SGE, PBS), from
-VARBATCH_TASK_INDEX and VARBATCH_TASK_COUNT, or from the flags; without any it is the only task. Any number of tasks gives
+Which task this is comes from the scheduler (AWS Batch, Slurm, Kubernetes, GCP Batch, LSF, SGE, PBS), from \
+VARBATCH_TASK_INDEX and VARBATCH_TASK_COUNT, or from the flags; without any it is the only task. Any number of tasks gives \
 the same dataset. Finished shards are skipped, so a task that was lost is simply run again.
 
-Exit codes: 0 the share is done; 75 interrupted, or a stage must wait for other tasks: run it again; others are not
+Exit codes: 0 the share is done; 75 interrupted, or a stage must wait for other tasks: run it again; others are not \
 mended by running it again.
 
 Examples:
-  varbatch work cohort.ds                                     # all of it, or what the scheduler says
+  varbatch work cohort.ds                                   # all of it, or what the scheduler says
   varbatch work cohort.ds --task-index 0 --task-count 3")]
 pub struct Args {
     /// The planned dataset
