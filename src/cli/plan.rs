@@ -2,6 +2,7 @@
 
 use super::call::grouped;
 use super::plan_flags::{PlanFlags, Planning};
+use super::run_flags::exit_on_signals;
 use crate::commit::folder::write_parts;
 use crate::commit::{DatasetFolder, Replace, Start};
 use crate::error::{Error, Result};
@@ -57,6 +58,7 @@ const PARTS_AT_ONCE: usize = 64;
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
+    exit_on_signals()?;
     let place = Place::parse(&args.plan.output)?;
     if let Some(path) = &args.inventory {
         return run_inventory(&args, &place, path);

@@ -1,6 +1,6 @@
 //! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
 
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::exec::{resources, scheduler};
 use crate::store::s3;
 use std::sync::Arc;
@@ -43,6 +43,21 @@ impl RunFlags {
         }
         Ok(stop)
     }
+}
+
+/// Ends the process with 75 when it is asked to end: for commands that may be cut off at any moment, as they write names that
+/// count last.
+pub fn exit_on_signals() -> Result<()> {
+    let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
+    let mut signals = signal_hook::iterator::Signals::new(signals)
+        .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            eprintln!("error: interrupted\nhint: run the same command again");
+            std::process::exit(Class::Temporary.exit_code().into());
+        }
+    });
+    Ok(())
 }
 
 /// A number of bytes with an optional K, M, G or T (powers of 1,024).
