@@ -3,8 +3,10 @@
 pub mod frames;
 pub mod guard;
 pub mod render;
+pub mod joined;
 mod scope;
 pub mod table_writer;
+pub mod user_table;
 mod variants;
 
 use crate::dataset::Dataset;
