@@ -29,6 +29,8 @@ const DEFAULTS: Defaults = Defaults { contig_classes: &[], biallelic: false, min
 const DEFAULT_MAX_AF: f64 = 0.01;
 /// Variance inflation of a burden that counts as explained by the covariates, as in `assoc`.
 const MAX_VIF: f64 = 50.0;
+/// Lines about tests on standard error.
+const LINES: usize = 40;
 /// Rows that are written at once: one row group of the stored table.
 const ROWS_AT_ONCE: usize = 65_536;
 
@@ -171,7 +173,10 @@ pub fn run(args: Args) -> Result<()> {
     walk::run(&Source::new(&dataset, &wanted)?, &analysis, &sets.sets, &members, |set, records| sink.take(set, records))?;
     let (writer, summary) = sink.finish()?;
     let (frame, lines) = summary.finish(&analysis)?;
-    lines.iter().for_each(|line| eprintln!("{line}"));
+    lines.iter().take(LINES).for_each(|line| eprintln!("{line}"));
+    if lines.len() > LINES {
+        eprintln!("... and {} more lines, as the table burden_summary has them", lines.len() - LINES);
+    }
     writer.finish(serde_json::json!({ "n_sets": sets.sets.len(), "tests": lines, "notes": sets.notes }))?;
     match args.result.output {
         Some(_) => Ok(()),

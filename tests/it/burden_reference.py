@@ -1,6 +1,6 @@
 """An independent account of the tests of sets, by the formulas of docs/methods-burden.md, with nothing but the standard library.
 
-usage: burden_reference.py VCF PHENO COVAR SETS
+usage: burden_reference.py VCF PHENO COVAR SETS TESTS
 
 SETS has one set a line: name, contig:pos:ref:alt of its variants. Writes, for each set and phenotype: name, phenotype, test, p. Quadratic
 forms are inverted as Davies (1973, 1980) does, along the imaginary axis; eigenvalues are Jacobi's; regressions are by Gauss's elimination.
@@ -71,16 +71,30 @@ def davies(q, weights):
         size = math.exp(ln_size) / (k + 0.5)
         total += math.sin(angle - u * q) * size
         k += 1
-        if size < 1e-10:
+        if size < 1e-7:
             return 0.5 + total / math.pi
 
 
-def quantile(p, weights):
-    low, high = 0.0, 60 * math.fsum(weights)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if davies(middle, weights) > p else (low, middle)
-    return 0.5 * (low + high)
+def quantile(p, weights, near):
+    """The q whose tail is p, by the secant's false position on ln p, from a point below it or at it."""
+    low, high = near, near
+    f_low = f_high = math.log(davies(near, weights) / p)
+    while f_high > 0:
+        low, f_low, high = high, f_high, 1.3 * high + 0.1 * math.fsum(weights)
+        f_high = math.log(davies(high, weights) / p)
+    for _ in range(40):
+        if f_low - f_high < 1e-8:
+            break
+        middle = low + (high - low) * f_low / (f_low - f_high)
+        f = math.log(davies(middle, weights) / p)
+        if abs(f) < 1e-6:
+            return middle
+        # Illinois: the end that stays counts half
+        if f > 0:
+            low, f_low, f_high = middle, f, 0.5 * f_high
+        else:
+            high, f_high, f_low = middle, f, 0.5 * f_low
+    return high
 
 
 def skat(scores, kernel):
@@ -90,7 +104,7 @@ def skat(scores, kernel):
 def skat_o(scores, kernel):
     m = len(scores)
     half = [[0.5 * x for x in row] for row in kernel]
-    mixtures, ps = [], []
+    mixtures, qs, ps = [], [], []
     for rho in RHO:
         # L'KL with L of Cholesky: L L' = (1 - rho) I + rho 11'
         r = [[(1 - rho) * (i == j) + rho for j in range(m)] for i in range(m)]
@@ -102,9 +116,10 @@ def skat_o(scores, kernel):
         kl = [[math.fsum(half[i][k] * lower[k][j] for k in range(m)) for j in range(m)] for i in range(m)]
         product = [[math.fsum(lower[k][i] * kl[k][j] for k in range(m)) for j in range(m)] for i in range(m)]
         mixtures.append(eigenvalues(product))
-        ps.append(davies(0.5 * ((1 - rho) * dot(scores, scores) + rho * sum(scores) ** 2), mixtures[-1]))
+        qs.append(0.5 * ((1 - rho) * dot(scores, scores) + rho * sum(scores) ** 2))
+        ps.append(davies(qs[-1], mixtures[-1]))
     least = min(ps)
-    limits = [quantile(least, mixture) for mixture in mixtures]
+    limits = [quantile(least, mixture, q) for mixture, q in zip(mixtures, qs)]
     sums = [math.fsum(row) for row in half]
     everything = math.fsum(sums)
     taken = [[a * b / everything for b in sums] for a in sums]
@@ -115,14 +130,31 @@ def skat_o(scores, kernel):
     shrink = math.sqrt(own / (own + shared))
     tau = [everything * rho + dot(sums, sums) / everything * (1 - rho) for rho in RHO]
 
-    def value(t):
+    def nearest(t):
         nearest = min((limit - fall * t * t) / (1 - rho) for limit, fall, rho in zip(limits, tau, RHO))
-        return davies((nearest - mean) * shrink + mean, weights) * math.exp(-0.5 * t * t) * math.sqrt(2 / math.pi)
+        return (nearest - mean) * shrink + mean
 
-    steps, end = 160, 8.0
-    # Simpson's rule; behind `end` there is 1e-15
-    h = end / steps
-    total = math.fsum((1 if i in (0, steps) else 4 if i % 2 else 2) * value(i * h) for i in range(steps + 1)) * h / 3
+    # the tail of the remainder, tabulated: its values are needed at many points
+    n = 600
+    top = max(nearest(0), 0)
+    tails = [davies(top * i / n, weights) for i in range(n + 1)]
+
+    def tail(q):
+        if q <= 0:
+            return 1.0
+        at = min(int(q / top * n), n - 1)
+        at = min(max(at, 1), n - 2)
+        x = q / top * n - at
+        a, b, c, d = tails[at - 1 : at + 3]
+        # the cubic through four points
+        return (-x * (x - 1) * (x - 2) * a / 6 + (x + 1) * (x - 1) * (x - 2) * b / 2
+                - (x + 1) * x * (x - 2) * c / 2 + (x + 1) * x * (x - 1) * d / 6)
+
+    # steps so small that where another line becomes the nearest costs nothing; behind 9 there is 1e-19
+    steps = 100_000
+    h = 9 / steps
+    density = lambda t: math.exp(-0.5 * t * t) * math.sqrt(2 / math.pi)
+    total = math.fsum(tail(nearest((i + 0.5) * h)) * density((i + 0.5) * h) for i in range(steps)) * h
     return min(max(total, least), 8 * least, 1.0)
 
 
@@ -167,7 +199,7 @@ def genotypes(path):
         fields = line.rstrip("\n").split("\t")
         if line.startswith("#CHROM"):
             samples = fields[9:]
-        if not line.startswith("#"):
+        if not line.startswith("#") and "," not in fields[4]:
             copies = {".": None, "0": 0, "1": 1}
             calls = [[copies[c] for c in cell.split(":")[0].replace("|", "/").split("/")] for cell in fields[9:]]
             key = ":".join([fields[0], fields[1], fields[3], fields[4]])
@@ -175,7 +207,7 @@ def genotypes(path):
     return samples, found
 
 
-def main(vcf, pheno_path, covar_path, sets_path):
+def main(vcf, pheno_path, covar_path, sets_path, tests):
     samples, calls = genotypes(vcf)
     pheno, names = table(pheno_path)
     covar, covariates = table(covar_path) if covar_path != "-" else ({}, [])
@@ -206,8 +238,12 @@ def main(vcf, pheno_path, covar_path, sets_path):
             fitted = solve(xvx, crossed)
             kernel = [[dot(weighted[i], columns[j]) - math.fsum(crossed[r][i] * fitted[r][j] for r in range(k))
                        for j in range(m)] for i in range(m)]
-            results = {"skat": skat(scores, kernel), "skato": skat_o(scores, kernel)}
-            if binary and k == 1:
+            results = {}
+            if "skat" in tests.split(","):
+                results["skat"] = skat(scores, kernel)
+            if "skato" in tests.split(","):
+                results["skato"] = skat_o(scores, kernel)
+            if "collapsing" in tests.split(",") and binary and k == 1:
                 with_cases = sum(1 for at in carriers if y[at] == 1)
                 n_cases = int(sum(y))
                 results["collapsing"] = fisher(with_cases, len(carriers) - with_cases, n_cases - with_cases,

@@ -8,6 +8,7 @@ mod alleles;
 mod array;
 mod array_s3;
 mod assoc;
+mod burden;
 mod cli;
 mod common;
 mod conformance;

@@ -1,12 +1,13 @@
 //! The copies of a set's variants in the samples of a group, and the sums over them that the tests need.
 
 use super::skat::Kernel;
+use crate::stats::assoc::dosage::Dosages;
+use crate::stats::assoc::estimate::Reason;
 use crate::stats::assoc::logistic::Design;
+use crate::stats::assoc::small::Cholesky;
 
 /// Share of the trace below which a covariance is rounding.
 const ROUNDING: f64 = 1e-10;
-use crate::stats::assoc::dosage::Dosages;
-use crate::stats::assoc::estimate::Reason;
 
 /// One variant in the samples of a group.
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ impl Columns {
     /// Takes out of the lower triangle of `gram` what the covariates explain.
     fn project(&self, k: usize, information: &[f64], crossed: &[f64], gram: &mut [f64]) -> Result<(), Reason> {
         let m = self.weights.len();
-        let mut factor = crate::stats::assoc::small::Cholesky::default();
+        let mut factor = Cholesky::default();
         if !factor.factor(k, information) {
             return Err(Reason::Collinear);
         }

@@ -7,7 +7,7 @@
 use crate::stats::quadratic_form::{How, Mixture};
 use crate::stats::tails::ln_p_normal;
 use faer::{Mat, Side};
-use std::f64::consts::PI;
+use std::f64::consts::FRAC_2_PI;
 
 /// The grid of rho, as the R package has it.
 pub const RHO: [f64; 8] = [0.0, 0.01, 0.04, 0.09, 0.16, 0.25, 0.5, 1.0];
@@ -19,14 +19,12 @@ const ROUNDING: f64 = 1e-8;
 const PIECE: f64 = 0.5;
 /// The integral ends where that normal is this large; what is beyond is 1e-340 of p at most.
 const FARTHEST: f64 = 40.0;
-/// Nodes and weights of the rule of Gauss and Legendre with 12 points, those above 0.
-const GAUSS: [(f64, f64); 6] = [
-    (0.125_233_408_511_468_92, 0.249_147_045_813_402_8),
-    (0.367_831_498_998_180_2, 0.233_492_536_538_354_8),
-    (0.587_317_954_286_617_4, 0.203_167_426_723_065_9),
-    (0.769_902_674_194_304_7, 0.160_078_328_543_346_2),
-    (0.904_117_256_370_474_9, 0.106_939_325_995_318_4),
-    (0.981_560_634_246_719_3, 0.047_175_336_386_511_8),
+/// Nodes and weights of the rule of Gauss and Legendre with 8 points, those above 0.
+const GAUSS: [(f64, f64); 4] = [
+    (0.183_434_642_495_649_8, 0.362_683_783_378_362),
+    (0.525_532_409_916_329, 0.313_706_645_877_887_3),
+    (0.796_666_477_413_626_7, 0.222_381_034_453_374_5),
+    (0.960_289_856_497_536_3, 0.101_228_536_290_376_3),
 ];
 
 /// How SKAT-O finds the Q that has the smallest p for another rho.
@@ -179,10 +177,11 @@ impl SkatO {
             }
         }
         if let Some(remainder) = &self.remainder {
-            let limits: Vec<f64> = self.mixtures.iter().map(|mixture| match quantiles {
+            let limit = |mixture: &Mixture| match quantiles {
                 Quantiles::Exact => mixture.quantile(best.ln_p),
                 Quantiles::Liu => mixture.liu().central_quantile(best.ln_p),
-            }).collect();
+            };
+            let limits: Vec<f64> = self.mixtures.iter().map(limit).collect();
             let (ln_ratio, is_exact) = remainder.integrate(&limits, best.ln_p);
             is_inverted &= is_exact;
             // the smallest of eight p is between one and eight of them (Bonferroni)
@@ -215,31 +214,34 @@ impl Remainder {
             .collect();
         let end = lines.iter().map(|(at_zero, fall)| (at_zero.max(0.0) / fall).sqrt()).fold(FARTHEST, f64::min);
         let mut is_exact = true;
+        // twice the density of a normal: both signs
         let mut value = |t: f64| {
             let nearest = lines.iter().map(|(at_zero, fall)| at_zero - fall * t * t).fold(f64::INFINITY, f64::min);
-            let tail = self.mixture.tail(nearest);
+            let tail = self.mixture.rough_tail(nearest);
             is_exact &= tail.how == How::Inversion;
-            (tail.ln_p - ln_least - 0.5 * t * t).exp() * (2.0 / PI).sqrt()
+            (tail.ln_p - ln_least - 0.5 * t * t).exp() * FRAC_2_PI.sqrt()
         };
         let pieces = pieces(&lines, end);
         let mut sum = 0.0;
-        for (at, &(from, to)) in pieces.iter().enumerate() {
-            let (middle, half) = (0.5 * (from + to), 0.5 * (to - from));
-            for (node, weight) in GAUSS {
-                for node in [-node, node] {
-                    // the tail leaves 1 as a root does: squares of the distance from the end make it smooth
-                    sum += weight * if at + 1 == pieces.len() {
-                        let distance = (2.0 * half).sqrt() * 0.5 * (1.0 + node);
-                        (2.0 * half).sqrt() * distance * value(to - distance * distance)
-                    } else {
-                        half * value(middle + half * node)
-                    };
-                }
-            }
+        for (at, &piece) in pieces.iter().enumerate() {
+            sum += integral(piece, at + 1 == pieces.len(), &mut value);
         }
         let beyond = if end < FARTHEST { (ln_p_normal(end) - ln_least).exp() } else { 0.0 };
         ((sum + beyond).ln(), is_exact)
     }
+}
+
+/// The integral over a piece. At the end of the last one the tail leaves 1 as a root does: squares of the distance make it smooth.
+fn integral((from, to): Piece, is_last: bool, value: &mut dyn FnMut(f64) -> f64) -> f64 {
+    let (middle, half, root) = (0.5 * (from + to), 0.5 * (to - from), (to - from).sqrt());
+    let mut at = |node: f64| {
+        if !is_last {
+            return half * value(middle + half * node);
+        }
+        let distance = 0.5 * root * (1.0 + node);
+        root * distance * value(to - distance * distance)
+    };
+    GAUSS.iter().map(|&(node, weight)| weight * (at(-node) + at(node))).sum()
 }
 
 /// From 0 to `end`, cut where another line becomes the nearest, and into pieces that are short enough.
