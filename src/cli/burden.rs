@@ -55,7 +55,13 @@ pub struct Args {
     #[command(flatten)]
     sets: SetFlags,
     /// Tests to do
-    #[arg(long, value_enum, value_name = "TESTS", value_delimiter = ',', default_value = "collapsing,burden,skat,skato")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TESTS",
+        value_delimiter = ',',
+        default_value = "collapsing,burden,skat,skato"
+    )]
     tests: Vec<SetTestName>,
     /// Weight of a variant: flat, beta:A,B (density at the frequency of its rarer allele), madsen-browning, column (`weight` of the
     /// sets' table) or column:NAME (of variants and their annotation)
@@ -170,7 +176,9 @@ pub fn run(args: Args) -> Result<()> {
         summary: Summary::default(),
         is_begun: false,
     };
-    walk::run(&Source::new(&dataset, &wanted)?, &analysis, &sets.sets, &members, |set, records| sink.take(set, records))?;
+    walk::run(&Source::new(&dataset, &wanted)?, &analysis, &sets.sets, &members, |set, records| {
+        sink.take(set, records)
+    })?;
     let (writer, summary) = sink.finish()?;
     let (frame, lines) = summary.finish(&analysis)?;
     lines.iter().take(LINES).for_each(|line| eprintln!("{line}"));

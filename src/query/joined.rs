@@ -46,8 +46,11 @@ impl Pairs {
     /// The pairs of the stored table `consequences`, of which `key` names the set.
     pub fn of_consequences(dataset: &Dataset, key: &str) -> Result<Pairs> {
         let how = "`varbatch annotate` stores it from INFO/CSQ or INFO/ANN; --sets takes genes from a file";
-        let Some((_, mut frame)) = frames::frames(dataset, &Scope::default(), &|name| name == CONSEQUENCES)?.pop() else {
-            return Err(Error::usage("the dataset has no stored table consequences, which --genes takes genes from").hint(how));
+        let Some((_, mut frame)) = frames::frames(dataset, &Scope::default(), &|name| name == CONSEQUENCES)?.pop()
+        else {
+            return Err(
+                Error::usage("the dataset has no stored table consequences, which --genes takes genes from").hint(how)
+            );
         };
         let columns = names(&mut frame)?;
         if let Some(missing) = ["variant_id", key].into_iter().find(|name| !columns.iter().any(|own| own == name)) {
@@ -65,12 +68,16 @@ impl Pairs {
         let by = if has("variant_id") { vec!["variant_id"] } else { ALLELE.to_vec() };
         if let Some(missing) = by.iter().find(|name| !has(name)).or(if has(key) { None } else { Some(&"set") }) {
             let known: Vec<String> = table.get_column_names().iter().map(|name| name.to_string()).collect();
-            return Err(Error::bad_data(format!("the table of sets has no column `{missing}`; it has {}", known.join(", ")))
-                .hint("expected a column set, and either variant_id or contig, pos, ref and alt; weight is optional"));
+            return Err(Error::bad_data(format!(
+                "the table of sets has no column `{missing}`; it has {}",
+                known.join(", ")
+            ))
+            .hint("expected a column set, and either variant_id or contig, pos, ref and alt; weight is optional"));
         }
         let casts = [("variant_id", DataType::Int64), ("pos", DataType::Int32)].into_iter();
         let casts = casts.chain(["contig", "ref", "alt", key].map(|name| (name, DataType::String)));
-        let casts: Vec<Expr> = casts.filter(|(name, _)| has(name)).map(|(name, kind)| col(name).strict_cast(kind)).collect();
+        let casts: Vec<Expr> =
+            casts.filter(|(name, _)| has(name)).map(|(name, kind)| col(name).strict_cast(kind)).collect();
         let wanted = table.lazy().with_columns(casts).filter(col(key).is_not_null());
         let on: Vec<Expr> = by.iter().map(|name| col(*name)).collect();
         let known = variants(dataset)?.select([on.clone(), vec![col("variant_id").alias("varbatch_known")]].concat());
@@ -121,7 +128,9 @@ pub fn matches(
         if pairs.is_some_and(|pairs| pairs.suffix == suffix) {
             continue;
         }
-        let Some((_, mut own)) = frames::frames(dataset, &Scope::default(), &|name| name == table)?.pop() else { continue };
+        let Some((_, mut own)) = frames::frames(dataset, &Scope::default(), &|name| name == table)?.pop() else {
+            continue;
+        };
         let columns = names(&mut own)?;
         let is_used = columns.iter().any(|name| {
             guard::mentions(&mentioned, &format!("{name}{suffix}"))
@@ -132,12 +141,12 @@ pub fn matches(
         }
         tables.push((table.to_owned(), columns));
     }
-    let context = SQLContext::new();
+    let mut context = SQLContext::new();
     context.register("variants", frame);
     let key = pairs.map(|pairs| format!(", \"{}\" AS varbatch_set", pairs.key)).unwrap_or_default();
     let weight = weight_sql.map(|sql| format!(", CAST({sql} AS DOUBLE) AS varbatch_weight")).unwrap_or_default();
     let sql = format!("SELECT variant_id{key}{weight} FROM variants WHERE ({condition})");
-    let found = { context }.execute(&sql).and_then(|frame| frame.collect());
+    let found = context.execute(&sql).and_then(|frame| frame.collect());
     read(&found.map_err(|error| polars_error(error, &tables))?)
 }
 

@@ -2,8 +2,8 @@
 
 pub mod frames;
 pub mod guard;
-pub mod render;
 pub mod joined;
+pub mod render;
 mod scope;
 pub mod table_writer;
 pub mod user_table;

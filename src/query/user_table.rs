@@ -33,7 +33,8 @@ pub fn read_table(path: &Path, bytes: &[u8]) -> Result<DataFrame> {
     }
     let separator = if header.contains(&b'\t') { b'\t' } else { b',' };
     let missing = MISSING.iter().map(|text| PlSmallStr::from_static(text)).collect();
-    let parse = CsvParseOptions::default().with_separator(separator).with_null_values(Some(NullValues::AllColumns(missing)));
+    let parse =
+        CsvParseOptions::default().with_separator(separator).with_null_values(Some(NullValues::AllColumns(missing)));
     CsvReadOptions::default()
         .with_has_header(true)
         .with_infer_schema_length(None)

@@ -199,7 +199,8 @@ impl Mixture {
     fn saddle(&self, q: f64) -> Option<Saddle> {
         let value = |s: f64| {
             let terms = self.weights.iter().map(|weight| weight / (1.0 - 2.0 * weight * s));
-            let (first, second) = terms.fold((0.0, 0.0), |(sum, squares), term| (sum + term, squares + 2.0 * term * term));
+            let (first, second) =
+                terms.fold((0.0, 0.0), |(sum, squares), term| (sum + term, squares + 2.0 * term * term));
             (first - q - 1.0 / s, second + 1.0 / (s * s))
         };
         let (mut low, mut high) = if q > self.mean { (0.0, 0.5 - 1e-16) } else { (-1.0, 0.0) };
@@ -304,7 +305,8 @@ mod tests {
         }
         let poisson = |q: f64, n: u32| {
             let half = 0.5 * q;
-            (0..n).scan(1.0, |term, k| Some(std::mem::replace(term, *term * half / f64::from(k + 1)))).sum::<f64>().ln() - half
+            (0..n).scan(1.0, |term, k| Some(std::mem::replace(term, *term * half / f64::from(k + 1)))).sum::<f64>().ln()
+                - half
         };
         for n in [2, 10, 300] {
             for share in [0.3, 0.8, 0.99, 1.0, 1.01, 1.2, 2.5] {

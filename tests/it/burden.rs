@@ -38,7 +38,7 @@ fn close(found: f64, expected: f64, relative: f64) {
 }
 
 #[track_caller]
-fn row<'a>(rows: &'a Rows, keys: &[(&str, &str)]) -> &'a HashMap<String, String> {
+fn row<'a>(rows: &'a [HashMap<String, String>], keys: &[(&str, &str)]) -> &'a HashMap<String, String> {
     let found: Vec<_> = rows.iter().filter(|row| keys.iter().all(|(name, value)| row[*name] == *value)).collect();
     assert_eq!(found.len(), 1, "{keys:?}");
     found[0]
@@ -261,7 +261,8 @@ fn the_same_bytes_for_any_number_of_threads() {
     assert!(one == run("2") && one == run("5"), "results differ by the number of threads");
     let counted = query(&cohort.dataset, "SELECT COUNT(*), COUNT(p), COUNT(status) FROM burden");
     assert_eq!(counted, [["144", "144", "0"]]);
-    let summary = query(&cohort.dataset, "SELECT mask, phenotype, test, n_sets, n_sets_tested FROM burden_summary LIMIT 1");
+    let summary =
+        query(&cohort.dataset, "SELECT mask, phenotype, test, n_sets, n_sets_tested FROM burden_summary LIMIT 1");
     assert_eq!(summary, [["all.0.05", "height", "collapsing", "6", "6"]]);
     // phenotypes do not touch one another
     let all = cohort.with_bed(&[]);
@@ -273,7 +274,8 @@ fn the_same_bytes_for_any_number_of_threads() {
 #[test]
 fn one_variant_is_what_assoc_finds() {
     let cohort = cohort();
-    let common = query(&cohort.dataset, "SELECT contig, pos, ref, alt FROM variants WHERE af > 0.1 AND n_alts = 1 LIMIT 5");
+    let common =
+        query(&cohort.dataset, "SELECT contig, pos, ref, alt FROM variants WHERE af > 0.1 AND n_alts = 1 LIMIT 5");
     let mut sets = String::from("set\tcontig\tpos\tref\talt\n");
     common.iter().for_each(|one| sets += &format!("{}\t{}\n", one[1], one.join("\t")));
     let sets = write(cohort.folder.path(), "single.tsv", sets);
@@ -281,7 +283,8 @@ fn one_variant_is_what_assoc_finds() {
     let found = cohort.run(&[&["--sets", text(&sets), "--max-af", "1", "--weights", "flat"], &covar[..]].concat());
     let mut n_same = 0;
     for (regression, test) in [("wald", "burden"), ("score", "skat"), ("score", "skato")] {
-        let mut args = vec!["assoc", text(&cohort.dataset), "-o", "-", "--pheno", text(&cohort.pheno), "--missing", "mean"];
+        let mut args =
+            vec!["assoc", text(&cohort.dataset), "-o", "-", "--pheno", text(&cohort.pheno), "--missing", "mean"];
         args.extend(covar);
         args.extend(["--test", regression]);
         let single = rows(&varbatch(&args).expect(0).stdout);
@@ -302,7 +305,9 @@ fn one_variant_is_what_assoc_finds() {
 #[test]
 fn dropped_samples_are_as_if_they_were_not_there() {
     let copies: Vec<Vec<u8>> = (0..5)
-        .map(|variant| (0..60).map(|at| if at == 7 * variant + 3 { 3 } else { u8::from((at + variant) % 9 == 2) }).collect())
+        .map(|variant| {
+            (0..60).map(|at| if at == 7 * variant + 3 { 3 } else { u8::from((at + variant) % 9 == 2) }).collect()
+        })
         .collect();
     let y: Vec<f64> = (0..60).map(|at| f64::from((at * 37 + 11) % 59) / 7.0).collect();
     let cases: Vec<f64> = y.iter().map(|y| f64::from(u8::from(*y > 4.0))).collect();
@@ -331,12 +336,15 @@ fn forms_of_sets() {
     for at in 0..6 {
         let (first, middle, last) = (at * 10_000 + 1, at * 10_000 + 5000, at * 10_000 + 10_000);
         gff += &format!("chr1\tx\tgene\t{first}\t{last}\t.\t+\t.\tID=gene:E{at};Name=G{at};gene_id=E{at}\n");
-        gff += &format!("chr1\tx\tmRNA\t{first}\t{middle}\t.\t+\t.\tID=t{at}\nchrUn\tx\tgene\t1\t9\t.\t+\t.\tName=U{at}\n");
+        gff += &format!(
+            "chr1\tx\tmRNA\t{first}\t{middle}\t.\t+\t.\tID=t{at}\nchrUn\tx\tgene\t1\t9\t.\t+\t.\tName=U{at}\n"
+        );
         // two intervals that overlap
         for (from, to) in [(first, middle), (middle - 100, last)] {
             gtf += &format!("chr1\tx\tCDS\t{from}\t{to}\t.\t+\t0\tgene_id \"E{at}\"; gene_name \"G{at}\";\n");
         }
-        let sql = format!("SELECT variant_id, contig, pos, ref, alt FROM variants WHERE pos >= {first} AND pos <= {last}");
+        let sql =
+            format!("SELECT variant_id, contig, pos, ref, alt FROM variants WHERE pos >= {first} AND pos <= {last}");
         for one in query(&cohort.dataset, &sql) {
             ids += &format!("G{at}\t{}\n", one[0]);
             alleles += &format!("G{at}\t{}\n", one[1..].join("\t"));
@@ -380,9 +388,12 @@ fn masks() {
     // each variant is HIGH in one gene and LOW in the other
     let union = format!("{} UNION ALL {}", of("EVEN", 0), of("ODD", 1));
     cohort.store("consequences", &union);
-    let count = |condition: &str| query(&cohort.dataset, &format!("SELECT COUNT(*) FROM variants WHERE {condition}"))[0][0].clone();
+    let count = |condition: &str| {
+        query(&cohort.dataset, &format!("SELECT COUNT(*) FROM variants WHERE {condition}"))[0][0].clone()
+    };
     let mask = "high=impact = 'HIGH' AND af < 0.01";
-    let found = cohort.run(&["--genes", "--mask", mask, "--mask", "any=consequence LIKE '%splice%'", "--tests", "burden"]);
+    let found =
+        cohort.run(&["--genes", "--mask", mask, "--mask", "any=consequence LIKE '%splice%'", "--tests", "burden"]);
     assert_eq!(found.len(), 12);
     let n = |rows: &Rows, set: &str, mask: &str| {
         row(rows, &[("set", set), ("mask", mask), ("phenotype", "height")])["n_variants"].clone()
@@ -391,7 +402,16 @@ fn masks() {
     assert_eq!(n(&found, "ODD", "high"), count("pos % 2 = 1 AND af < 0.01"));
     assert_eq!(n(&found, "ODD", "any"), count("TRUE"));
     // intervals: any row of the variant; annotations where there are some
-    let found = cohort.with_bed(&["--mask", "high=impact = 'HIGH'", "--mask", "scored=score >= 3", "--max-af", "0.02", "--tests", "burden"]);
+    let found = cohort.with_bed(&[
+        "--mask",
+        "high=impact = 'HIGH'",
+        "--mask",
+        "scored=score >= 3",
+        "--max-af",
+        "0.02",
+        "--tests",
+        "burden",
+    ]);
     assert_eq!(n(&found, "G1", "high.0.02"), count("pos > 10000 AND pos <= 20000 AND ac <= 0.02 * an"));
     let scored = "pos > 10000 AND pos <= 20000 AND ac <= 0.02 * an AND pos % 3 = 0 AND pos % 5 >= 3";
     assert_eq!(n(&found, "G1", "scored.0.02"), count(scored));
@@ -400,7 +420,8 @@ fn masks() {
     let weighted: Rows = weighted.into_iter().filter(|row| row["test"] == "burden").collect();
     assert_eq!(n(&weighted, "G1", "all.ac5"), count("pos > 10000 AND pos <= 20000 AND ac <= 5"));
     let says = |extra: &[&str], part: &str| {
-        let mut args = vec!["burden", text(&cohort.dataset), "--pheno", text(&cohort.pheno), "--sets", text(&cohort.sets)];
+        let mut args =
+            vec!["burden", text(&cohort.dataset), "--pheno", text(&cohort.pheno), "--sets", text(&cohort.sets)];
         args.extend(extra);
         let done = varbatch(&args).expect(2);
         assert!(done.stderr.contains(part), "{}", done.stderr);
@@ -423,7 +444,8 @@ fn regenie_mask() {
         let of = |row: &[u8]| (0..500).map(|at| copies(row[at / 4] >> (2 * (at % 4)) & 3)).collect();
         bytes[3..].chunks(125).map(of).collect()
     };
-    let names: Vec<String> = read("example_3chr.bim").lines().map(|line| line.split('\t').nth(1).unwrap_or("").into()).collect();
+    let names: Vec<String> =
+        read("example_3chr.bim").lines().map(|line| line.split('\t').nth(1).unwrap_or("").into()).collect();
     let mut sets = String::from("set\tcontig\tpos\tref\talt\tannotation\n");
     for line in read("example_3chr.annotations").lines() {
         let [variant, set, annotation] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
@@ -463,17 +485,30 @@ fn nothing_is_dropped_in_silence() {
     let mut args = vec!["burden", text(&case.dataset), "-o", "-", "--pheno", &case.args[1], "--sets", text(&sets)];
     args.extend(["--max-af", "1", "--weights", "flat"]);
     let done = varbatch(&args).expect(0);
-    assert!(done.stderr.contains("left out 1 of 5 intervals, on contigs that the dataset does not have (7)"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("left out 1 of 5 intervals, on contigs that the dataset does not have (7)"),
+        "{}",
+        done.stderr
+    );
     let found = rows(&done.stdout);
     assert_eq!(found.len(), 16);
     let of = |set: &str, test: &str| row(&found, &[("set", set), ("test", test)]);
     for test in ["collapsing", "burden", "skat", "skato"] {
-        assert_eq!((of("same", test)["status"].as_str(), of("same", test)["n_monomorphic"].as_str()), ("monomorphic", "1"));
-        assert_eq!((of("none", test)["status"].as_str(), of("none", test)["n_variants"].as_str()), ("no_variants", "0"));
+        assert_eq!(
+            (of("same", test)["status"].as_str(), of("same", test)["n_monomorphic"].as_str()),
+            ("monomorphic", "1")
+        );
+        assert_eq!(
+            (of("none", test)["status"].as_str(), of("none", test)["n_variants"].as_str()),
+            ("no_variants", "0")
+        );
         assert_eq!(of("a", test)["status"], "");
     }
     // separation: Firth's method; Fisher's test of 3 of 20 against 0 of 20 by hand
-    assert_eq!((of("cases", "burden")["method"].as_str(), of("cases", "collapsing")["method"].as_str()), ("firth", "fisher"));
+    assert_eq!(
+        (of("cases", "burden")["method"].as_str(), of("cases", "collapsing")["method"].as_str()),
+        ("firth", "fisher")
+    );
     close(number(&of("cases", "collapsing")["p"]), 2.0 * 1140.0 / 9880.0, 1e-12);
     args.push("--no-firth-fallback");
     let found = rows(&varbatch(&args).expect(0).stdout);

@@ -39,10 +39,11 @@ impl Cohort {
             let rows = Rows::new(&mask);
             let (n, k) = (rows.n(), covariates.len());
             if n < k + 3 {
-                return Err(Error::bad_data(format!(
-                    "{n} samples have the phenotype {name} and all {k} covariates"
-                ))
-                .hint(format!("expected at least {}; --pheno-name and --covar-name name the columns to take", k + 3)));
+                return Err(Error::bad_data(format!("{n} samples have the phenotype {name} and all {k} covariates"))
+                    .hint(format!(
+                        "expected at least {}; --pheno-name and --covar-name name the columns to take",
+                        k + 3
+                    )));
             }
             Cohort::new(rows, samples, members.clone(), covariates).map_err(|covariate| {
                 Error::bad_data(format!(

@@ -86,7 +86,8 @@ impl Columns {
 
     /// Weighted sums of copies.
     pub fn burden(&self) -> Dosages {
-        let sum = |cells: &[Cell]| cells.iter().map(|cell| self.weights[cell.column as usize] * cell.copies).sum::<f64>();
+        let sum =
+            |cells: &[Cell]| cells.iter().map(|cell| self.weights[cell.column as usize] * cell.copies).sum::<f64>();
         let sums = self.by_row().map(|cells| (cells[0].row, sum(cells))).filter(|(_, sum)| *sum > 0.0);
         Dosages::of_values(self.n_rows, sums.collect())
     }

@@ -90,8 +90,7 @@ impl Group {
         let Cohort { rows, n_males, basis, members } = cohort;
         let design = Design::new(&basis);
         let of_kind = |kind| members.iter().copied().filter(move |&at| phenotypes[at].kind == kind);
-        let values: Vec<Vec<f64>> =
-            of_kind(Kind::Quantitative).map(|at| rows.of(&phenotypes[at].values)).collect();
+        let values: Vec<Vec<f64>> = of_kind(Kind::Quantitative).map(|at| rows.of(&phenotypes[at].values)).collect();
         let quantity = |(at, values): (usize, &Vec<f64>)| {
             let mut residual = values.clone();
             basis.residual(&mut residual);
@@ -242,9 +241,10 @@ impl Group {
     fn regression(&self, values: &Dosages, settings: &Settings, scratch: &mut Scratch) -> Vec<(usize, Outcome)> {
         let mut outcomes = self.linear(values, scratch);
         for (at, fit) in &self.binary {
-            let found = fit.as_ref().map_err(|reason| *reason).and_then(|fit| {
-                logistic::test(&self.design, fit, values, settings.logistic, &mut scratch.logistic)
-            });
+            let found = fit
+                .as_ref()
+                .map_err(|reason| *reason)
+                .and_then(|fit| logistic::test(&self.design, fit, values, settings.logistic, &mut scratch.logistic));
             outcomes.push((*at, outcome(found)));
         }
         outcomes
@@ -275,9 +275,10 @@ impl Group {
             }
         }
         for (at, fit) in &self.binary {
-            let scored = fit.as_ref().map_err(|reason| *reason).and_then(|fit| {
-                columns.score(&self.design, Some(fit.weight()), fit.information(), &[fit.residual()])
-            });
+            let scored = fit
+                .as_ref()
+                .map_err(|reason| *reason)
+                .and_then(|fit| columns.score(&self.design, Some(fit.weight()), fit.information(), &[fit.residual()]));
             for (test, found) in tests.iter().zip(&mut found) {
                 let one = scored.as_ref().map_err(|reason| *reason);
                 let one = one.and_then(|scored| test_scores(*test, scored, quantiles));

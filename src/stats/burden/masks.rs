@@ -93,8 +93,10 @@ pub fn masks(bases: &[Base], max_af: &[f64], max_ac: &[u64]) -> Result<Vec<Mask>
     }
     if bases.len() > MAX_BASES || masks.len() > MAX_MASKS {
         let (n, m) = (bases.len(), masks.len());
-        return Err(Error::usage(format!("{n} conditions and {m} masks, expected {MAX_BASES} and {MAX_MASKS} at most"))
-            .hint("run the command more than once, with -o for each"));
+        return Err(Error::usage(format!(
+            "{n} conditions and {m} masks, expected {MAX_BASES} and {MAX_MASKS} at most"
+        ))
+        .hint("run the command more than once, with -o for each"));
     }
     Ok(masks)
 }
@@ -111,12 +113,16 @@ impl Mask {
 pub fn members(dataset: &Dataset, sets: &Sets, bases: &[Base], weight: Option<&str>) -> Result<Vec<Member>> {
     let mut found: Found = BTreeMap::new();
     for (bit, base) in bases.iter().enumerate() {
-        let matches = joined::matches(dataset, sets.pairs.as_ref(), base.condition.as_deref(), weight).map_err(|error| {
-            match error.hint_text() {
-                Some(_) => error,
-                None => error.hint(format!("the condition of the mask {} is on columns of variants and its annotation", base.name)),
-            }
-        })?;
+        let matches =
+            joined::matches(dataset, sets.pairs.as_ref(), base.condition.as_deref(), weight).map_err(|error| {
+                match error.hint_text() {
+                    Some(_) => error,
+                    None => error.hint(format!(
+                        "the condition of the mask {} is on columns of variants and its annotation",
+                        base.name
+                    )),
+                }
+            })?;
         match sets.pairs {
             Some(_) => by_name(sets, matches, bit, &mut found)?,
             None => by_place(sets, matches, bit, &mut found)?,
@@ -185,7 +191,10 @@ mod tests {
             masks.into_iter().map(|mask| mask.name).collect::<Vec<_>>()
         };
         assert_eq!(names(&[], &[]), ["lof", "all"]);
-        assert_eq!(names(&[0.01, 0.001], &[5]), ["lof.0.01", "lof.0.001", "lof.ac5", "all.0.01", "all.0.001", "all.ac5"]);
+        assert_eq!(
+            names(&[0.01, 0.001], &[5]),
+            ["lof.0.01", "lof.0.001", "lof.ac5", "all.0.01", "all.0.001", "all.ac5"]
+        );
         assert!(masks(&[Base::all(), Base::all()], &[], &[]).is_err());
         assert!(masks(&[Base::all()], &[1.5], &[]).is_err());
     }

@@ -253,12 +253,8 @@ impl<'a> Analysis<'a> {
 
     /// The variants in the samples of a group.
     fn read(&self, group: &Group, parts: &[Part]) -> Vec<Variant> {
-        let takers = Takers {
-            rows: &group.rows,
-            samples: self.samples,
-            n_males: group.n_males,
-            missing: MissingCalls::Drop,
-        };
+        let takers =
+            Takers { rows: &group.rows, samples: self.samples, n_males: group.n_males, missing: MissingCalls::Drop };
         let mut dosages = Dosages::default();
         let mut read = |part: &Part| {
             let site = &part.block.sites[part.at];

@@ -139,8 +139,11 @@ impl Found {
         }
         let known: Vec<&str> = dataset.manifest().contigs.iter().take(5).map(|contig| contig.name.as_str()).collect();
         let unknown: Vec<&str> = self.unknown.keys().take(5).map(String::as_str).collect();
-        Error::bad_data(format!("{path}: all intervals are on contigs that the dataset does not have: {}", unknown.join(", ")))
-            .hint(format!("its contigs are {}, ...: names must be the same, with or without chr", known.join(", ")))
+        Error::bad_data(format!(
+            "{path}: all intervals are on contigs that the dataset does not have: {}",
+            unknown.join(", ")
+        ))
+        .hint(format!("its contigs are {}, ...: names must be the same, with or without chr", known.join(", ")))
     }
 }
 
@@ -191,7 +194,10 @@ fn gff<'a>(line: &'a str, naming: &Naming) -> std::result::Result<Option<Interva
             format!("the feature has no attribute `{name}` (--gff-name); it has {}", known.join(", "))
         })?,
         None => GFF_NAMES.iter().find_map(|name| of(name)).ok_or_else(|| {
-            format!("the feature has none of the attributes {}; --gff-name says which is its name", GFF_NAMES.join(", "))
+            format!(
+                "the feature has none of the attributes {}; --gff-name says which is its name",
+                GFF_NAMES.join(", ")
+            )
         })?,
     };
     // features of one gene share its gene_id; a gene's own ID is unique
@@ -242,12 +248,15 @@ mod tests {
 
     #[test]
     fn lines_of_gff() {
-        let read = |line: &str, naming: &Naming| gff(line, naming).map(|one| one.map(|one| (one.first, one.name, one.key)));
+        let read =
+            |line: &str, naming: &Naming| gff(line, naming).map(|one| one.map(|one| (one.first, one.name, one.key)));
         let gff3 = "1\te\tgene\t5\t9\t.\t+\t.\tID=gene:E1;Name=HLA%2CA;gene_id=E1";
         assert_eq!(read(gff3, &naming("gene", None)), Ok(Some((5, "HLA,A".into(), "E1".into()))));
         assert_eq!(read(gff3, &naming("gene", Some("gene_id"))), Ok(Some((5, "E1".into(), "E1".into()))));
         assert_eq!(read(gff3, &naming("exon", None)), Ok(None));
-        assert!(read(gff3, &naming("gene", Some("symbol"))).is_err_and(|text| text.contains("it has ID, Name, gene_id")));
+        assert!(
+            read(gff3, &naming("gene", Some("symbol"))).is_err_and(|text| text.contains("it has ID, Name, gene_id"))
+        );
         let gtf = "1\th\tCDS\t5\t9\t.\t+\t0\tgene_id \"E1\"; gene_name \"A B\"; exon_number 3;";
         assert_eq!(read(gtf, &naming("CDS", None)), Ok(Some((5, "A B".into(), "E1".into()))));
         assert!(read("1\te\tgene\t5", &naming("gene", None)).is_err());

@@ -23,7 +23,8 @@ pub fn of_table(dataset: &Dataset, path: &Path, bytes: &[u8]) -> Result<Sets> {
     let mut sets = of_pairs(pairs)?;
     if n_unknown > 0 {
         let path = path.display();
-        sets.notes.push(format!("{path}: left out {n_unknown} of {n_rows} rows, of variants that the dataset does not have"));
+        sets.notes
+            .push(format!("{path}: left out {n_unknown} of {n_rows} rows, of variants that the dataset does not have"));
     }
     Ok(sets)
 }
