@@ -58,7 +58,7 @@ impl Pairs {
                 .hint(format!("its columns are {}", columns.join(", "))));
         }
         let frame = frame.filter(col(key).is_not_null()).with_columns([col(key).cast(DataType::String)]);
-        Ok(Pairs { frame, key: key.to_owned(), suffix: "_consequences" })
+        Ok(Pairs { frame, key: key.to_owned(), suffix: "_consequence" })
     }
 
     /// The pairs of a user's table: `key`, and `variant_id` or contig, pos, ref and alt. Also the number of rows whose variant the
@@ -86,7 +86,7 @@ impl Pairs {
         let joined = joined.select([vec![col("varbatch_known").alias("variant_id")], rest].concat());
         let joined = joined.collect().map_err(|error| polars_error(error, &[("sets".to_owned(), Vec::new())]))?;
         let n_unknown = joined.column("variant_id").map_or(0, |column| column.null_count());
-        Ok((Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_sets" }, n_unknown))
+        Ok((Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set" }, n_unknown))
     }
 
     /// The sets, by name.
@@ -124,7 +124,7 @@ pub fn matches(
         tables.push(("sets".to_owned(), names(&mut own)?));
         frame = join(frame, own, pairs.suffix, JoinType::Inner);
     }
-    for (table, suffix) in [(ANNOTATIONS, "_annotations"), (CONSEQUENCES, "_consequences")] {
+    for (table, suffix) in [(ANNOTATIONS, "_annotation"), (CONSEQUENCES, "_consequence")] {
         if pairs.is_some_and(|pairs| pairs.suffix == suffix) {
             continue;
         }
