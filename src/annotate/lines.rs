@@ -327,6 +327,9 @@ fn read_piece<K: LineKind>(
         parts.push(part);
         Ok(())
     })?;
+    // what was read leaves the memory: else a large source would count as a whole
+    let physical = |offset: u64| (if file.packing() == Packing::Bgzf { offset >> 16 } else { offset }) as usize;
+    file.mapped().release(physical(start)..physical(end));
     Ok((rows, parts))
 }
 
@@ -381,8 +384,10 @@ fn read_rows<K: LineKind>(
                 *trial = kind.sink();
             }
         }
-        let appended = kind.append(line, &joiner, piece << 32 | number, &mut sink);
-        appended.map_err(|error| at(error).at(Location { line: Some(number), ..Default::default() }))?;
+        if let Err(error) = kind.append(line, &joiner, piece << 32 | number, &mut sink) {
+            let error = at(error).at(Location { line: Some(number), ..Default::default() });
+            return Err(with_skip_hint(error));
+        }
     }
     flush(&joiner, &mut sink, out)?;
     (rows.tally, rows.runs) = (joiner.tally, joiner.runs);
@@ -406,16 +411,20 @@ pub(super) fn set_aside(
 ) -> Result<()> {
     if !setup.skip_bad {
         let error = error.at(Location { line: Some(number), ..Default::default() });
-        return Err(match error.hint_text() {
-            Some(_) => error,
-            None => error.hint("`--on-bad-record skip` leaves such rows out, and counts them"),
-        });
+        return Err(with_skip_hint(error));
     }
     tally.rejected += 1;
     if rows.rejections.len() < MAX_LISTED {
         rows.rejections.push((number, error.location().clone(), error.message().to_owned()));
     }
     Ok(())
+}
+
+fn with_skip_hint(error: Error) -> Error {
+    match error.hint_text() {
+        Some(_) => error,
+        None => error.hint("`--on-bad-record skip` leaves such rows out, and counts them"),
+    }
 }
 
 /// Takes pieces in order.

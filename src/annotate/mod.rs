@@ -185,7 +185,7 @@ fn own_format(
 /// Alleles of a dataset that were left-aligned meet only those that are.
 fn reference_warning(dataset: &Dataset, setup: &Setup, opened: &[(&SourceSpec, Source)]) -> Option<String> {
     let is_by_allele = opened.iter().any(|(_, source)| !matches!(source, Source::Intervals(..)));
-    let own = dataset.manifest().settings.get("reference").filter(|digest| !digest.is_empty())?;
+    let own = dataset.manifest().settings.get("reference").filter(|digest| *digest != "null")?;
     match setup.reference {
         _ if !is_by_allele => None,
         None => Some(

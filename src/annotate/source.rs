@@ -108,8 +108,12 @@ impl Source {
     /// Reads it. `number` tells its files under way from those of others.
     pub fn read(self, spec: &SourceSpec, setup: &Setup, number: usize) -> Result<Taken> {
         let form = self.form();
+        // a source that turns out not to be sorted begins anew, while its first files are still there
+        let n_files = std::cell::Cell::new(0);
         let spill = |schema: SchemaRef, table: usize| {
-            Spill::new(setup.targets.dataset().place(), &format!("{number}-{table}"), schema)
+            n_files.set(n_files.get() + 1);
+            let name = format!("{number}-{table}-{}", n_files.get());
+            Spill::new(setup.targets.dataset().place(), &name, schema)
         };
         match self {
             Source::Vcf(file, kind) => {

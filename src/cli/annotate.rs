@@ -58,7 +58,7 @@ pub struct Args {
     /// What to do with rows of a source that are wrong
     #[arg(long, value_enum, default_value = "fail")]
     on_bad_record: OnBad,
-    /// Begin the tables anew: columns of earlier runs are left out
+    /// Leave the columns of earlier runs out of annotations
     #[arg(long)]
     replace: bool,
     /// Threads [default: all cores]

@@ -31,12 +31,20 @@ fn is_plain(alt: &str) -> bool {
 impl<'a> Site<'a> {
     /// Of REF, and ALT with commas between alleles.
     pub fn new(vcf_pos: i32, ref_allele: &'a str, alt: &'a str) -> Site<'a> {
-        let alts: Vec<&str> = if alt == "." { Vec::new() } else { alt.split(',').collect() };
+        let alts = if alt == "." { Vec::new() } else { alt.split(',').collect() };
+        Site::of_alleles(vcf_pos, ref_allele, alts)
+    }
+
+    /// Of alleles; an empty ALT is one that is not known.
+    pub fn of_alleles(vcf_pos: i32, ref_allele: &'a str, alts: Vec<&'a str>) -> Site<'a> {
         Site { vcf_pos, ref_allele, alts, ways: Vec::new() }
     }
 
     /// The number of ALT, from 1, that a name in an entry means; 0: none, or more than one.
     pub fn by_name(&mut self, name: &str, as_written_first: bool) -> usize {
+        if name.is_empty() {
+            return 0;
+        }
         if self.ways.is_empty() {
             self.ways = vec![self.without_first_base(), self.as_written(), self.each_without_first_base()];
             self.ways.extend(self.minimal());

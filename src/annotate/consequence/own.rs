@@ -7,13 +7,15 @@ use super::super::spill::Spill;
 use super::super::targets::{Chunk, Group};
 use super::allele::Site;
 use super::format::Format;
-use super::{Consequences, Target};
+use super::{Consequences, EntryTally, Target};
+use crate::alleles::MAX_SHIFT_BP;
 use crate::dataset::batch::{Batch, Value};
 use crate::dataset::stream::{FileStream, Select};
 use crate::error::{Error, Location, Result};
 use crate::genome::split_id;
 use arrow_array::Array;
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows that are set aside and listed, at most.
@@ -30,13 +32,16 @@ struct Part {
 pub fn read_own(format: &Arc<Format>, column: &str, setup: &Setup, spills: &mut [Spill; 2]) -> Result<Joined> {
     let mut joined = Joined { knows_contig: true, ..Joined::default() };
     for contig in 0..setup.targets.n_contigs() {
-        for some in setup.targets.groups(contig)?.chunks(rayon::current_num_threads() * 2) {
+        let groups = setup.targets.groups(contig)?;
+        let at_once = rayon::current_num_threads() * 2;
+        for first in (0..groups.len()).step_by(at_once) {
             let name = setup.targets.contig(contig);
-            let work = |group: &Group| {
-                read_group(format, column, setup, group)
+            let work = |at: usize| {
+                read_group(format, column, setup, (&groups[at], near(groups, at)))
                     .map_err(|error| error.at(Location { contig: Some(name.to_owned()), ..Default::default() }))
             };
-            let done: Vec<Result<Vec<Part>>> = some.par_iter().map(work).collect();
+            let last = groups.len().min(first + at_once);
+            let done: Vec<Result<Vec<Part>>> = (first..last).into_par_iter().map(work).collect();
             for part in done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {
                 joined.tally.add(&part.joined.tally);
                 joined.entries.add(&part.joined.entries);
@@ -53,20 +58,58 @@ pub fn read_own(format: &Arc<Format>, column: &str, setup: &Setup, spills: &mut 
     Ok(joined)
 }
 
-fn read_group(format: &Arc<Format>, column: &str, setup: &Setup, group: &Group) -> Result<Vec<Part>> {
+/// Row groups that can have alleles of the records that those of a row group are of.
+fn near(groups: &[Group], at: usize) -> &[Group] {
+    let (low, high) =
+        (groups[at].first.saturating_sub(2 * MAX_SHIFT_BP), groups[at].last.saturating_add(2 * MAX_SHIFT_BP));
+    let before = groups[..at].iter().rev().take_while(|group| group.last >= low).count();
+    let behind = groups[at + 1..].iter().take_while(|group| group.first <= high).count();
+    &groups[at - before..=at + behind]
+}
+
+/// The ALT of records with more than one, as written, by `site_id`; one that no row has is empty.
+type Sites = HashMap<i64, Vec<String>>;
+
+fn sites_of(groups: &[Group]) -> Result<Sites> {
+    let mut sites = Sites::new();
+    for group in groups {
+        let names = ["alt", "site_id", "alt_index", "n_alts", "site_alt"];
+        let select = Select::columns(&names).with_row_groups(Some(vec![group.row_group]));
+        for batch in FileStream::open(&group.file, &select)? {
+            let batch = batch?;
+            let (ids, alts, written) = (batch.longs("site_id")?, batch.texts("alt")?, batch.texts("site_alt")?);
+            let (alt_indexes, n_alts) = (batch.ints("alt_index")?, batch.ints("n_alts")?);
+            for row in (0..batch.n_rows()).filter(|&row| n_alts.value(row) > 1) {
+                let site = sites.entry(ids.value(row)).or_default();
+                let alt = if written.is_null(row) { alts.value(row) } else { written.value(row) };
+                let at = alt_indexes.value(row).max(1) as usize - 1;
+                if site.len() <= at {
+                    site.resize(at + 1, String::new());
+                }
+                alt.clone_into(&mut site[at]);
+            }
+        }
+    }
+    Ok(sites)
+}
+
+fn read_group(format: &Arc<Format>, column: &str, setup: &Setup, group: (&Group, &[Group])) -> Result<Vec<Part>> {
+    let (group, near) = group;
+    let sites = sites_of(near)?;
     let names = ["variant_id", "pos", "ref", "alt", "site_id", "alt_index", "site_ref", "site_alt", column];
     let select = Select::columns(&names).with_row_groups(Some(vec![group.row_group]));
     let mut parts = Vec::new();
     for batch in FileStream::open(&group.file, &select)? {
         let batch = batch?;
         if batch.n_rows() > 0 {
-            parts.push(read_batch(format, column, setup, &batch)?);
+            parts.push(read_batch(format, column, (setup, &sites), &batch)?);
         }
     }
     Ok(parts)
 }
 
-fn read_batch(format: &Arc<Format>, column: &str, setup: &Setup, batch: &Batch) -> Result<Part> {
+fn read_batch(format: &Arc<Format>, column: &str, of: (&Setup, &Sites), batch: &Batch) -> Result<Part> {
+    let (setup, sites) = of;
     let entries = batch.column(column).ok_or_else(|| {
         Error::bad_data(format!("{}: column `{column}` is not there", batch.place()))
             .hint("`varbatch verify` checks the dataset")
@@ -87,7 +130,10 @@ fn read_batch(format: &Arc<Format>, column: &str, setup: &Setup, batch: &Batch) 
         };
         let vcf_pos = split_id(site_ids.value(row)).0.vcf_pos;
         let target = Target { alt_index: alt_indexes.value(row).max(0) as u32, chunk: &chunk, row };
-        let mut site = Site::new(vcf_pos, ref_allele, alt);
+        let mut site = match sites.get(&site_ids.value(row)) {
+            Some(alts) => Site::of_alleles(vcf_pos, ref_allele, alts.iter().map(String::as_str).collect()),
+            None => Site::new(vcf_pos, ref_allele, alt),
+        };
         let mut add = |found: &mut Consequences| found.add(texts.iter().copied(), &mut site, &[target], 0);
         if setup.skip_bad
             && let Err(error) = add(&mut Consequences::new(format))
@@ -96,10 +142,15 @@ fn read_batch(format: &Arc<Format>, column: &str, setup: &Setup, batch: &Batch) 
             joined.rejections.push(Rejection { place: at(vcf_pos).to_string(), reason: error.message().to_owned() });
             continue;
         }
+        let before = found.tally;
         add(&mut found).map_err(|error| {
             error.at(at(vcf_pos)).hint("`--on-bad-record skip` leaves such rows out, and counts them")
         })?;
         joined.tally.matched += 1;
+        if target.alt_index > 1 {
+            // the entries of a record are counted with its first allele
+            found.tally = EntryTally { rows: found.tally.rows, ..before };
+        }
     }
     joined.entries = found.tally;
     Ok(Part { rows: found.finish()?, joined, reached: chunk.pos.value(batch.n_rows() - 1) })
