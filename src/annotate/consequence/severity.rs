@@ -115,7 +115,7 @@ pub fn severity(term: &str, given: Option<Impact>) -> (Impact, usize) {
 }
 
 /// The most severe of terms with `&` between them.
-pub fn most_severe<'a>(terms: &'a str, given: Option<Impact>) -> Option<(&'a str, (Impact, usize))> {
+pub fn most_severe(terms: &str, given: Option<Impact>) -> Option<(&str, (Impact, usize))> {
     let each = terms.split('&').filter(|term| !term.is_empty()).map(|term| (term, severity(term, given)));
     each.min_by_key(|(_, severity)| *severity)
 }
