@@ -10,6 +10,7 @@ mod consequence;
 pub mod contigs;
 mod interval;
 mod join;
+mod line_file;
 mod lines;
 mod merge;
 mod rows;
