@@ -5,7 +5,7 @@
 use super::cells::Cells;
 use super::contigs::ContigLookup;
 use super::join::Setup;
-use super::lines::{Joined, Part, Produced, Rejection};
+use super::lines::{Joined, Part, Produced, Rejection, with_skip_hint};
 use super::rows::{Keys, TextKind, is_missing, number, schema, whole};
 use super::spec::{Columns, SourceSpec, Wanted, word};
 use super::spill::Spill;
@@ -151,7 +151,7 @@ impl Intervals {
                 let place = Location { line: Some(number), ..file.place() };
                 let error = error.at(place);
                 if !setup.skip_bad {
-                    return Err(error.hint("`--on-bad-record skip` leaves such lines out, and counts them"));
+                    return Err(with_skip_hint(error));
                 }
                 reader.joined.tally.rejected += 1;
                 let rejection = Rejection { place: error.location().to_string(), reason: error.message().to_owned() };

@@ -222,12 +222,10 @@ impl<'a> Joiner<'a> {
 
 /// REF must be bases: other notations of indels cannot be told apart.
 pub fn check_ref(ref_allele: &[u8]) -> Result<()> {
-    match is_bases(ref_allele) {
-        true => Ok(()),
-        false => Err(Error::bad_data(format!(
-            "REF is {:?}, expected one base or more, as VCF writes alleles",
-            String::from_utf8_lossy(ref_allele)
-        ))
-        .hint("`-` for indels needs the base before them (`bcftools convert --tsv2vcf` adds it); `--on-bad-record skip` leaves such rows out")),
+    if is_bases(ref_allele) {
+        return Ok(());
     }
+    let found = String::from_utf8_lossy(ref_allele);
+    Err(Error::bad_data(format!("REF is {found:?}, expected one base or more, as VCF writes alleles"))
+        .hint("`-` for indels needs the base before them (`bcftools convert --tsv2vcf` adds it)"))
 }

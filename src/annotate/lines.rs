@@ -293,11 +293,15 @@ pub(super) fn set_aside(
     Ok(())
 }
 
-fn with_skip_hint(error: Error) -> Error {
-    match error.hint_text() {
-        Some(_) => error,
-        None => error.hint("`--on-bad-record skip` leaves such rows out, and counts them"),
-    }
+/// Adds how to go on without such rows.
+pub(super) fn with_skip_hint(error: Error) -> Error {
+    const SKIP: &str = "`--on-bad-record skip` leaves such rows out, and counts them";
+    let hint = match error.hint_text() {
+        Some(hint) if hint.contains("--on-bad-record") => return error,
+        Some(hint) => format!("{hint}; {SKIP}"),
+        None => SKIP.to_owned(),
+    };
+    error.hint(hint)
 }
 
 /// Takes pieces in order.

@@ -529,7 +529,8 @@ fn values_are_those_of_bcftools_annotate() {
     let found = query(&dataset, sql);
     assert_eq!(found.len(), expected.len());
     let mut n_compared = 0;
-    for row in &found {
+    // of symbolic alleles bcftools finds those only whose records have the same END
+    for row in found.iter().filter(|row| !row[3].starts_with('<')) {
         let pos = row[1].parse::<i64>().expect("a number") >> 16 & 0xffff_ffff;
         let theirs = &expected[&(row[0].clone(), pos, row[2].clone(), row[3].clone())];
         for (ours, theirs) in row[4..].iter().zip(theirs) {

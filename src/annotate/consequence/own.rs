@@ -1,7 +1,7 @@
 //! Consequences out of the dataset's own INFO column.
 
 use super::super::join::Setup;
-use super::super::lines::{Joined, Rejection};
+use super::super::lines::{Joined, Rejection, with_skip_hint};
 use super::super::rows::Rows;
 use super::super::spill::Spill;
 use super::super::targets::{Chunk, Group};
@@ -143,9 +143,7 @@ fn read_batch(format: &Arc<Format>, column: &str, of: (&Setup, &Sites), batch: &
             continue;
         }
         let before = found.tally;
-        add(&mut found).map_err(|error| {
-            error.at(at(vcf_pos)).hint("`--on-bad-record skip` leaves such rows out, and counts them")
-        })?;
+        add(&mut found).map_err(|error| with_skip_hint(error.at(at(vcf_pos))))?;
         joined.tally.matched += 1;
         if target.alt_index > 1 {
             // the entries of a record are counted with its first allele
