@@ -5,7 +5,7 @@ use super::rows::{TextKind, batch};
 use super::spill::Spilled;
 use crate::columns::schema::dictionary_text;
 use crate::dataset::Dataset;
-use crate::dataset::batch::{Batch, read_type};
+use crate::dataset::batch::{Batch, Column, read_type};
 use crate::dataset::results::{Description, RESULTS_FOLDER};
 use crate::dataset::stream::{Chain, Select, column_types};
 use crate::error::{Error, Result};
@@ -32,8 +32,24 @@ pub struct OutColumn {
 /// Rows of one source, sorted.
 pub struct Input {
     rows: Chain,
-    batch: Option<(Batch, usize)>,
+    open: Option<Open>,
     columns: Vec<OutColumn>,
+}
+
+/// Rows that are in memory.
+struct Open {
+    batch: Batch,
+    /// Those of the input, in its order.
+    columns: Vec<Option<Column>>,
+    /// The next row.
+    row: usize,
+}
+
+impl Open {
+    /// Whether the next row has a value.
+    fn has_value(&self) -> bool {
+        self.columns.iter().flatten().any(|column| !column.is_null(self.row))
+    }
 }
 
 impl Input {
@@ -45,7 +61,7 @@ impl Input {
             data_type: found(at).unwrap_or_else(|| column.data_type.clone()),
         };
         let columns = columns.iter().enumerate().map(column).collect();
-        Ok(Input { columns, rows: Spilled::rows(files)?, batch: None })
+        Ok(Input { columns, rows: Spilled::rows(files)?, open: None })
     }
 
     /// Some columns of a table that is stored.
@@ -62,7 +78,7 @@ impl Input {
         let columns: Vec<OutColumn> = own.map(column).collect::<Result<_>>()?;
         let names = KEYS.iter().copied().chain(columns.iter().map(|column| &column.name[..]));
         let select = Select::columns(&names.collect::<Vec<_>>());
-        Ok(Input { columns, rows: Chain::new(vec![(file, select)]), batch: None })
+        Ok(Input { columns, rows: Chain::new(vec![(file, select)]), open: None })
     }
 
     /// Its columns.
@@ -73,14 +89,24 @@ impl Input {
     /// The allele of the next row.
     fn next_id(&mut self) -> Result<Option<i64>> {
         loop {
-            match &self.batch {
-                Some((batch, row)) if *row < batch.n_rows() => return Ok(Some(batch.longs("variant_id")?.value(*row))),
+            match &self.open {
+                Some(open) if open.row < open.batch.n_rows() => {
+                    return Ok(Some(open.batch.longs("variant_id")?.value(open.row)));
+                }
                 _ => match self.rows.next_batch()? {
-                    Some(batch) => self.batch = Some((batch, 0)),
+                    Some(batch) => {
+                        let columns = self.columns.iter().map(|column| batch.column(&column.name).cloned()).collect();
+                        self.open = Some(Open { batch, columns, row: 0 });
+                    }
                     None => return Ok(None),
                 },
             }
         }
+    }
+
+    /// The next row, where it is about an allele.
+    fn at(&mut self, id: i64) -> Result<Option<&mut Open>> {
+        Ok(if self.next_id()? == Some(id) { self.open.as_mut() } else { None })
     }
 }
 
@@ -136,42 +162,35 @@ impl Keys {
     }
 }
 
-/// Writes the rows of all inputs side by side; several rows of an allele (of a single input) stay several.
+/// Writes the rows of all inputs side by side; several rows of an allele (of a single input) stay several. Rows without any value
+/// are left out.
 pub fn merge(dataset: &Dataset, mut inputs: Vec<Input>, schema: &SchemaRef, out: &mut StoredBatches) -> Result<()> {
     let (mut keys, mut cells) = (Keys::default(), Vec::new());
     for input in &inputs {
         cells.extend(input.columns.iter().map(|column| Cells::new(&column.data_type)));
     }
-    loop {
-        let mut next = None;
-        for input in &mut inputs {
-            next = match (next, input.next_id()?) {
-                (Some(least), Some(id)) => Some(id.min(least)),
-                (least, id) => least.or(id),
-            };
-        }
-        let Some(id) = next else { break };
+    while let Some((id, has_value)) = next_row(&mut inputs)? {
         let mut has_key = false;
         let mut rest = &mut cells[..];
         for input in &mut inputs {
             let (own, others) = rest.split_at_mut(input.columns.len());
             rest = others;
-            if input.next_id()? != Some(id) {
-                own.iter_mut().for_each(Cells::push_null);
+            let Some(open) = input.at(id)? else {
+                own.iter_mut().filter(|_| has_value).for_each(Cells::push_null);
                 continue;
-            }
-            let Some((batch, row)) = &mut input.batch else { continue };
-            if !has_key {
-                keys.push(dataset, batch, *row)?;
-                has_key = true;
-            }
-            for (cells, column) in own.iter_mut().zip(&input.columns) {
-                match batch.column(&column.name) {
-                    Some(column) => cells.push(column, *row),
-                    None => cells.push_null(),
+            };
+            if has_value {
+                if !std::mem::replace(&mut has_key, true) {
+                    keys.push(dataset, &open.batch, open.row)?;
+                }
+                for (cells, column) in own.iter_mut().zip(&open.columns) {
+                    match column {
+                        Some(column) => cells.push(column, open.row),
+                        None => cells.push_null(),
+                    }
                 }
             }
-            *row += 1;
+            open.row += 1;
         }
         if keys.n_rows == WRITE_ROWS {
             out.write(&rows(schema, &mut keys, &mut cells)?)?;
@@ -181,6 +200,23 @@ pub fn merge(dataset: &Dataset, mut inputs: Vec<Input>, schema: &SchemaRef, out:
         out.write(&rows(schema, &mut keys, &mut cells)?)?;
     }
     Ok(())
+}
+
+/// The next allele, and whether an input has a value for it.
+fn next_row(inputs: &mut [Input]) -> Result<Option<(i64, bool)>> {
+    let mut next: Option<i64> = None;
+    for input in inputs.iter_mut() {
+        next = match (next, input.next_id()?) {
+            (Some(least), Some(id)) => Some(id.min(least)),
+            (least, id) => least.or(id),
+        };
+    }
+    let Some(id) = next else { return Ok(None) };
+    let mut has_value = false;
+    for input in inputs.iter_mut() {
+        has_value |= input.at(id)?.is_some_and(|open| open.has_value());
+    }
+    Ok(Some((id, has_value)))
 }
 
 fn rows(schema: &SchemaRef, keys: &mut Keys, cells: &mut [Cells]) -> Result<RecordBatch> {
