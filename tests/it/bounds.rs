@@ -93,21 +93,21 @@ fn memory_is_kept_for_wide_and_long_records() {
     let folder = temp();
     let folder = folder.path();
     let samples = large_cohort(folder);
-    assert_bounded(folder, "3,202 samples", &[&samples], 256, &[]);
-    assert_bounded(folder, "3,202 samples, all calls", &[&samples], 384, &["--calls", "all"]);
+    assert_bounded(folder, "3,202 samples", &[&samples], 128, &[]);
+    assert_bounded(folder, "3,202 samples, all calls", &[&samples], 128, &["--calls", "all"]);
     let stream = write(folder, "samples.plain.gz", gzip(&super::vcf::text(&samples).into_bytes()));
-    assert_bounded(folder, "3,202 samples, one stream", &[&stream], 384, &[]);
+    assert_bounded(folder, "3,202 samples, one stream", &[&stream], 256, &[]);
 
     let mut text = header(2_500);
     (0..3).for_each(|at| text += &record(100 + at * 1_000, 2_500, 65, "."));
     let many_alleles = write(folder, "alleles.vcf.gz", bgzf_large(text.as_bytes()));
-    assert_bounded(folder, "65 alleles x 2,500 samples", &[&many_alleles], 1024, &[]);
+    assert_bounded(folder, "65 alleles x 2,500 samples", &[&many_alleles], 384, &[]);
 
     let list = format!("LIST={}", vec!["7"; 1_000_000].join(","));
     let mut text = header(2);
     (0..20).for_each(|at| text += &record(100 + at * 100, 2, 1, if at == 7 { &list } else { "LIST=1,2" }));
     let long = write(folder, "long.vcf", &text);
-    assert_bounded(folder, "INFO of 10^6 values", &[&long], 256, &[]);
+    assert_bounded(folder, "INFO of 10^6 values", &[&long], 128, &[]);
 
     let mut text = header(2);
     text += &record(100, 2, 1, &format!("TEXT={}", "x".repeat(24 << 20)));
@@ -125,7 +125,7 @@ fn memory_is_kept_for_many_files() {
     let folder = folder.path();
     let list = many_files(folder, 5_000);
     let list = list.to_str().expect("UTF-8");
-    assert_bounded(folder, "5,000 files", &[], 1024, &["--inputs", list]);
+    assert_bounded(folder, "5,000 files", &[], 384, &["--inputs", list]);
 }
 
 /// Files of one sample each, and the list of them.

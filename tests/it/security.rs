@@ -142,3 +142,26 @@ fn credentials_are_not_written() {
         }
     }
 }
+
+/// Files with unsafe code are those that docs/reliability.md lists, and every block has its reason.
+#[test]
+fn unsafe_code_is_where_the_documentation_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("docs/reliability.md")).expect("the document");
+    let section = document.split("### Unsafe code").nth(1).expect("the section");
+    let cells = section.lines().filter(|line| line.starts_with("| src/")).filter_map(|line| line.split('|').nth(1));
+    let listed: BTreeSet<String> = cells.flat_map(|cell| cell.split(',')).map(|name| name.trim().to_string()).collect();
+    let mut found = BTreeSet::new();
+    for path in files_below(&root.join("src")) {
+        if path.extension().is_none_or(|end| end != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(root.join("src").join(&path)).expect("a source file");
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        if code.iter().any(|line| line.contains("unsafe {")) {
+            assert!(text.contains("// SAFETY:"), "{} has unsafe code without a reason", path.display());
+            found.insert(format!("src/{}", path.display()));
+        }
+    }
+    assert_eq!(found, listed, "docs/reliability.md lists the files with unsafe code");
+}
