@@ -6,6 +6,7 @@
 pub mod arrays;
 pub mod chunk;
 pub mod columns;
+mod dictionary;
 pub mod encoding;
 pub mod file;
 pub mod integers;
