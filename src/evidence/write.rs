@@ -297,8 +297,9 @@ struct RecordColumns {
     format: StringDictionaryBuilder<Int32Type>,
 }
 
-/// Rows of `evidence` that are gathered before they are encoded.
-const RECORD_BATCH_ROWS: usize = 8_192;
+/// Rows of `evidence` that are gathered before they are encoded: a page. Small, as a call shard reads all of a page for the
+/// rows of its range.
+const RECORD_BATCH_ROWS: usize = 2_048;
 
 impl<W: Write + Send> RecordWriter<W> {
     /// On `sink`; `path` is for messages.

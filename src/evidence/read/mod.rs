@@ -1,9 +1,10 @@
 //! Reads ranges of parts: the pages that can hold a row of the range, found by the page index, and no others.
 //!
-//! Blocks are there by the million, and nearly all of them cover no site, so their pages are decoded here, and most columns
-//! only where it matters ([`blocks`]); records, which are few and long, are decoded by the Arrow reader ([`records`]).
+//! Blocks are there by the million, and nearly all of them cover no site; of records, a page holds more than a range needs.
+//! So pages are decoded here, and most columns only where it matters.
 
 mod blocks;
+mod chunk;
 mod records;
 
 pub use blocks::read_blocks;
@@ -13,9 +14,9 @@ use super::ContigRows;
 use super::write::CONTIG_ROWS_KEY;
 use crate::error::{Error, Result};
 use crate::store::DataFile;
+use crate::store::parquet::pages::PageFile;
 use crate::store::parquet::reading_error;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::ops::Range;
 
@@ -34,22 +35,20 @@ fn damaged(path: &DataFile, what: &str) -> Error {
     Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
-fn no_index(path: &DataFile) -> Error {
-    damaged(path, "it has no page index")
-}
-
 /// Rows of each row group, counted from its first, in the pages that can hold a position of the range; those of
-/// the contig only. Pages are sorted by position within a contig. `None`: the file has no page index.
+/// the contig only. Pages are sorted by position within a contig.
 fn rows_between(
-    metadata: &ParquetMetaData,
+    file: &PageFile,
     position: &str,
     of: &ContigRows,
     from: i32,
     to: i32,
-) -> Option<Vec<(usize, Range<u64>)>> {
+) -> Result<Vec<(usize, Range<u64>)>> {
+    let metadata = file.metadata();
+    let column = file.column(position)?;
+    let no_index = || damaged(file.path(), "it has no page index");
+    let page_index = metadata.page_index().ok_or_else(no_index)?;
     let of_contig = of.first_row..of.first_row + of.rows;
-    let column = column_of(metadata, position)?;
-    let page_index = metadata.page_index()?;
     let mut found = Vec::new();
     let mut group_start = 0u64;
     for group in 0..metadata.num_row_groups() {
@@ -57,8 +56,8 @@ fn rows_between(
         let start = of_contig.start.max(group_start);
         let end = of_contig.end.min(group_start + n_rows);
         if start < end {
-            let Some(ColumnIndexMetaData::INT32(index)) = page_index.column_index(group, column) else { return None };
-            let pages = page_index.offset_index(group, column)?.page_locations();
+            let Some(ColumnIndexMetaData::INT32(index)) = page_index.column_index(group, column) else { return Err(no_index()) };
+            let pages = page_index.offset_index(group, column).ok_or_else(no_index)?.page_locations();
             let of_group = start - group_start..end - group_start;
             let mut wanted: Option<Range<u64>> = None;
             for (page, location) in pages.iter().enumerate() {
@@ -76,12 +75,7 @@ fn rows_between(
         }
         group_start += n_rows;
     }
-    Some(found)
-}
-
-fn column_of(metadata: &ParquetMetaData, name: &str) -> Option<usize> {
-    let schema = metadata.file_metadata().schema_descr();
-    (0..schema.num_columns()).find(|&at| schema.column(at).name() == name)
+    Ok(found)
 }
 
 #[cfg(test)]

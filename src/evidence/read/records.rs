@@ -1,96 +1,57 @@
 //! Ranges of `evidence`.
 
-use super::{damaged, no_index, rows_between};
+use super::chunk::{Chunk, Spare};
+use super::{damaged, rows_between};
 use crate::error::Result;
-use crate::evidence::schema::PAGE_ROWS;
 use crate::evidence::{ContigRows, RecordText, Records};
 use crate::store::DataFile;
-use crate::store::parquet::reading_error;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, RecordBatch, StringArray};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use std::ops::Range;
+use crate::store::parquet::pages::PageFile;
 
 /// Appends the records of one contig that overlap `[from, to]` (1-based, inclusive) to `records`.
 pub fn read_records(path: &DataFile, rows: &ContigRows, from: i32, to: i32, records: &mut Records) -> Result<()> {
     if from > rows.last_pos || to < rows.first_pos || rows.rows == 0 {
         return Ok(());
     }
-    const COLUMNS: [&str; 12] =
-        ["sample_index", "pos", "end", "id", "ref", "alt", "qual", "filter", "info", "format", "cell", "aligned"];
+    let file = PageFile::open(path)?;
     let look_from = from.saturating_sub(rows.max_span - 1);
-    // without the Arrow schema in the file, dictionaries come as plain texts
-    let options =
-        ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required).with_skip_arrow_metadata(true);
-    let file = path.open()?;
-    let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| reading_error(path, error))?;
-    let wanted = rows_between(metadata.metadata(), "pos", rows, look_from, to).ok_or_else(|| no_index(path))?;
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let selection = selection(metadata.metadata(), &wanted);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
-    let reader = builder
-        .with_projection(mask)
-        .with_row_groups(wanted.iter().map(|(group, _)| *group).collect())
-        .with_row_selection(selection)
-        .with_batch_size(PAGE_ROWS)
-        .build()
-        .map_err(|error| reading_error(path, error))?;
-    for batch in reader {
-        let batch = batch.map_err(|error| damaged(path, &error.to_string()))?;
-        append_records(&batch, from, to, records)
-            .ok_or_else(|| damaged(path, "its columns are not those of evidence"))?;
+    let mut spare = Spare::default();
+    for (group, rows) in rows_between(&file, "pos", rows, look_from, to)? {
+        append_records(&Chunk { file: &file, group, rows }, (from, to), records, &mut spare)?;
     }
     Ok(())
 }
 
-fn selection(metadata: &ParquetMetaData, wanted: &[(usize, Range<u64>)]) -> RowSelection {
-    let mut selectors = Vec::new();
-    for (group, rows) in wanted {
-        let n_rows = metadata.row_group(*group).num_rows() as u64;
-        selectors.push(RowSelector::skip(rows.start as usize));
-        selectors.push(RowSelector::select((rows.end - rows.start) as usize));
-        selectors.push(RowSelector::skip((n_rows - rows.end) as usize));
+/// Appends the rows of a chunk that overlap a range.
+fn append_records(chunk: &Chunk, (from, to): (i32, i32), records: &mut Records, spare: &mut Spare) -> Result<()> {
+    let (mut pos, mut end, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+    chunk.integers("pos", None, &mut pos, spare)?;
+    chunk.integers("end", None, &mut end, spare)?;
+    let overlaps = |&row: &u32| pos[row as usize] <= to && end[row as usize] >= from;
+    let chosen: Vec<u32> = (0..pos.len() as u32).filter(overlaps).collect();
+    if chosen.is_empty() {
+        return Ok(());
     }
-    RowSelection::from(selectors)
-}
-
-fn append_records(batch: &RecordBatch, from: i32, to: i32, records: &mut Records) -> Option<()> {
-    let ints = |name: &str| Some(batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?.values());
-    let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
-    let (samples, pos, end): (_, _, _) = (ints("sample_index")?, ints("pos")?, ints("end")?);
+    chunk.integers("sample_index", Some(&chosen), &mut samples, spare)?;
+    let mut texts = |name: &str| chunk.texts(name, &chosen, spare);
     let (id, ref_allele, alt, qual) = (texts("id")?, texts("ref")?, texts("alt")?, texts("qual")?);
-    let aligned = texts("aligned")?;
-    let (filter, info, format, cell) = (texts("filter")?, texts("info")?, texts("format")?, texts("cell")?);
-    for row in 0..batch.num_rows() {
-        if pos[row] > to || end[row] < from {
-            continue;
-        }
+    let (filter, info, format) = (texts("filter")?, texts("info")?, texts("format")?);
+    let (cell, aligned) = (texts("cell")?, texts("aligned")?);
+    for (i, (&row, &sample)) in chosen.iter().zip(&samples).enumerate() {
         let text = RecordText {
-            id: or_dot(id, row),
-            ref_allele: ref_allele.value(row).as_bytes(),
-            alt: alt.value(row).as_bytes(),
-            qual: or_dot(qual, row),
-            filter: filter.value(row).as_bytes(),
-            info: info.value(row).as_bytes(),
-            format: format.value(row).as_bytes(),
-            cell: cell.value(row).as_bytes(),
-            aligned: if aligned.is_valid(row) { aligned.value(row).as_bytes() } else { b"" },
+            id: id.get(i).unwrap_or(b"."),
+            ref_allele: ref_allele.get(i).unwrap_or_default(),
+            alt: alt.get(i).unwrap_or_default(),
+            qual: qual.get(i).unwrap_or(b"."),
+            filter: filter.get(i).unwrap_or_default(),
+            info: info.get(i).unwrap_or_default(),
+            format: format.get(i).unwrap_or_default(),
+            cell: cell.get(i).unwrap_or_default(),
+            aligned: aligned.get(i).unwrap_or_default(),
         };
-        records.push(samples[row] as u32, pos[row], end[row], text);
+        let sample = u32::try_from(sample).map_err(|_| damaged(chunk.file.path(), "a row has no sample"))?;
+        records.push(sample, pos[row as usize], end[row as usize], text);
     }
-    Some(())
-}
-
-fn or_dot(texts: &StringArray, row: usize) -> &[u8] {
-    if texts.is_valid(row) { texts.value(row).as_bytes() } else { b"." }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -365,7 +365,7 @@ pub fn plain_texts(mut bytes: &[u8]) -> Option<Vec<&str>> {
     Some(found)
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

@@ -11,6 +11,7 @@ pub mod encoding;
 pub mod file;
 pub mod integers;
 pub mod levels;
+pub mod pages;
 mod text_range;
 mod word;
 
