@@ -146,6 +146,8 @@ pub struct BlockLayout {
     local: bool,
     /// Some field means nothing to a block.
     pub has_others: bool,
+    /// A sample may have a length of its own.
+    pub has_length: bool,
 }
 
 /// What the fixed fields of a line say of the blocks in it.
@@ -177,7 +179,15 @@ impl BlockLayout {
         let local = format.split(|&byte| byte == b':').any(|key| key == b"LPL");
         let slots: Vec<Slot> = slots.collect();
         let has_others = slots.contains(&Slot::Other);
-        BlockLayout { text: format.to_vec(), slots, derive_gt: dialect.derive_gt_from_pl, local, has_others }
+        let has_length = slots.contains(&Slot::Len);
+        BlockLayout {
+            text: format.to_vec(),
+            slots,
+            derive_gt: dialect.derive_gt_from_pl,
+            local,
+            has_others,
+            has_length,
+        }
     }
 }
 

@@ -151,7 +151,8 @@ impl ExpectedCell {
         let is_number = |slot: Slot| !matches!(slot, Slot::Gt | Slot::Other);
         let fields = layout.slots.iter().zip(&n_items).map(|(&slot, &n_items)| (n_items, is_number(slot)));
         let shape = Shape::of_items(fields)?;
-        let mut cell = ExpectedCell { shape, has_gt: false, gq: None, min_dp: None, dp: None, len: None, pl: 0, n_pl: 0 };
+        let mut cell =
+            ExpectedCell { shape, has_gt: false, gq: None, min_dp: None, dp: None, len: None, pl: 0, n_pl: 0 };
         let mut best = [u8::MAX; 3];
         let mut lane = 0;
         for (place, (&slot, &n_here)) in layout.slots.iter().zip(&n_items).enumerate() {

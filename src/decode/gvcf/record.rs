@@ -97,6 +97,11 @@ impl RecordParser {
             if record.samples().is_empty() {
                 break;
             }
+            // its fields are read where it is called
+            if !is_block && self.n_samples == 1 && !layout.has_length {
+                cells.push(CellContent::Record(end));
+                continue;
+            }
             let cell = match BlockCell::read(text, layout) {
                 Ok(cell) => cell,
                 // numbers of a record are read where it is called
@@ -230,7 +235,11 @@ mod tests {
                 "1\t5\t.\tA\t.\t.\tLowGQX\tEND=9;BLOCKAVG_min30p3a\tGT:GQX:DP:DPF\t0/0:9:3:1",
                 "1\t6\t.\tN\t.\t.\tLowGQX\tEND=77;BLOCKAVG_min30p3a\tGT:GQX:DP:DPF\t0/0:30.6:3:1",
             ),
-            ("bcftools", "1\t5\t.\tA\t<*>\t0\t.\tEND=9;MinDP=3\tPL:DP\t0,15,125:5", "1\t6\t.\tA\t<*>\t0\t.\tEND=9;MinDP=3\tPL:DP\t0,9,99:3"),
+            (
+                "bcftools",
+                "1\t5\t.\tA\t<*>\t0\t.\tEND=9;MinDP=3\tPL:DP\t0,15,125:5",
+                "1\t6\t.\tA\t<*>\t0\t.\tEND=9;MinDP=3\tPL:DP\t0,9,99:3",
+            ),
         ] {
             let mut parser = RecordParser::new(by_name(dialect).expect("a dialect"), 1);
             general(&mut parser, first.as_bytes()).expect("a block");
@@ -257,16 +266,62 @@ mod tests {
             piece(&["<NON_REF>", "<NON_REF>", "<*>", ".", "G,<NON_REF>", ""]),
             piece(&[".", ".", "0", "3.5"]),
             piece(&[".", ".", "PASS", "LowQual"]),
-            piece(&[".", "END=90", "END=90", "END=123456799", "END=5", "END=", "END=.", "END=9,9", "DP=3;END=91", "END=92;X",
-                    "END=92;MIN_DP=7", "MIN_DP=7", "END=7;END=99", "END=99999999999"]),
+            piece(&[
+                ".",
+                "END=90",
+                "END=90",
+                "END=123456799",
+                "END=5",
+                "END=",
+                "END=.",
+                "END=9,9",
+                "DP=3;END=91",
+                "END=92;X",
+                "END=92;MIN_DP=7",
+                "MIN_DP=7",
+                "END=7;END=99",
+                "END=99999999999",
+            ]),
         );
         let cell = (
-            piece(&["GT:DP:GQ:MIN_DP:PL", "GT:DP:GQ:MIN_DP:PL", "GT:AD:DP:GQ:PL", "GT", "GT:LEN", "GT:GQ:PL", "PL:DP", "GT:GQ:RGQ:GQX",
-                    "GT:DP:XX", "GT:DP:DP", "GT:GL"]),
+            piece(&[
+                "GT:DP:GQ:MIN_DP:PL",
+                "GT:DP:GQ:MIN_DP:PL",
+                "GT:AD:DP:GQ:PL",
+                "GT",
+                "GT:LEN",
+                "GT:GQ:PL",
+                "PL:DP",
+                "GT:GQ:RGQ:GQX",
+                "GT:DP:XX",
+                "GT:DP:DP",
+                "GT:GL",
+            ]),
             piece(&["0/0", "0/0", "0", "./.", "0|0", "0/1", ".", "", "0,0"]),
-            piece(&["", ":3", ":3:9:2:0,9,99", ":3:9:2:0,9,99", ":12:80:11:0,30,1200", ":12:80:11:0,30,12000", ":.", ":1.5", ":9:0,5",
-                    ":x", ":3\t0/0", ":3,0:3:9:0,9,99", ":3,0:3:9:0,9", ":3,0:3:9:9,0,99", ":7:9:3", ":.:9:3", ":7:.:3", ":99999:9:2:0,9,99",
-                    ":3:9:2:0,9,99:", ":3:9:2:0,9,", ":3:9:2:.", ":5:\t"]),
+            piece(&[
+                "",
+                ":3",
+                ":3:9:2:0,9,99",
+                ":3:9:2:0,9,99",
+                ":12:80:11:0,30,1200",
+                ":12:80:11:0,30,12000",
+                ":.",
+                ":1.5",
+                ":9:0,5",
+                ":x",
+                ":3\t0/0",
+                ":3,0:3:9:0,9,99",
+                ":3,0:3:9:0,9",
+                ":3,0:3:9:9,0,99",
+                ":7:9:3",
+                ":.:9:3",
+                ":7:.:3",
+                ":99999:9:2:0,9,99",
+                ":3:9:2:0,9,99:",
+                ":3:9:2:0,9,",
+                ":3:9:2:.",
+                ":5:\t",
+            ]),
         );
         (fixed, cell).prop_map(|((pos, id, ref_allele, alt, qual, filter, info), (format, gt, rest))| {
             format!("1\t{pos}\t{id}\t{ref_allele}\t{alt}\t{qual}\t{filter}\t{info}\t{format}\t{gt}{rest}")

@@ -51,13 +51,7 @@ impl Texts {
 impl Chunk<'_> {
     /// Integers of the rows, or of those that are listed (counted from the first row of the chunk, ascending), into
     /// `values`: [`MISSING`] where they are null.
-    pub fn integers(
-        &self,
-        name: &str,
-        chosen: Option<&[u32]>,
-        values: &mut Vec<i32>,
-        spare: &mut Spare,
-    ) -> Result<()> {
+    pub fn integers(&self, name: &str, chosen: Option<&[u32]>, values: &mut Vec<i32>, spare: &mut Spare) -> Result<()> {
         let pages = self.file.pages(self.group, name, &self.rows)?;
         let mut numbers = std::mem::take(&mut spare.numbers);
         numbers.clear();
@@ -68,17 +62,10 @@ impl Chunk<'_> {
     }
 
     /// Places in the dictionary of a column of texts of the chosen rows, [`MISSING`] for null; and the dictionary.
-    pub fn codes(
-        &self,
-        name: &str,
-        chosen: &[u32],
-        values: &mut Vec<i32>,
-        spare: &mut Spare,
-    ) -> Result<Vec<String>> {
+    pub fn codes(&self, name: &str, chosen: &[u32], values: &mut Vec<i32>, spare: &mut Spare) -> Result<Vec<String>> {
         let pages = self.file.pages(self.group, name, &self.rows)?;
         let texts = encoding::plain_texts(pages.dictionary(&mut spare.dictionary)?);
-        let texts: Vec<String> =
-            texts.ok_or_else(|| pages.broken())?.into_iter().map(str::to_string).collect();
+        let texts: Vec<String> = texts.ok_or_else(|| pages.broken())?.into_iter().map(str::to_string).collect();
         self.values(&pages, &Meaning::Codes(texts.len()), Some(chosen), values, spare)?;
         Ok(texts)
     }
@@ -278,12 +265,7 @@ fn read_levels<'p>(page: &DataPage<'p>, spare: &mut Vec<u32>) -> Option<(Present
 }
 
 /// Appends all values of a page.
-fn read_page(
-    page: &DataPage,
-    meaning: &Meaning,
-    values: &mut Vec<i32>,
-    spare: &mut Spare,
-) -> Option<()> {
+fn read_page(page: &DataPage, meaning: &Meaning, values: &mut Vec<i32>, spare: &mut Spare) -> Option<()> {
     let (Present { n_present, .. }, bytes) = read_levels(page, &mut spare.levels)?;
     let before = values.len();
     match page.encoding {
@@ -355,12 +337,7 @@ fn text_places(bytes: &[u8], most: usize) -> Option<Vec<(u32, u32)>> {
 
 impl Texts {
     /// Appends texts of a page that will be the next arena.
-    fn take_plain(
-        &mut self,
-        page: &DataPage,
-        places: impl Iterator<Item = usize>,
-        spare: &mut Spare,
-    ) -> Option<()> {
+    fn take_plain(&mut self, page: &DataPage, places: impl Iterator<Item = usize>, spare: &mut Spare) -> Option<()> {
         let (present, bytes) = read_levels(page, &mut spare.levels)?;
         let arena = self.arenas.len() as u32;
         let shift = u32::try_from(page.body.len() - bytes.len()).ok()?;

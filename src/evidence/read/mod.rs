@@ -56,7 +56,9 @@ fn rows_between(
         let start = of_contig.start.max(group_start);
         let end = of_contig.end.min(group_start + n_rows);
         if start < end {
-            let Some(ColumnIndexMetaData::INT32(index)) = page_index.column_index(group, column) else { return Err(no_index()) };
+            let Some(ColumnIndexMetaData::INT32(index)) = page_index.column_index(group, column) else {
+                return Err(no_index());
+            };
             let pages = page_index.offset_index(group, column).ok_or_else(no_index)?.page_locations();
             let of_group = start - group_start..end - group_start;
             let mut wanted: Option<Range<u64>> = None;

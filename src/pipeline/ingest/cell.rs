@@ -76,12 +76,14 @@ impl CellRows {
         self.keys.clear();
         self.keys.extend(self.blocks.iter().enumerate().map(key));
         radix_sort(&mut self.keys, &mut self.spare);
+        // those that begin at one base are few
         let blocks = &self.blocks;
-        let sample = |key: u64| blocks[key as u32 as usize].0;
-        let in_order =
-            self.keys.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32 || sample(pair[0]) <= sample(pair[1]));
-        if !in_order {
-            self.keys.sort_by_key(|&key| (key >> 32, sample(key)));
+        let sample = |key: &u64| blocks[*key as u32 as usize].0;
+        let alike = |a: &u64, b: &u64| a >> 32 == b >> 32;
+        for of_start in self.keys.chunk_by_mut(alike).filter(|of_start| of_start.len() > 1) {
+            if !of_start.is_sorted_by_key(sample) {
+                of_start.sort_by_key(sample);
+            }
         }
     }
 }
@@ -169,8 +171,7 @@ impl<'a> Parts<'a> {
             }
         }
         let sample = of_sample.first().map_or(0, |(sample, _)| *sample as usize);
-        let sums =
-            [(Counter::DpSum, dp_sum), (Counter::DpN, dp_n), (Counter::GqSum, gq_sum), (Counter::GqN, gq_n)];
+        let sums = [(Counter::DpSum, dp_sum), (Counter::DpN, dp_n), (Counter::GqSum, gq_sum), (Counter::GqN, gq_n)];
         for (counter, sum) in sums {
             self.counts.get_mut(counter)[sample] += sum;
         }

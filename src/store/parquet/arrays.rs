@@ -199,7 +199,11 @@ impl ArrayColumn {
         let nullable = self.chunk.column().max_def_level() > 0;
         let n_null = if nullable { values.iter().filter(|&&value| value == null).count() } else { 0 };
         if nullable {
-            let levels = if n_null == 0 { vec![1; n_rows] } else { values.iter().map(|&value| u8::from(value != null)).collect() };
+            let levels = if n_null == 0 {
+                vec![1; n_rows]
+            } else {
+                values.iter().map(|&value| u8::from(value != null)).collect()
+            };
             push_levels(&mut self.body, &levels, n_null);
         }
         let facts = PageFacts { n_values: n_rows, n_rows, n_null, bounds: None };
@@ -310,7 +314,7 @@ mod tests {
     use super::super::file::ChunkFile;
     use super::*;
     use arrow_array::builder::{ListBuilder, StringBuilder};
-    use arrow_array::{DictionaryArray, Float64Array, StringArray, Int32Array, Int64Array, ListArray, RecordBatch};
+    use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
     use arrow_schema::{Field, Schema};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;

@@ -392,6 +392,9 @@ mod tests {
         for bytes in [&[][..], &[0x15], &[0x15, 0], &[0x1c, 0x1c, 0x1c], &[0xff; 40], &[0x19, 0xf9, 0xff, 0xff]] {
             assert_eq!(PageHeader::read(&mut &bytes[..]), None, "{bytes:?}");
         }
-        assert_eq!(PageHeader::read(&mut &[0x15, 4, 0x15, 6, 0][..]), Some(PageHeader { kind: 2, n_bytes: 3, ..Default::default() }));
+        assert_eq!(
+            PageHeader::read(&mut &[0x15, 4, 0x15, 6, 0][..]),
+            Some(PageHeader { kind: 2, n_bytes: 3, ..Default::default() })
+        );
     }
 }

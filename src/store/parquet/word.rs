@@ -96,7 +96,8 @@ impl<T: Word> Range<T> {
     /// Of numbers in a row.
     pub fn of_slice(values: &[T]) -> Option<Self> {
         let &first = values.first()?;
-        let (least, most) = values.iter().fold((first, first), |(least, most), &value| (least.min(value), most.max(value)));
+        let (least, most) =
+            values.iter().fold((first, first), |(least, most), &value| (least.min(value), most.max(value)));
         Some(Range { least, most })
     }
 
