@@ -14,9 +14,8 @@ pub const RECORDS_TABLE: &str = "evidence";
 pub const BLOCKS_ROW_GROUP: usize = 1 << 20;
 /// Rows of a row group of `evidence`.
 pub const RECORDS_ROW_GROUP: usize = 1 << 18;
-/// Rows of a page, at most: what is read to find one position. A call shard of a large cohort has some thousand rows in each
-/// part.
-pub const PAGE_ROWS: usize = 8_192;
+/// Rows of a page, at most: what is read to find one position.
+pub const PAGE_ROWS: usize = 20_480;
 /// How hard ZSTD works: the parts are written once and read once or twice by the joint call.
 pub const ZSTD: Effort = Effort::level(1);
 

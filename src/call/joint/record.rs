@@ -5,7 +5,7 @@ use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned}
 use crate::decode::gvcf::Reading;
 use crate::decode::gvcf::dialect::is_unseen;
 use crate::decode::gvcf::evidence::RecordText;
-use crate::decode::vcf::{parse_f64, parse_i32};
+use crate::decode::vcf::{parse_f64, parse_i32, plain_integers};
 use crate::error::{Error, Result};
 use crate::genome::genotype::UNKNOWN;
 use std::collections::HashMap;
@@ -312,7 +312,12 @@ fn read_fields(record: &mut SampleRecord, cell: &Cell) -> Result<()> {
             b"DP" => record.dp = Some(number("DP", value)?),
             b"MIN_DP" => min_dp = Some(number("MIN_DP", value)?),
             b"AD" => record.ad = numbers("AD", value)?,
-            b"SB" => record.sb = <[u32; 4]>::try_from(numbers("SB", value)?).ok(),
+            b"SB" => {
+                record.sb = match plain_integers::<4>(value) {
+                    Some(reads) => Some(reads.map(|n| n as u32)),
+                    None => <[u32; 4]>::try_from(numbers("SB", value)?).ok(),
+                }
+            }
             b"PL" => likelihoods.pl = Some(numbers("PL", value)?),
             b"GL" => likelihoods.gl = Some(floats(value)?),
             b"PS" => record.phase_set = parse_i32(value),

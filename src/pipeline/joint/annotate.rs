@@ -215,7 +215,7 @@ fn push_rounded(value: f64, text: &mut Vec<u8>) {
     /// Up to so many digits, a decimal number is the shortest text of the float next to it.
     const EXACT: f64 = 1e15;
     let millionths = (value * MILLIONTHS as f64).round();
-    if !(millionths.abs() < EXACT) {
+    if millionths.is_nan() || millionths.abs() >= EXACT {
         let _ = write!(text, "{}", millionths / MILLIONTHS as f64 + 0.0);
         return;
     }
