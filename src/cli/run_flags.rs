@@ -1,5 +1,6 @@
 //! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
 
+use crate::decode::limits;
 use crate::error::{Error, Result};
 use crate::exec::resources;
 use crate::store::s3;
@@ -27,8 +28,16 @@ impl RunFlags {
     /// Number of workers.
     pub fn workers(&self) -> usize {
         let threads = self.threads.unwrap_or_else(resources::cores).max(1);
-        let memory = self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4);
-        threads.min((memory / WORKER_BYTES).max(1) as usize)
+        threads.min((self.memory_bytes() / WORKER_BYTES).max(1) as usize)
+    }
+
+    /// Tells the decoders how long a record may be with this memory. To be called before anything is read.
+    pub fn limit_records(&self) {
+        limits::set_memory_per_worker(self.memory_bytes() / self.workers() as u64);
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4)
     }
 
     /// Set when the process is asked to end.

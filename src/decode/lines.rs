@@ -1,6 +1,7 @@
 //! Lines of a mapped text file, of BGZF blocks, or of a piece of text in memory, without copying where that can be.
 
 use super::bgzf::{Inflater, MAX_BLOCK_BYTES, stream_error};
+use super::limits::check_record;
 use crate::error::Result;
 use crate::profile::{self, Stage};
 use crate::store::window::Window;
@@ -124,6 +125,7 @@ impl<'a> LineReader<'a> {
                         None if ready.len() == window.len() => break ready.len(),
                         None => searched = ready.len(),
                     }
+                    check_record(searched - start)?;
                     window.upto(searched + 1)?;
                 };
                 if start == window.len() {
@@ -169,6 +171,7 @@ impl<'a> LineReader<'a> {
                 self.at = 0;
             }
             searched = open;
+            check_record(open)?;
             if !self.refill()? {
                 if open == 0 {
                     return Ok(None);

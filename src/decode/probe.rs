@@ -1,6 +1,7 @@
 //! Finds the first record at or behind a byte of a text or BGZF file, without reading what is before it.
 
 use super::bgzf::{Inflater, find_block};
+use super::limits::check_record;
 use super::vcf::locus_of_line;
 use crate::error::Result;
 use crate::store::window::Window;
@@ -50,6 +51,7 @@ fn line_end(window: &mut Window, from: usize) -> Result<Option<usize>> {
             return Ok(Some(searched + offset));
         }
         searched = window.ready().len();
+        check_record(searched - from)?;
     }
     Ok(None)
 }
@@ -72,6 +74,7 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
         if !at_end {
             blocks.push((next, text.len()));
             next = inflater.append_next(window, next, &mut text)?;
+            check_record(text.len() - line_start.unwrap_or(0).min(text.len()))?;
         }
         loop {
             let Some(start) = line_start else {

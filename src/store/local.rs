@@ -1,5 +1,6 @@
 //! Local disk.
 
+use super::cut_short::{self, Watched};
 use super::remote::{Cursor, Remote};
 use super::s3;
 use super::window::Window;
@@ -17,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
+    /// Goes before the map does.
+    _watched: Option<Watched>,
     map: Option<Mmap>,
     modified: Option<std::time::SystemTime>,
     remote: Option<Arc<Remote>>,
@@ -30,7 +33,14 @@ impl Mapped {
         if s3::is_uri(path) {
             let (remote, map) = Remote::open(&path.to_string_lossy())?;
             let whole = OnceLock::new();
-            return Ok(Mapped { path: path.to_path_buf(), map, modified: None, remote: Some(remote), whole });
+            return Ok(Mapped {
+                path: path.to_path_buf(),
+                _watched: None,
+                map,
+                modified: None,
+                remote: Some(remote),
+                whole,
+            });
         }
         let read = |error| Error::reading(path, error);
         let file = File::open(path).map_err(read)?;
@@ -41,12 +51,13 @@ impl Mapped {
         let map = if metadata.len() == 0 {
             None
         } else {
-            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped would end this
-            // process by SIGBUS, which is safe: nothing is published. Changes are noticed by `unchanged`.
+            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped ends this
+            // process (`cut_short`), which is safe: nothing is published. Changes are noticed by `unchanged`.
             Some(unsafe { Mmap::map(&file) }.map_err(read)?)
         };
+        let watched = map.as_deref().map(|bytes| cut_short::watch(bytes.as_ptr_range(), path));
         let (path, modified) = (path.to_path_buf(), metadata.modified().ok());
-        Ok(Mapped { path, map, modified, remote: None, whole: OnceLock::new() })
+        Ok(Mapped { path, _watched: watched, map, modified, remote: None, whole: OnceLock::new() })
     }
 
     /// The map, of which a remote file has only what was fetched.
