@@ -2,10 +2,14 @@
 //!
 //! Every length and index is checked against what is there; floats are written with the shortest decimal that reads back.
 
+mod probe;
+mod reader;
 mod samples;
 mod value;
 
-pub use samples::TypedSamples;
+pub use probe::{Form, probe_bcf};
+pub use reader::RecordReader;
+pub use samples::{Listed, TypedSamples};
 
 use super::header::{Header, structured_line};
 use crate::error::{Error, Result};
@@ -183,43 +187,6 @@ pub fn append_head<'a>(record: &'a [u8], dictionary: &Dictionary, out: &mut Vec<
         )));
     }
     TypedSamples::new(individual, n_format, n_samples, dictionary, out)
-}
-
-/// The records of a text of BCF records, one by one.
-pub struct RecordReader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    dictionary: &'a Dictionary,
-    head: Vec<u8>,
-    n_records: u64,
-}
-
-impl<'a> RecordReader<'a> {
-    /// Of whole records.
-    pub fn new(bytes: &'a [u8], dictionary: &'a Dictionary) -> Self {
-        RecordReader { bytes, at: 0, dictionary, head: Vec::new(), n_records: 0 }
-    }
-
-    /// The next record: its fields up to FORMAT as VCF writes them, and its samples.
-    pub fn next_record(&mut self) -> Result<Option<(&[u8], TypedSamples<'a>)>> {
-        let bytes: &'a [u8] = &self.bytes[self.at..];
-        let Some(len) = record_len(bytes) else { return Ok(None) };
-        self.at += len;
-        self.n_records += 1;
-        self.head.clear();
-        let samples = append_head(&bytes[..len], self.dictionary, &mut self.head)?;
-        Ok(Some((&self.head, samples)))
-    }
-
-    /// Records given out so far.
-    pub fn n_records(&self) -> u64 {
-        self.n_records
-    }
-
-    /// Bytes given out so far.
-    pub fn n_bytes_read(&self) -> u64 {
-        self.at as u64
-    }
 }
 
 fn append_alleles(shared: &mut Cursor, n_alleles: u32, out: &mut Vec<u8>) -> Result<()> {

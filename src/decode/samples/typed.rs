@@ -1,0 +1,140 @@
+//! Sample columns out of the typed arrays of BCF: codes from the stored bytes, numbers without text.
+
+use super::kept::begin;
+use super::{Kept, SampleColumns};
+use crate::decode::bcf::TypedSamples;
+use crate::decode::cells::Shape;
+use crate::decode::stride;
+use crate::error::{Error, Result};
+use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
+
+impl SampleColumns {
+    /// Reads typed samples as [`SampleColumns::read`] reads text. There are no cells before [`SampleColumns::write_cells`] or
+    /// [`SampleColumns::keep_typed_numbers`].
+    pub fn read_typed(&mut self, samples: &TypedSamples, gt_slot: Option<usize>, table: &mut GtTable) -> Result<()> {
+        self.clear();
+        self.n_samples = samples.n_samples();
+        self.kept = Kept::Chosen;
+        match gt_slot.map(|slot| (slot, samples.diploid_bytes(slot))) {
+            None => {
+                self.not_reference.extend(0..self.n_samples as u32);
+                self.codes.resize(self.n_samples, ABSENT);
+            }
+            Some((slot, Some(pairs))) => {
+                self.cells.clear();
+                stride::scan_pairs(pairs, &mut self.cells);
+                std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
+                for (&sample, &pair) in self.not_reference.iter().zip(&self.cells.words) {
+                    let code = match pair_code(pair) {
+                        Some(code) => code,
+                        None => typed_code(samples, slot, sample as usize, table)?,
+                    };
+                    self.codes.push(code);
+                }
+            }
+            Some((slot, None)) => {
+                for sample in 0..self.n_samples {
+                    let code = typed_code(samples, slot, sample, table)?;
+                    if code > HOM_REF_PHASED {
+                        self.not_reference.push(sample as u32);
+                        self.codes.push(code);
+                    }
+                }
+            }
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// As [`SampleColumns::read_every`].
+    pub fn read_typed_every(&mut self, samples: &TypedSamples, gt_slot: Option<usize>) {
+        self.every.clear();
+        match gt_slot.map(|slot| (slot, samples.diploid_bytes(slot))) {
+            None => self.every.resize(self.n_samples, ABSENT),
+            Some((_, Some(pairs))) => {
+                let phased = |pair: &[u8; 2]| HOM_REF_UNPHASED + GtCode::from(pair[1] & 1);
+                self.every.extend(pairs.as_chunks().0.iter().map(phased));
+            }
+            Some((slot, None)) => {
+                let mut text = Vec::new();
+                for sample in 0..self.n_samples {
+                    text.clear();
+                    samples.append_field(slot, sample, &mut text);
+                    self.every.push(if text == b"0|0" { HOM_REF_PHASED } else { HOM_REF_UNPHASED });
+                }
+            }
+        }
+        self.set_listed_codes();
+    }
+
+    /// As [`SampleColumns::read_integers`].
+    pub fn read_typed_integers(&mut self, samples: &TypedSamples, slots: [Option<usize>; 2]) {
+        for (integers, slot) in self.integers.iter_mut().zip(slots) {
+            if let Some(slot) = slot {
+                samples.integers(slot, integers);
+            }
+        }
+    }
+
+    /// Appends the stored cells to the text, after [`SampleColumns::read_typed`] and of the same samples.
+    pub fn write_cells(&mut self, samples: &TypedSamples, all: bool, out: &mut Vec<u8>) {
+        self.write_those(samples, all, Kept::Chosen, |_| true, out);
+    }
+
+    /// As [`SampleColumns::keep_numbers`], after [`SampleColumns::read_typed`] and of the same samples.
+    pub fn keep_typed_numbers(&mut self, samples: &TypedSamples, all: bool, shape: &Shape, out: &mut Vec<u8>) {
+        let mut rows = self.take_rows(self.stored(all).len());
+        for (slot, place) in shape.places().enumerate().filter(|(_, (_, n_numbers))| *n_numbers > 0) {
+            samples.integers_of(slot, self.stored(all), place, &mut rows);
+        }
+        self.write_those(samples, all, Kept::Numbers, |i| !rows.fits[i], out);
+        self.rows = rows;
+    }
+
+    fn write_those(
+        &mut self,
+        samples: &TypedSamples,
+        all: bool,
+        kept: Kept,
+        is_written: impl Fn(usize) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        let mut compact = std::mem::take(&mut self.spare);
+        begin(&mut compact);
+        let (start, stored) = (out.len(), self.stored(all));
+        for i in 0..stored.len() {
+            if is_written(i) {
+                for slot in 0..samples.n_fields() {
+                    samples.append_field(slot, stored.sample(i), out);
+                    out.push(b':');
+                    compact.starts.push((out.len() - start) as u32);
+                }
+            }
+            compact.first.push(compact.starts.len() as u32 - 1);
+        }
+        self.keep(compact, kept);
+    }
+}
+
+/// Code of a genotype of two bytes, each `(allele + 1) << 1 | phased`; `None` for one allele, or one above 9.
+#[inline]
+fn pair_code(pair: u32) -> Option<GtCode> {
+    /// Above the byte of allele 9.
+    const END: u32 = 11 << 1;
+    let (first, second) = (pair & 0xff, pair >> 8);
+    let allele = |byte: u32| if byte < 2 { 10 } else { byte / 2 - 1 };
+    (first < END && second < END).then(|| ((allele(first) * 11 + allele(second)) * 2 + (second & 1)) as GtCode)
+}
+
+/// Code of any typed genotype, by its text.
+fn typed_code(samples: &TypedSamples, slot: usize, sample: usize, table: &mut GtTable) -> Result<GtCode> {
+    let mut text = Vec::new();
+    samples.append_field(slot, sample, &mut text);
+    table.code(&text).ok_or_else(|| {
+        Error::bad_data(format!(
+            "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
+            sample + 1,
+            String::from_utf8_lossy(&text)
+        ))
+    })
+}
