@@ -1,5 +1,7 @@
-//! The fixed-stride kernels: which four-byte cells of a line, or two-byte genotypes of BCF, are not `0/0` or `0|0`; many at a
-//! time where the processor can, else one by one. All ways give the same; a property test holds them to it.
+//! The fixed-stride kernels: which four-byte cells of a line, or two-byte genotypes of BCF, are not `0/0` or `0|0`, and the codes
+//! of those; many at a time where the processor can, else one by one. All ways give the same; a property test holds them to it.
+
+use crate::genome::genotype::GtCode;
 
 /// Bytes of a cell: allele, separator, allele, tab.
 pub const CELL: usize = 4;
@@ -65,9 +67,9 @@ const PHASED_PAIR: u16 = u16::from_le_bytes([ZERO, ZERO | 1]);
 pub fn scan_pairs(pairs: &[u8], others: &mut OtherCells) {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512bw") {
-            // SAFETY: the processor has the feature.
-            return unsafe { x86::scan_pairs_avx512(pairs, others) };
+        if is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("bmi1") {
+            // SAFETY: the processor has the features: AVX-512 VBMI2 comes with F and BW.
+            return unsafe { x86::scan_pairs_vbmi2(pairs, others) };
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has the feature.
@@ -85,6 +87,76 @@ fn scan_pairs_portable(pairs: &[u8], base: u32, others: &mut OtherCells) {
             others.push(index, u32::from(pair));
         }
     }
+}
+
+/// Codes of four-byte cells; false when one of them is no diploid genotype of alleles of one digit, and a tab.
+pub fn cell_codes(words: &[u32], codes: &mut Vec<GtCode>) -> bool {
+    codes_by(words, codes, cell_code)
+}
+
+/// Codes of two-byte genotypes, each byte `(allele + 1) << 1 | phased`; false when one of them has one allele, or one above 9.
+pub fn pair_codes(words: &[u32], codes: &mut Vec<GtCode>) -> bool {
+    codes_by(words, codes, pair_code)
+}
+
+/// The code of each word; false when one of them is none. Several at a time where the processor can.
+#[inline(always)]
+fn codes_by(words: &[u32], codes: &mut Vec<GtCode>, code_of: impl Fn(u32) -> (GtCode, u32)) -> bool {
+    codes.clear();
+    codes.resize(words.len(), 0);
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(words: &[u32], codes: &mut [GtCode], code_of: impl Fn(u32) -> (GtCode, u32)) -> u32 {
+            each_code(words, codes, code_of)
+        }
+        // SAFETY: the processor has the feature.
+        return unsafe { with_avx2(words, codes, code_of) } == 0;
+    }
+    each_code(words, codes, code_of) == 0
+}
+
+#[inline(always)]
+fn each_code(words: &[u32], codes: &mut [GtCode], code_of: impl Fn(u32) -> (GtCode, u32)) -> u32 {
+    let mut bad = 0;
+    for (&word, code) in words.iter().zip(codes) {
+        let wrong;
+        (*code, wrong) = code_of(word);
+        bad |= wrong;
+    }
+    bad
+}
+
+/// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.
+/// Branch-free, so that the loop over cells can be vectorised.
+#[inline(always)]
+fn cell_code(word: u32) -> (GtCode, u32) {
+    let allele = |byte: u32| {
+        let digit = byte.wrapping_sub(u32::from(b'0'));
+        let missing = byte == u32::from(b'.');
+        let value = if missing { 10 } else { digit };
+        (value, u32::from(!missing & (digit > 9)))
+    };
+    let (first, bad_first) = allele(word & 0xff);
+    let (second, bad_second) = allele(word >> 16 & 0xff);
+    let separator = word >> 8 & 0xff;
+    let phased = separator == u32::from(b'|');
+    let bad_separator = u32::from(!phased & (separator != u32::from(b'/')));
+    let bad_end = word >> 24 ^ u32::from(b'\t');
+    // of bytes that are no digits it may be anything
+    let code = first.wrapping_mul(11).wrapping_add(second).wrapping_mul(2) + u32::from(phased);
+    (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
+}
+
+/// The same of a two-byte genotype.
+#[inline(always)]
+pub fn pair_code(pair: u32) -> (GtCode, u32) {
+    /// Above the byte of allele 9.
+    const END: u32 = 11 << 1;
+    let (first, second) = (pair & 0xff, pair >> 8);
+    let allele = |byte: u32| if byte < 2 { 10 } else { (byte >> 1).wrapping_sub(1) };
+    let code = (allele(first) * 11 + allele(second)) * 2 + (second & 1);
+    (code as GtCode, u32::from((first >= END) | (second >= END)))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -159,9 +231,11 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx512bw,avx512f,bmi1")]
-    pub fn scan_pairs_avx512(pairs: &[u8], others: &mut OtherCells) {
+    #[target_feature(enable = "avx512vbmi2,avx512bw,avx512f,bmi1,popcnt")]
+    pub fn scan_pairs_vbmi2(pairs: &[u8], others: &mut OtherCells) {
         const LANES: usize = 32;
+        /// So many are taken one by one.
+        const FEW: usize = 3;
         let (unphased, phased) = (_mm512_set1_epi16(UNPHASED_PAIR as i16), _mm512_set1_epi16(PHASED_PAIR as i16));
         let chunks = pairs.chunks_exact(2 * LANES);
         let rest = chunks.remainder();
@@ -169,9 +243,46 @@ mod x86 {
             // SAFETY: the chunk has 64 bytes; the load needs no alignment.
             let words = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
             let is_other = _mm512_cmpneq_epi16_mask(words, unphased) & _mm512_cmpneq_epi16_mask(words, phased);
-            push_pairs(is_other, chunk, i * LANES, others);
+            if is_other.count_ones() as usize <= FEW {
+                push_pairs(is_other, chunk, i * LANES, others);
+            } else {
+                let packed = _mm512_maskz_compress_epi16(is_other, words);
+                push_widened(packed, is_other, 0, &mut others.words);
+                // SAFETY: there are 64 bytes; the load needs no alignment.
+                let lanes = unsafe { _mm512_loadu_si512(LANES_OF_PAIRS.as_ptr().cast()) };
+                let packed = _mm512_maskz_compress_epi16(is_other, lanes);
+                push_widened(packed, is_other, (i * LANES) as u32, &mut others.indexes);
+            }
         }
         scan_pairs_portable(rest, ((pairs.len() - rest.len()) / 2) as u32, others);
+    }
+
+    /// The number of each lane.
+    const LANES_OF_PAIRS: [u16; 32] = {
+        let mut lanes = [0; 32];
+        let mut i = 0;
+        while i < 32 {
+            lanes[i] = i as u16;
+            i += 1;
+        }
+        lanes
+    };
+
+    /// Appends as many lanes as `bits` has, each plus `base`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,popcnt")]
+    fn push_widened(lanes: __m512i, bits: u32, base: u32, out: &mut Vec<u32>) {
+        let n = bits.count_ones() as usize;
+        out.reserve(32);
+        let (len, base) = (out.len(), _mm512_set1_epi32(base as i32));
+        let halves = [_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64::<1>(lanes)];
+        for (half, lanes) in halves.into_iter().enumerate().take(n.div_ceil(16)) {
+            let wide = _mm512_add_epi32(_mm512_cvtepu16_epi32(lanes), base);
+            // SAFETY: there is room for 32 more behind `len`.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(len + 16 * half).cast(), wide) };
+        }
+        // SAFETY: the first `n` of them were just written.
+        unsafe { out.set_len(len + n) };
     }
 
     #[target_feature(enable = "avx2,bmi1")]
@@ -243,9 +354,9 @@ mod tests {
             let mut ways: Vec<(&'static str, Scan)> = vec![("dispatched", scan_pairs)];
             #[cfg(target_arch = "x86_64")]
             {
-                if is_x86_feature_detected!("avx512bw") {
-                    // SAFETY: the processor has the feature.
-                    ways.push(("avx512", |pairs, others| unsafe { x86::scan_pairs_avx512(pairs, others) }));
+                if is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("bmi1") {
+                    // SAFETY: the processor has the features.
+                    ways.push(("vbmi2", |pairs, others| unsafe { x86::scan_pairs_vbmi2(pairs, others) }));
                 }
                 if is_x86_feature_detected!("avx2") {
                     // SAFETY: the processor has the feature.
@@ -257,6 +368,22 @@ mod tests {
                 scan(&bytes, &mut found);
                 prop_assert_eq!(&found.indexes, &expected.indexes, "{}", name);
                 prop_assert_eq!(&found.words, &expected.words, "{}", name);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn codes_are_those_of_one_word(words in prop::collection::vec(prop_oneof![
+            prop::sample::select(vec!["0/1\t", "9|.\t", ".|.\t", "1/1\t"]).prop_map(|cell| u32::from_le_bytes(cell.as_bytes().try_into().expect("4 bytes"))),
+            (0u32..24, 0u32..24).prop_map(|(first, second)| second << 8 | first),
+            any::<u32>().prop_map(|word| word & 0xffff),
+        ], 0..70)) {
+            for (codes_of, code_of) in [(cell_codes as fn(&[u32], &mut Vec<GtCode>) -> bool, cell_code as fn(u32) -> (GtCode, u32)), (pair_codes, pair_code)] {
+                let mut codes = vec![7];
+                let good = codes_of(&words, &mut codes);
+                prop_assert_eq!(good, words.iter().all(|&word| code_of(word).1 == 0));
+                prop_assert_eq!(codes, words.iter().map(|&word| code_of(word).0).collect::<Vec<_>>());
             }
         }
     }

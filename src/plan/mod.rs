@@ -28,6 +28,10 @@ pub const ROWS: &str = "rows";
 pub const INGEST: &str = "ingest";
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
+/// The same for inputs that come to less than [`SMALL_SHARD_BYTES`] so.
+const SMALL_SHARDS_WANTED: u64 = 12;
+/// Largest default size of a shard of a small input: a shard costs as much as some 0.3 MB of input.
+const SMALL_SHARD_BYTES: u64 = 4 << 20;
 /// Least default size of a shard in bytes of compressed input.
 const MIN_SHARD_BYTES: u64 = 2 << 20;
 /// Largest default size of a shard in bytes of compressed input.
@@ -288,7 +292,7 @@ impl NewPlan {
     /// the folder below which copies of inputs are.
     pub fn new(cohort: &Cohort, settings: Settings, reference: Option<&Path>, dataset: &Path) -> Result<NewPlan> {
         let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
-        let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
+        let wanted = settings.shard_bytes.unwrap_or_else(|| default_shard_bytes(total));
         let inputs = plan_inputs(cohort, dataset);
         let root = Plan {
             plan_version: PLAN_VERSION,
@@ -355,6 +359,14 @@ impl Plan {
     }
 }
 
+/// Size of a shard of inputs of `total` compressed bytes. An even number of them, so that two cores end at the same time.
+fn default_shard_bytes(total: u64) -> u64 {
+    let small = (total / SMALL_SHARDS_WANTED).clamp(MIN_SHARD_BYTES, SMALL_SHARD_BYTES);
+    let wanted = (total / SHARDS_WANTED).clamp(small, MAX_SHARD_BYTES);
+    let n_shards = total.div_ceil(wanted).next_multiple_of(2).max(2);
+    total.div_ceil(n_shards).max(MIN_SHARD_BYTES / 2)
+}
+
 fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> {
     let cuts = cuts::merge_cuts(cohort, wanted)?;
     let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
@@ -416,4 +428,18 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
 fn compressed_bytes(file: &InputFile) -> u64 {
     let bytes = file.mapped.len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_neither_tiny_nor_few() {
+        const MIB: u64 = 1 << 20;
+        for (total, n_shards) in [(MIB / 2, 1), (12 * MIB, 6), (36 * MIB, 12), (52 * MIB, 14), (1 << 30, 128)] {
+            assert_eq!(total.div_ceil(default_shard_bytes(total)), n_shards, "{total}");
+        }
+        assert!(default_shard_bytes(1 << 50) > MAX_SHARD_BYTES / 2);
+    }
 }

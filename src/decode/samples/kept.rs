@@ -1,11 +1,10 @@
 //! What is kept of the samples of a record for later, beside the codes of genotypes.
 
-use super::{Cells, Fields, Kept, NO_INTEGER, SampleColumns};
+use super::{Cells, Fields, Kept, SampleColumns};
 use crate::decode::bcf::Listed;
 use crate::decode::cells::{Rows, Shape};
 use crate::decode::delimiters::FieldStarts;
-use crate::decode::numbers::short_integer;
-use crate::decode::vcf::parse_i32;
+use crate::decode::numbers;
 use crate::genome::genotype::{HOM_REF_PHASED, HOM_REF_UNPHASED};
 
 impl SampleColumns {
@@ -36,13 +35,8 @@ impl SampleColumns {
     pub fn read_integers(&mut self, text: &[u8], slots: [Option<usize>; 2]) {
         for (which, slot) in slots.into_iter().enumerate() {
             let Some(slot) = slot.filter(|_| !self.fields.starts.is_empty()) else { continue };
-            let mut integers = std::mem::take(&mut self.integers[which]);
-            integers.extend((0..self.n_samples).map(|sample| {
-                let range = self.field_range(sample, slot);
-                let value = short_integer(text, range.clone()).or_else(|| parse_i32(&text[range]));
-                value.unwrap_or(NO_INTEGER)
-            }));
-            self.integers[which] = integers;
+            let FieldStarts { starts, first } = &self.fields;
+            numbers::integers(text, starts, first, slot, &mut self.integers[which]);
         }
     }
 

@@ -211,14 +211,9 @@ impl SampleColumns {
         if let Some(index) = self.cells.indexes.get_mut(n_before) {
             *index = (whole.len() / CELL) as u32;
         }
-        let mut bad = 0;
-        self.codes.extend(self.cells.words.iter().map(|&word| {
-            let (code, wrong) = stride_code(word);
-            bad |= wrong;
-            code
-        }));
+        let good = stride::cell_codes(&self.cells.words, &mut self.codes);
         std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
-        bad == 0
+        good
     }
 
     fn read_general(
@@ -322,6 +317,27 @@ impl SampleColumns {
 
     /// Lists the codes that are there, in the order of their numbers.
     fn count(&mut self) {
+        /// So many different ones are looked for one after the other.
+        const FEW: usize = 8;
+        let codes = &self.codes[..];
+        let (mut at, mut n_left) = (0, codes.len());
+        while n_left > 0 && self.distinct.len() < FEW {
+            while self.distinct.iter().any(|(known, _)| *known == codes[at]) {
+                at += 1;
+            }
+            let n = occurrences(&codes[at..], codes[at]);
+            self.distinct.push((codes[at], n as u32));
+            n_left -= n;
+        }
+        if n_left > 0 {
+            self.distinct.clear();
+            self.count_each();
+        }
+        self.distinct.sort_unstable();
+    }
+
+    /// The same code by code, for any number of different ones.
+    fn count_each(&mut self) {
         for &code in &self.codes {
             let code = usize::from(code);
             if code >= self.counts.len() {
@@ -332,7 +348,6 @@ impl SampleColumns {
                 self.distinct.push((code as GtCode, 0));
             }
         }
-        self.distinct.sort_unstable();
         for (code, n) in &mut self.distinct {
             *n = std::mem::take(&mut self.counts[usize::from(*code)]);
         }
@@ -369,25 +384,24 @@ impl SampleColumns {
     }
 }
 
-/// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.
-/// Branch-free, so that the loop over cells can be vectorised.
-#[inline(always)]
-fn stride_code(word: u32) -> (GtCode, u32) {
-    let allele = |byte: u32| {
-        let digit = byte.wrapping_sub(u32::from(b'0'));
-        let missing = byte == u32::from(b'.');
-        let value = if missing { 10 } else { digit };
-        (value, u32::from(!missing & (digit > 9)))
-    };
-    let (first, bad_first) = allele(word & 0xff);
-    let (second, bad_second) = allele(word >> 16 & 0xff);
-    let separator = word >> 8 & 0xff;
-    let phased = separator == u32::from(b'|');
-    let bad_separator = u32::from(!phased & (separator != u32::from(b'/')));
-    let bad_end = word >> 24 ^ u32::from(b'\t');
-    // of bytes that are no digits it may be anything
-    let code = first.wrapping_mul(11).wrapping_add(second).wrapping_mul(2) + u32::from(phased);
-    (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
+/// How often a code is there; many are compared at a time where the processor can.
+fn occurrences(codes: &[GtCode], wanted: GtCode) -> usize {
+    #[inline(always)]
+    fn each(codes: &[GtCode], wanted: GtCode) -> usize {
+        // sums that fit into a code, so that no lane need be wider
+        let of_chunk = |chunk: &[GtCode]| chunk.iter().map(|&code| GtCode::from(code == wanted)).sum::<GtCode>();
+        codes.chunks(1 << 12).map(|chunk| usize::from(of_chunk(chunk))).sum()
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(codes: &[GtCode], wanted: GtCode) -> usize {
+            each(codes, wanted)
+        }
+        // SAFETY: the processor has the feature.
+        return unsafe { with_avx2(codes, wanted) };
+    }
+    each(codes, wanted)
 }
 
 #[cfg(test)]
@@ -423,6 +437,17 @@ mod tests {
                 (Err(_), Err(_)) => {}
                 (fast, general) => prop_assert!(false, "{:?} {:?}", fast, general),
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn codes_are_counted_alike(codes in prop::collection::vec(prop_oneof![8 => 2..6u16, 1 => 0..300u16], 0..200)) {
+            let mut both = [(); 2].map(|()| SampleColumns { codes: codes.clone(), ..Default::default() });
+            both[0].count();
+            both[1].count_each();
+            both[1].distinct.sort_unstable();
+            prop_assert_eq!(&both[0].distinct, &both[1].distinct);
         }
     }
 

@@ -24,12 +24,11 @@ impl SampleColumns {
                 self.cells.clear();
                 stride::scan_pairs(pairs, &mut self.cells);
                 std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
-                for (&sample, &pair) in self.not_reference.iter().zip(&self.cells.words) {
-                    let code = match pair_code(pair) {
-                        Some(code) => code,
-                        None => typed_code(samples, slot, sample as usize, table)?,
-                    };
-                    self.codes.push(code);
+                if !stride::pair_codes(&self.cells.words, &mut self.codes) {
+                    let unusual = self.not_reference.iter().zip(&self.cells.words).zip(&mut self.codes);
+                    for ((&sample, _), code) in unusual.filter(|((_, pair), _)| stride::pair_code(**pair).1 != 0) {
+                        *code = typed_code(samples, slot, sample as usize, table)?;
+                    }
                 }
             }
             Some((slot, None)) => {
@@ -114,16 +113,6 @@ impl SampleColumns {
         }
         self.keep(compact, kept);
     }
-}
-
-/// Code of a genotype of two bytes, each `(allele + 1) << 1 | phased`; `None` for one allele, or one above 9.
-#[inline]
-fn pair_code(pair: u32) -> Option<GtCode> {
-    /// Above the byte of allele 9.
-    const END: u32 = 11 << 1;
-    let (first, second) = (pair & 0xff, pair >> 8);
-    let allele = |byte: u32| if byte < 2 { 10 } else { byte / 2 - 1 };
-    (first < END && second < END).then(|| ((allele(first) * 11 + allele(second)) * 2 + (second & 1)) as GtCode)
 }
 
 /// Code of any typed genotype, by its text.
