@@ -89,6 +89,36 @@ fn scan_pairs_portable(pairs: &[u8], base: u32, others: &mut OtherCells) {
     }
 }
 
+/// Appends the samples whose text does not begin with `0/0:` or `0|0:`, where `first[i]` says which of the `starts` is that of sample
+/// `i`; `first` has one more than there are samples.
+pub fn scan_starts(text: &[u8], starts: &[u32], first: &[u32], others: &mut Vec<u32>) {
+    let n_samples = first.len().saturating_sub(1);
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && text.len() < i32::MAX as usize {
+        // SAFETY: the processor has the feature, and the length was looked at.
+        done = unsafe { x86::scan_starts_avx512(text, starts, &first[..n_samples], others) };
+    }
+    scan_starts_portable(text, starts, first, done..n_samples, others)
+}
+
+/// [`scan_starts`] one by one, of some samples.
+fn scan_starts_portable(
+    text: &[u8],
+    starts: &[u32],
+    first: &[u32],
+    samples: std::ops::Range<usize>,
+    others: &mut Vec<u32>,
+) {
+    for sample in samples {
+        let start = starts[first[sample] as usize] as usize;
+        let is_reference = text.get(start..start + CELL).is_some_and(|cell| cell == b"0/0:" || cell == b"0|0:");
+        if !is_reference {
+            others.push(sample as u32);
+        }
+    }
+}
+
 /// Codes of four-byte cells; false when one of them is no diploid genotype of alleles of one digit, and a tab.
 pub fn cell_codes(words: &[u32], codes: &mut Vec<GtCode>) -> bool {
     codes_by(words, codes, cell_code)
@@ -195,6 +225,41 @@ mod x86 {
             index = _mm512_add_epi32(index, _mm512_set1_epi32(LANES as i32));
         }
         scan_portable(rest, (n_chunks * LANES) as u32, others);
+    }
+
+    /// [`super::scan_starts`] of sixteen samples at a time; says how many were done. The text is shorter than 2 GiB.
+    #[target_feature(enable = "avx512f,popcnt")]
+    pub fn scan_starts_avx512(text: &[u8], starts: &[u32], first: &[u32], others: &mut Vec<u32>) -> usize {
+        const LANES: usize = 16;
+        const AHEAD: u32 = u32::from_le_bytes(*b"0/0:");
+        const PHASED_AHEAD: u32 = u32::from_le_bytes(*b"0|0:");
+        let (unphased, phased) = (_mm512_set1_epi32(AHEAD as i32), _mm512_set1_epi32(PHASED_AHEAD as i32));
+        let zero = _mm512_setzero_si512();
+        let (n_starts, last) = (_mm512_set1_epi32(starts.len() as i32), text.len().checked_sub(CELL));
+        let Some(last) = last.map(|last| _mm512_set1_epi32(last as i32)) else { return 0 };
+        let mut index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let chunks = first.chunks_exact(LANES);
+        let n_done = first.len() - chunks.remainder().len();
+        for chunk in chunks {
+            // SAFETY: there are sixteen numbers; the load needs no alignment.
+            let field = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+            let is_known = _mm512_cmplt_epu32_mask(field, n_starts);
+            // SAFETY: the fields of the mask are among the starts.
+            let start = unsafe { _mm512_mask_i32gather_epi32::<4>(zero, is_known, field, starts.as_ptr().cast()) };
+            let is_inside = is_known & _mm512_cmple_epu32_mask(start, last);
+            // SAFETY: four bytes from each place of the mask on are in the text.
+            let words = unsafe { _mm512_mask_i32gather_epi32::<1>(zero, is_inside, start, text.as_ptr().cast()) };
+            let is_other = _mm512_cmpneq_epi32_mask(words, unphased) & _mm512_cmpneq_epi32_mask(words, phased);
+            others.reserve(LANES);
+            let (len, packed) = (others.len(), _mm512_maskz_compress_epi32(is_other, index));
+            // SAFETY: there is room for 16 more behind `len`, of which the first are those of the mask.
+            unsafe {
+                _mm512_storeu_si512(others.as_mut_ptr().add(len).cast(), packed);
+                others.set_len(len + is_other.count_ones() as usize);
+            }
+            index = _mm512_add_epi32(index, _mm512_set1_epi32(LANES as i32));
+        }
+        n_done
     }
 
     #[target_feature(enable = "avx2,popcnt")]
@@ -373,6 +438,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn starts_are_looked_at_alike(cells in prop::collection::vec(prop::sample::select(vec!["0/0:1", "0|0:", "0/1:9", "0/0", ".", "", "0|0"]), 0..70)) {
+            let text = cells.join("\t");
+            let starts: Vec<u32> = (0..cells.len()).map(|i| cells[..i].iter().map(|cell| cell.len() as u32 + 1).sum()).collect();
+            let first: Vec<u32> = (0..=cells.len() as u32).collect();
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            scan_starts(text.as_bytes(), &starts, &first, &mut found);
+            scan_starts_portable(text.as_bytes(), &starts, &first, 0..cells.len(), &mut expected);
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn codes_are_those_of_one_word(words in prop::collection::vec(prop_oneof![
             prop::sample::select(vec!["0/1\t", "9|.\t", ".|.\t", "1/1\t"]).prop_map(|cell| u32::from_le_bytes(cell.as_bytes().try_into().expect("4 bytes"))),

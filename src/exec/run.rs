@@ -326,9 +326,7 @@ impl<'a> Queue<'a> {
         }
         let pieces = stream.pieces.as_mut().expect("just opened");
         loop {
-            let place = |error: Error| {
-                error.map_line(|line| Some(line + lines_of_header(file))).at(file.place())
-            };
+            let place = |error: Error| error.map_line(|line| Some(line + lines_of_header(file))).at(file.place());
             let Some(piece) = pieces.next_piece().map_err(place)? else {
                 stream.ended = true;
                 stream.pieces = None;
@@ -362,15 +360,7 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
         records = records.expecting_end(end);
     }
     let lines_before = own_start.is_none().then_some(lines_of_header(file));
-    Ok(Task {
-        number: shard.number,
-        input: &file.name,
-        records,
-        own_start,
-        own_end,
-        end_offset,
-        lines_before,
-    })
+    Ok(Task { number: shard.number, input: &file.name, records, own_start, own_end, end_offset, lines_before })
 }
 
 /// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is
@@ -380,13 +370,20 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
     let Ok(mut records) = file.records_once_from(file.data_start) else { return error };
-    while let Ok(Some(record)) = records.next_record() {
-        if record.line.starts_with(wanted.as_bytes()) {
-            let line = lines_of_header(file) + records.n_records();
-            return error.at(Location { line: Some(line), ..Default::default() });
+    let is_there = loop {
+        match records.next_record() {
+            Ok(Some(record)) if record.line.starts_with(wanted.as_bytes()) => break true,
+            Ok(Some(_)) => {}
+            // a BCF record that cannot be taken apart
+            Err(again) => break again.message() == error.message(),
+            Ok(None) => break false,
         }
+    };
+    if !is_there {
+        return error;
     }
-    error
+    let line = lines_of_header(file) + records.n_records();
+    error.at(Location { line: Some(line), ..Default::default() })
 }
 
 /// Lines before the first record, as messages count: of BCF records alone.

@@ -227,7 +227,9 @@ impl InputFile {
         let at = self.physical(offset);
         let window = self.mapped.window(at).releasing(&self.mapped, at);
         let reader = match self.format {
-            Format::Bcf => bcf::RecordReader::of_blocks(window, offset, dictionary).map_err(|error| error.at(self.place()))?,
+            Format::Bcf => {
+                bcf::RecordReader::of_blocks(window, offset, dictionary).map_err(|error| error.at(self.place()))?
+            }
             Format::BcfRaw => bcf::RecordReader::of_bytes_from(window, offset, dictionary),
             _ => return Err(Error::internal("a stream is read from its start only")),
         };

@@ -333,7 +333,11 @@ impl NewPlan {
             self.shards.push(Shard { number, input, source, bytes: file.mapped.len() as u64 });
             return Ok(());
         }
-        let spacing = if matches!(file.format, Format::Vcf | Format::BcfRaw) { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
+        let spacing = if matches!(file.format, Format::Vcf | Format::BcfRaw) {
+            wanted.saturating_mul(TEXT_PER_COMPRESSED)
+        } else {
+            wanted
+        };
         for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.root.settings.regions)? {
             self.shards.push(Shard { number: *next_number, input, source, bytes });
             *next_number += 1;

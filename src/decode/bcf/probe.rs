@@ -190,3 +190,136 @@ fn walk(record: &[u8], dictionary: &Dictionary) -> Result<bool> {
 fn split_counts(word: u32) -> (u32, u32) {
     (word >> 16, word & 0xffff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::RecordReader;
+    use super::super::testing::{Field, dictionary, record};
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    const N_SAMPLES: usize = 5;
+
+    /// Records of several sizes, with texts inside that look like the begin of one.
+    fn records(seed: u64, n: usize) -> Vec<Vec<u8>> {
+        let mut state = seed;
+        let mut draw = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let bait = String::from_utf8(record(0, 5, "x", &[], 0)[8..30].iter().map(|byte| byte & 0x7f).collect());
+        let bait = bait.expect("ASCII");
+        let one = |i: usize| {
+            let info = bait.repeat(draw(9) as usize);
+            let values = (0..2 * N_SAMPLES).map(|_| 2 + 2 * draw(2) as i32).collect();
+            let gt = Field { key: 1, width: 1, len: 2, values };
+            let depth = (0..N_SAMPLES).map(|_| draw(300) as i32).collect();
+            let depth = Field { key: 3, width: 2, len: 1, values: depth };
+            record((i > n / 2) as i32, i as i32 % (n / 2 + 1) + 1, &info, &[gt, depth], N_SAMPLES)
+        };
+        (0..n).map(one).collect()
+    }
+
+    fn bgzf(bytes: &[u8], block: usize) -> Vec<u8> {
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        for piece in bytes.chunks(block) {
+            writer.write_all(piece).expect("memory");
+            writer.flush().expect("memory");
+        }
+        writer.finish().expect("memory")
+    }
+
+    /// Lines and offsets of all records from an offset on.
+    fn read(
+        packed: &[u8],
+        form: Form,
+        offset: u64,
+        landing: Option<u64>,
+        dictionary: &Dictionary,
+    ) -> Result<Vec<(u64, String)>> {
+        let mut reader = match form {
+            Form::Blocks => RecordReader::of_blocks(packed, offset, dictionary)?,
+            Form::Raw => RecordReader::of_bytes_from(packed, offset, dictionary),
+        };
+        if let Some(landing) = landing {
+            reader = reader.landing_on(landing);
+        }
+        let mut found = Vec::new();
+        loop {
+            let Some((head, samples)) = reader.next_record()? else { return Ok(found) };
+            let mut line = head.to_vec();
+            (0..samples.n_samples()).for_each(|sample| samples.append_cell(sample, &mut line));
+            found.push((reader.record_offset(), String::from_utf8(line).expect("ASCII")));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn probes_find_records_and_reading_goes_on_from_there(seed in any::<u64>(), n in 20usize..90, block in 20usize..2000) {
+            let dictionary = dictionary(N_SAMPLES);
+            let bytes = records(seed, n).concat();
+            for (form, packed) in [(Form::Blocks, bgzf(&bytes, block)), (Form::Raw, bytes.clone())] {
+                let all = read(&packed, form, 0, None, &dictionary).expect("records");
+                prop_assert_eq!(all.len(), n);
+                let mut n_found = 0;
+                for from in (0..packed.len()).step_by(61) {
+                    let Some(probed) = probe_bcf(&mut Window::from(&packed), form, from, 0, &dictionary).expect("memory") else {
+                        continue;
+                    };
+                    let physical = if form == Form::Blocks { probed.offset >> 16 } else { probed.offset };
+                    prop_assert!(physical as usize >= from || from == 0);
+                    let at = all.binary_search_by_key(&probed.offset, |(offset, _)| *offset).expect("a record begins there");
+                    prop_assert_eq!(&read(&packed, form, probed.offset, None, &dictionary).expect("records")[..], &all[at..]);
+                    let start = format!("{}\t{}\t", String::from_utf8_lossy(&probed.chrom), probed.vcf_pos);
+                    prop_assert!(all[at].1.starts_with(&start));
+                    prop_assert!(read(&packed, form, 0, Some(probed.offset), &dictionary).is_ok());
+                    n_found += 1;
+                }
+                prop_assert!(n_found > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_inside_of_a_record_is_noticed() {
+        let dictionary = dictionary(N_SAMPLES);
+        let bytes = records(7, 30).concat();
+        for (form, packed) in [(Form::Blocks, bgzf(&bytes, 700)), (Form::Raw, bytes)] {
+            let all = read(&packed, form, 0, None, &dictionary).expect("records");
+            let error = read(&packed, form, 0, Some(all[9].0 + 3), &dictionary).expect_err("no record begins there");
+            assert!(error.message().contains("no record begins"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error() {
+        let dictionary = dictionary(N_SAMPLES);
+        let bytes = records(7, 30).concat();
+        let cut = &bytes[..bytes.len() - 3];
+        for (form, packed) in [(Form::Blocks, bgzf(cut, 700)), (Form::Raw, cut.to_vec())] {
+            let error = read(&packed, form, 0, None, &dictionary).expect_err("the last record is cut off");
+            assert!(error.message().contains("ends inside a record"), "{error}");
+            // no cut is found where no whole records follow
+            let last = probe_bcf(&mut Window::from(&packed), form, packed.len() - 20, 0, &dictionary);
+            assert_eq!(last.expect("memory"), None);
+        }
+    }
+
+    #[test]
+    fn files_without_records_have_no_first_one() {
+        for n_samples in [0, 3] {
+            let dictionary = dictionary(n_samples);
+            let packed = bgzf(b"header", 100);
+            let end = (packed.len() as u64) << 16;
+            let found = probe_bcf(&mut Window::from(&packed), Form::Blocks, 0, end, &dictionary);
+            assert_eq!(found.expect("memory"), None);
+            assert_eq!(probe_bcf(&mut Window::from(b"header"), Form::Raw, 0, 6, &dictionary).expect("memory"), None);
+        }
+        let (dictionary, bytes) = (dictionary(0), record(1, 9, "x", &[], 0).repeat(9));
+        let found =
+            probe_bcf(&mut Window::from(&bytes), Form::Raw, 5, 0, &dictionary).expect("memory").expect("a record");
+        assert_eq!((found.offset as usize, &found.chrom[..], found.vcf_pos), (bytes.len() / 9, &b"b"[..], 9));
+    }
+}

@@ -1,9 +1,9 @@
 //! Records one by one: out of bytes as they are (a file without compression, a piece of a stream), or out of BGZF blocks from
 //! the middle of a file. Nothing is copied but a record that reaches over the end of what is inflated.
 
-use super::{Dictionary, TypedSamples, announced_len, append_head};
+use super::{Dictionary, TypedSamples, announced_len, append_head, locus_of_record};
 use crate::decode::bgzf::{Inflater, MAX_BLOCK_BYTES};
-use crate::error::{Error, Result};
+use crate::error::{Error, Location, Result};
 use crate::profile::{self, Stage};
 use crate::store::window::Window;
 use std::collections::VecDeque;
@@ -129,8 +129,10 @@ impl<'a> RecordReader<'a> {
             Source::Blocks { .. } => &self.buffer[self.start..self.at],
         };
         self.head.clear();
-        let samples = append_head(record, self.dictionary, &mut self.head)?;
-        Ok(Some((&self.head, samples)))
+        match append_head(record, self.dictionary, &mut self.head) {
+            Ok(samples) => Ok(Some((&self.head, samples))),
+            Err(error) => Err(placed(error, record, self.dictionary)),
+        }
     }
 
     /// Bytes of the next record, which are there then; `None` behind the last one.
@@ -212,7 +214,16 @@ impl<'a> RecordReader<'a> {
         if offset == landing {
             return Ok(());
         }
-        Err(Error::bad_data("no record begins where one was found: the BCF has bytes inside of a record that look like records")
-            .hint("convert it, e.g. with `bcftools view -Oz`, and load that"))
+        Err(Error::bad_data(
+            "no record begins where one was found: the BCF has bytes inside of a record that look like records",
+        )
+        .hint("convert it, e.g. with `bcftools view -Oz`, and load that"))
     }
+}
+
+/// An error of a record, with its position where that can be read.
+fn placed(error: Error, record: &[u8], dictionary: &Dictionary) -> Error {
+    let Ok((contig, vcf_pos)) = locus_of_record(record) else { return error };
+    let contig = dictionary.contig(contig).ok().map(str::to_string);
+    error.at(Location { vcf_pos: contig.is_some().then_some(i64::from(vcf_pos)), contig, ..Location::default() })
 }

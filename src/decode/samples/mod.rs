@@ -277,27 +277,14 @@ impl SampleColumns {
     }
 
     /// Fills `not_reference` with the samples that may not be plain reference: where GT is the first of several fields, those
-    /// that do not begin with `0/0:` or `0|0:`. Without a branch for each sample, as carriers come in no order.
+    /// that do not begin with `0/0:` or `0|0:`.
     fn list_candidates(&mut self, text: &[u8], gt_slot: Option<usize>, n_slots: usize) {
         if gt_slot != Some(0) || n_slots < 2 {
             self.not_reference.extend(0..self.n_samples as u32);
             return;
         }
-        let mut listed = std::mem::take(&mut self.not_reference);
-        listed.resize(self.n_samples + 1, 0);
-        let mut n = 0;
         let FieldStarts { starts, first } = &self.fields;
-        for (sample, &field) in first[..self.n_samples].iter().enumerate() {
-            let start = starts[field as usize] as usize;
-            let is_reference = match text.get(start..start + CELL) {
-                Some(cell) => (cell == b"0/0:") | (cell == b"0|0:"),
-                None => false,
-            };
-            listed[n] = sample as u32;
-            n += usize::from(!is_reference);
-        }
-        listed.truncate(n);
-        self.not_reference = listed;
+        stride::scan_starts(text, starts, first, &mut self.not_reference);
     }
 
     /// Finds the fields of all samples; says how many samples there are.

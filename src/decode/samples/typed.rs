@@ -127,3 +127,105 @@ fn typed_code(samples: &TypedSamples, slot: usize, sample: usize, table: &mut Gt
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::bcf::RecordReader;
+    use crate::decode::bcf::testing::{Field, NAMES, dictionary, record};
+    use crate::decode::cells::LANES;
+    use proptest::prelude::*;
+
+    /// Numbers of each field that the shape expects.
+    const NUMBERS: [usize; 5] = [0, 2, 1, 1, 3];
+
+    /// The texts of the fields beside GT of each cell, whichever way they are kept.
+    fn fields_of(columns: &SampleColumns, text: &[u8], all: bool, shape: &Shape) -> Vec<Vec<String>> {
+        let cells = columns.cells_of(text, all);
+        let rows = cells.rows().expect("numbers");
+        let of_cell = |i: usize| {
+            if !rows.fits[i] {
+                let texts = cells.fields(i).map(|field| String::from_utf8_lossy(field).into_owned());
+                return texts.skip(1).collect();
+            }
+            let number = |(lane, n): (usize, usize)| {
+                let items = rows.items[i][lane..lane + n].iter().map(|item| item.to_string());
+                items.collect::<Vec<String>>().join(",")
+            };
+            shape.places().skip(1).map(number).collect()
+        };
+        (0..cells.len()).map(of_cell).collect()
+    }
+
+    fn genotype(width: usize) -> impl Strategy<Value = [i32; 2]> {
+        let allele =
+            prop_oneof![6 => Just(2), 3 => Just(4), 1 => Just(0), 1 => 2i32..60].prop_map(|allele| allele & !1);
+        (allele.clone(), allele, 0i32..2, prop::bool::weighted(0.1)).prop_map(
+            move |(first, second, phased, haploid)| {
+                [first, if haploid { Field::least(width) + 1 } else { second | phased }]
+            },
+        )
+    }
+
+    fn field(key: u8, n_samples: usize) -> impl Strategy<Value = Field> {
+        let width = prop::sample::select(vec![1usize, 2, 4]);
+        (width, prop::sample::select(vec![0usize, 0, 0, 1])).prop_flat_map(move |(width, more)| {
+            let len = NUMBERS[usize::from(key) - 1].max(1) + more;
+            let least = Field::least(width);
+            let value = prop_oneof![12 => 0i32..120, 1 => Just(least), 1 => Just(least + 1), 1 => Just(least + 9), 1 => Just(!least)];
+            prop::collection::vec(value, len * n_samples).prop_map(move |values| Field { key, width, len, values })
+        })
+    }
+
+    fn samples() -> impl Strategy<Value = (usize, Vec<Field>)> {
+        (1usize..50, prop::sample::select(vec![1usize, 2])).prop_flat_map(|(n, width)| {
+            let gt = prop::collection::vec(genotype(width), n).prop_map(move |pairs| Field {
+                key: 1,
+                width,
+                len: 2,
+                values: pairs.concat(),
+            });
+            (Just(n), (gt, field(2, n), field(3, n), field(4, n), field(5, n)))
+                .prop_map(|(n, (gt, ad, dp, gq, pl))| (n, vec![gt, ad, dp, gq, pl]))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn typed_samples_are_what_their_text_is((n, fields) in samples(), all in any::<bool>()) {
+            let (dictionary, bytes) = (dictionary(n), record(0, 7, "x", &fields, n));
+            let mut reader = RecordReader::new(&bytes, &dictionary);
+            let (head, samples) = reader.next_record().expect("a record").expect("one");
+            prop_assert!(head.ends_with(NAMES.join(":").as_bytes()));
+            let mut text = Vec::new();
+            for sample in 0..n {
+                if sample > 0 {
+                    text.push(b'\t');
+                }
+                samples.append_cell(sample, &mut text);
+            }
+            let shape = Shape::new(NUMBERS.into_iter()).expect("few numbers");
+            assert!(NUMBERS.iter().sum::<usize>() < LANES);
+            let (mut table, slots) = (GtTable::new(), [Some(2), Some(3)]);
+            let (mut typed, mut by_text) = (SampleColumns::default(), SampleColumns::default());
+            let (mut typed_text, mut kept_text) = (b"head\t".to_vec(), b"head\t".to_vec());
+            typed.read_typed(&samples, Some(0), &mut table).expect("genotypes");
+            by_text.read(&text, n, Some(0), NUMBERS.len(), &mut table).expect("genotypes");
+            typed.read_typed_integers(&samples, slots);
+            by_text.read_integers(&text, slots);
+            typed.read_typed_every(&samples, Some(0));
+            by_text.read_every(&text, Some(0));
+            typed.keep_typed_numbers(&samples, all, &shape, &mut typed_text);
+            by_text.keep_numbers(&text, all, &shape, &mut kept_text);
+            prop_assert_eq!(&typed.not_reference, &by_text.not_reference);
+            prop_assert_eq!(&typed.codes, &by_text.codes);
+            prop_assert_eq!(&typed.distinct, &by_text.distinct);
+            prop_assert_eq!(&typed.every, &by_text.every);
+            for which in 0..2 {
+                prop_assert_eq!(typed.integers(which), by_text.integers(which), "{}", String::from_utf8_lossy(&text));
+            }
+            let expected = fields_of(&by_text, &kept_text[5..], all, &shape);
+            prop_assert_eq!(fields_of(&typed, &typed_text[5..], all, &shape), expected);
+        }
+    }
+}
