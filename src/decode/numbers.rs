@@ -70,8 +70,8 @@ pub fn integers(text: &[u8], starts: &[u32], first: &[u32], slot: usize, out: &m
         // SAFETY: the processor has the feature, and the length was looked at.
         done = unsafe { x86::integers_avx512(text, starts, first, slot, out) };
     }
-    for sample in done..n_samples {
-        out[sample] = integer_of(text, starts, first, slot, sample);
+    for (sample, value) in out.iter_mut().enumerate().skip(done) {
+        *value = integer_of(text, starts, first, slot, sample);
     }
 }
 

@@ -239,12 +239,13 @@ fn append_info(shared: &mut Cursor, n_info: u32, dictionary: &Dictionary, out: &
 
 /// Records for tests.
 #[cfg(test)]
-pub mod testing {
+pub(crate) mod testing {
     use super::Dictionary;
     use crate::decode::header::Header;
 
     /// A FORMAT field: index of its name, bytes of an integer, and `[n_samples][len]` integers; the least of their type is missing,
     /// the next one ends a vector.
+    #[derive(Debug)]
     pub struct Field {
         pub key: u8,
         pub width: usize,

@@ -216,7 +216,7 @@ mod tests {
             let gt = Field { key: 1, width: 1, len: 2, values };
             let depth = (0..N_SAMPLES).map(|_| draw(300) as i32).collect();
             let depth = Field { key: 3, width: 2, len: 1, values: depth };
-            record((i > n / 2) as i32, i as i32 % (n / 2 + 1) + 1, &info, &[gt, depth], N_SAMPLES)
+            record((i > n / 2) as i32, (i % (n / 2 + 1) + 1) as i32, &info, &[gt, depth], N_SAMPLES)
         };
         (0..n).map(one).collect()
     }
