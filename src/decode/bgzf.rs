@@ -67,9 +67,18 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Appends the content of the block at `at`, as [`Inflater::append_block`].
+    /// Appends the content of the block at `at`, as [`Inflater::append_block`]. The last block of a file must be the empty one
+    /// that marks its end (SAM specification § 4.1.2): a file that was cut between two blocks shows it by nothing else.
     pub fn append_next(&mut self, window: &mut Window, at: usize, out: &mut Vec<u8>) -> Result<usize> {
-        self.append_block(window.upto(at + MAX_BLOCK_BYTES)?, at, out)
+        let start = out.len();
+        let next = self.append_block(window.upto(at + MAX_BLOCK_BYTES)?, at, out)?;
+        if next == window.len() && out.len() > start {
+            return Err(Error::bad_data(
+                "the file ends without the empty BGZF block that marks its end: it was cut off",
+            )
+            .hint("copy it again; if it is known to be whole, `bgzip -dc FILE | varbatch call -` reads it"));
+        }
+        Ok(next)
     }
 
     /// Appends the content of the block at `bytes[at]` to `out`; returns the offset behind the block.

@@ -4,6 +4,7 @@ use crate::decode::bcf::{self, Dictionary};
 use crate::decode::bgzf::{BgzfReader, Inflater, MAX_BLOCK_BYTES, RangeReader, block_size, stream_error};
 use crate::decode::gvcf::Survey;
 use crate::decode::header::{Header, HeaderPool};
+use crate::decode::limits::check_header;
 use crate::decode::lines::LineReader;
 use crate::decode::probe::{Probed, probe_bgzf, probe_text};
 use crate::decode::records::Records;
@@ -12,9 +13,6 @@ use crate::store::local::Mapped;
 use crate::store::window::{Window, WindowReader};
 use std::io::Read;
 use std::path::Path;
-
-/// Largest header that is read, in bytes: a file without end of header must not fill the memory.
-const MAX_HEADER_BYTES: usize = 1 << 30;
 
 /// What kind of file it is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -346,33 +344,49 @@ fn read_up_to(source: &mut impl Read, out: &mut [u8]) -> Result<usize> {
     Ok(n)
 }
 
-/// Length of the header at the start of `text`: through the line behind the last one that begins with `#`. `None`: the
-/// text ends before that is known.
-fn header_len(text: &[u8], at_end: bool) -> Result<Option<usize>> {
-    let mut at = 0;
-    while at < text.len() {
-        if text[at] != b'#' {
-            if at == 0 {
-                let start: String = String::from_utf8_lossy(&text[..text.len().min(20)]).chars().take(16).collect();
-                return Err(Error::bad_data(format!("the file begins with {start:?}, expected `##fileformat=VCF`"))
-                    .hint("inputs are VCF (plain, BGZF or gzip) or BCF files"));
+/// Finds the end of the header in a text that grows: every byte is looked at once.
+#[derive(Debug, Default)]
+struct HeaderScan {
+    /// Start of the line that is not complete yet.
+    line_start: usize,
+    /// Up to here there is no line end behind `line_start`.
+    searched: usize,
+}
+
+impl HeaderScan {
+    /// Length of the header at the start of `text`: through the line behind the last one that begins with `#`. `None`: the
+    /// text ends before that is known. `text` begins with the text of the call before.
+    fn end(&mut self, text: &[u8], at_end: bool) -> Result<Option<usize>> {
+        while self.line_start < text.len() {
+            let at = self.line_start;
+            if text[at] != b'#' {
+                return if at == 0 { Err(no_header(text)) } else { Ok(Some(at)) };
             }
-            return Ok(Some(at));
-        }
-        match memchr::memchr(b'\n', &text[at..]) {
-            Some(offset) => {
-                let columns = text[at..].starts_with(b"#CHROM");
-                at += offset + 1;
-                if columns {
-                    return Ok(Some(at));
+            match memchr::memchr(b'\n', &text[self.searched..]) {
+                Some(offset) => {
+                    self.line_start = self.searched + offset + 1;
+                    self.searched = self.line_start;
+                    if text[at..].starts_with(b"#CHROM") {
+                        return Ok(Some(self.line_start));
+                    }
+                }
+                None if at_end => return Ok(Some(text.len())),
+                None => {
+                    self.searched = text.len();
+                    return check_header(text.len()).map(|()| None);
                 }
             }
-            None if at_end => return Ok(Some(text.len())),
-            None if text.len() > MAX_HEADER_BYTES => return Err(Error::bad_data("the header is longer than 1 GiB")),
-            None => return Ok(None),
         }
+        // a header of many lines counts as a whole
+        check_header(text.len())?;
+        Ok(at_end.then_some(text.len()))
     }
-    Ok(at_end.then_some(text.len()))
+}
+
+fn no_header(text: &[u8]) -> Error {
+    let start: String = String::from_utf8_lossy(&text[..text.len().min(20)]).chars().take(16).collect();
+    Error::bad_data(format!("the file begins with {start:?}, expected `##fileformat=VCF`"))
+        .hint("inputs are VCF (plain, BGZF or gzip) or BCF files")
 }
 
 /// Header text and the start of the records.
@@ -393,9 +407,10 @@ fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
     let mut text = Vec::new();
     let mut blocks = Vec::new(); // (offset of the block, start of its text)
     let mut next = 0;
+    let mut scan = HeaderScan::default();
     loop {
         let at_end = next >= window.len();
-        if let Some(len) = header_len(&text, at_end)? {
+        if let Some(len) = scan.end(&text, at_end)? {
             let (block, start) = blocks.iter().rev().find(|(_, start)| *start <= len).copied().unwrap_or((0, 0));
             let inside = len - start;
             // a header that ends with its block: the records begin with the next one
@@ -411,10 +426,11 @@ fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
 
 fn stream_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
     let mut text = Vec::new();
+    let mut scan = HeaderScan::default();
     loop {
         let before = text.len();
         (&mut stream).take(64 << 10).read_to_end(&mut text).map_err(stream_error)?;
-        if let Some(len) = header_len(&text, text.len() == before)? {
+        if let Some(len) = scan.end(&text, text.len() == before)? {
             text.truncate(len);
             return Ok((text, len as u64));
         }
@@ -433,6 +449,7 @@ fn bcf_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
     let mut start = [0u8; 9];
     let n = read_up_to(&mut stream, &mut start)?;
     let len = u32::from_le_bytes(start[5..9].try_into().expect("4 bytes")) as usize;
+    check_header(len)?;
     let mut text = Vec::new();
     (&mut stream).take(len as u64).read_to_end(&mut text).map_err(stream_error)?;
     if n < 9 || text.len() < len {

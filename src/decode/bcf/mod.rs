@@ -12,6 +12,7 @@ pub use reader::RecordReader;
 pub use samples::{Listed, TypedSamples};
 
 use super::header::{Header, structured_line};
+use super::limits::check_record;
 use crate::error::{Error, Result};
 use std::io::Write;
 use value::{Cursor, INT8, INT16, INT32, append_float};
@@ -106,6 +107,7 @@ impl<'a> TextReader<'a> {
             return Ok(false);
         }
         let rest = announced_len(&self.record).unwrap_or(u64::MAX).saturating_sub(8);
+        check_record(usize::try_from(rest).unwrap_or(usize::MAX)).map_err(IoError::other)?;
         (&mut self.records).take(rest).read_to_end(&mut self.record)?;
         let Some(len) = record_len(&self.record) else {
             let error = Error::bad_data("the BCF ends inside a record").hint("the file is cut off: copy it again");

@@ -3,6 +3,7 @@
 
 use super::{Dictionary, TypedSamples, announced_len, append_head, locus_of_record};
 use crate::decode::bgzf::{Inflater, MAX_BLOCK_BYTES};
+use crate::decode::limits::check_record;
 use crate::error::{Error, Location, Result};
 use crate::profile::{self, Stage};
 use crate::store::window::Window;
@@ -145,6 +146,7 @@ impl<'a> RecordReader<'a> {
             if n_left >= LENGTHS_BYTES && n_left >= len {
                 return Ok(Some(len));
             }
+            check_record(len)?;
             let has_more = match &self.source {
                 Source::Slice(_) => n_left == wanted,
                 Source::Blocks { .. } => self.inflate_more()?,
