@@ -13,6 +13,7 @@ pub mod record;
 pub mod sink;
 
 use crate::columns::schema::TableSchemas;
+use crate::dataset::plain::PhaseCounts;
 use crate::dataset::Dataset;
 use crate::dataset::joint::JointDataset;
 use crate::dataset::region::Region;
@@ -20,7 +21,7 @@ use crate::dataset::sites::{Columns, Site, SiteReader};
 use crate::dataset::stream::{FileStream, Select};
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
-use genotype::{OtherAllele, PhaseCounts};
+use genotype::OtherAllele;
 use header::HeaderChanges;
 use joint::JointExport;
 use rayon::prelude::*;
