@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::genome::ContigClass;
 use crate::stats::grm::Grm;
 use crate::stats::kinship::{Kinship, Relation};
+use crate::stats::pc_relate::PcRelate;
+use crate::stats::pca::{exact, randomized};
 use crate::stats::results::Results;
 use crate::stats::selection::Selection;
 use crate::stats::source::Source;
@@ -15,6 +17,9 @@ use std::path::PathBuf;
 
 /// As KING and PLINK 2: autosomes, one ALT, rare ones too.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: None };
+
+/// Of PC-Relate: rare variants say little of ancestry.
+const COMMON: Defaults = Defaults { min_maf: Some(0.01), ..DEFAULTS };
 
 /// Flags of `kinship`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +30,8 @@ Without other flags: alleles of the autosomes at sites with one ALT, of any freq
 Stored: kinship (a row for each pair).
 --method grm makes the genomic relationship matrix in its place, as `plink2 --make-rel`: the mean product of standardised genotypes,
 for mixed models and heritability. Stored: grm (a row for each pair, and each sample with itself).
+--method pc-relate gives coefficients that hold in samples of mixed ancestry, as Hail and GENESIS: frequencies are predicted by principal
+components, which are found first (-k) from the same variants; by default those with a frequency of 0.01 and more. Stored: pc_relate.
 
 Examples:
   varbatch kinship demo.ds
@@ -33,9 +40,12 @@ Examples:
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
-    /// king: KING-robust coefficients; grm: genomic relationship matrix
+    /// What relatedness is
     #[arg(long, value_enum, default_value_t = Method::King)]
     method: Method,
+    /// Principal components of pc-relate
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
+    components: usize,
     /// Keep pairs with at least this coefficient; 0.0442 is the third degree
     #[arg(long, value_name = "PHI", default_value_t = 0.0442, allow_negative_numbers = true)]
     min_kinship: f64,
@@ -58,17 +68,57 @@ enum Method {
     King,
     /// Mean product of standardised genotypes
     Grm,
+    /// Coefficient of kinship, with frequencies predicted by principal components
+    PcRelate,
 }
+
+/// Samples up to which all eigenvectors are found, as in `pca`.
+const MAX_EXACT: usize = 5_000;
+/// Of the randomized method, as in `pca`.
+const SEED: u64 = 1;
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
     use_threads(args.threads)?;
     let dataset = Dataset::open(&args.dataset)?;
-    let selection = args.select.resolve(&dataset, DEFAULTS)?;
+    if args.method != Method::King && args.method != Method::PcRelate && args.all_pairs {
+        return Err(Error::usage("--method grm has all pairs always"));
+    }
+    let defaults = if args.method == Method::PcRelate { COMMON } else { DEFAULTS };
+    let selection = args.select.resolve(&dataset, defaults)?;
     match args.method {
         Method::King => run_king(&args, &dataset, &selection),
         Method::Grm => run_grm(&args, &dataset, &selection),
+        Method::PcRelate => run_pc_relate(&args, &dataset, &selection),
     }
+}
+
+fn run_pc_relate(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {
+    let samples = &selection.samples;
+    let n = samples.len();
+    if args.components == 0 || args.components > n {
+        return Err(Error::usage(format!("-k is {}, expected 1 to {n}, the number of samples", args.components)));
+    }
+    let source = Source::new(dataset, selection)?;
+    let found = match n <= MAX_EXACT {
+        true => exact::components(&Grm::new(&source, n)?, args.components)?,
+        false => randomized::components(&source, n, args.components, SEED)?,
+    };
+    if found.n_variants == 0 {
+        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where"));
+    }
+    let min_maf = selection.variants.min_maf.unwrap_or_default();
+    let pairs = PcRelate::new(&source, n, &found.vectors, min_maf)?;
+    let least = (!args.all_pairs).then_some(args.min_kinship);
+    let settings = serde_json::json!({
+        "select": args.select.described(COMMON), "method": "pc-relate", "components": args.components,
+        "min_kinship": least,
+    });
+    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "pc_relate")?;
+    let n_pairs = pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
+    writer.finish(serde_json::json!({ "n_samples": n, "n_variants": pairs.n_variants, "n_pairs": n_pairs }))?;
+    eprintln!("{}: {n_pairs} pairs of {n} samples, {} variants", args.dataset.display(), pairs.n_variants);
+    Ok(())
 }
 
 fn run_grm(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {

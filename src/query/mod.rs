@@ -28,8 +28,8 @@ const WIDE_ROWS: u64 = 2_000_000;
 pub const VIEW: &str = "view";
 /// A result from more rows than this comes in pieces, where it can, in rows.
 const STREAMED_ROWS: usize = 1 << 17;
-/// Rows that are read for one piece, if not a whole row group.
-const WINDOW_ROWS: usize = 1 << 19;
+/// Rows that are read for one piece.
+const WINDOW_ROWS: usize = 1 << 18;
 
 /// Runs `sql` on the tables of `dataset`. A mistake in the query is [`Class::Usage`].
 pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
@@ -212,10 +212,10 @@ impl Query {
     }
 }
 
-/// Row groups, or parts of them, in their order; those that have few rows together.
+/// Row groups in parts, in their order; those that have few rows together.
 fn windows(units: Vec<Unit>) -> Vec<Vec<Unit>> {
     let mut windows: Vec<(usize, Vec<Unit>)> = Vec::new();
-    for unit in units {
+    for unit in units.into_iter().flat_map(|unit| unit.parts(WINDOW_ROWS)) {
         match windows.last_mut() {
             Some((n_rows, window)) if *n_rows + unit.n_rows() <= WINDOW_ROWS => {
                 *n_rows += unit.n_rows();

@@ -14,6 +14,7 @@ pub mod grm;
 pub mod hardy;
 pub mod kinship;
 pub mod ld;
+pub mod pc_relate;
 pub mod pca;
 pub mod results;
 pub mod sample_table;

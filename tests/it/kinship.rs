@@ -125,3 +125,85 @@ fn a_family() {
     let nothing = varbatch(&["kinship", dataset.to_str().expect("UTF-8"), "--where", "pos < 0"]).expect(2);
     assert!(nothing.stderr.contains("no variant is left"), "{}", nothing.stderr);
 }
+
+/// The relationship matrix of PLINK 2, as binary doubles: `[n × n]`.
+fn make_rel(vcf: &Path, out: &Path) -> Vec<f64> {
+    let mut peer = Command::new("plink2");
+    peer.args(["--max-alleles", "2", "--make-rel", "bin", "square", "--threads", "1", "--allow-extra-chr", "--vcf"]);
+    finish(peer.arg(vcf).arg("--out").arg(out)).expect(0);
+    let bytes = std::fs::read(out.with_extension("rel.bin")).expect("a matrix");
+    bytes.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().expect("eight"))).collect()
+}
+
+#[test]
+fn the_relationship_matrix_is_that_of_plink2() {
+    if !tool("plink2") {
+        return;
+    }
+    let folder = temp();
+    let made = folder.path().join("made");
+    let simulated = ["--samples", "600", "--sites", "2000", "--seed", "4", "--missing", "0.02"];
+    varbatch(&[&["simulate", "-o", made.to_str().expect("UTF-8")][..], &simulated].concat()).expect(0);
+    let (vcf, dataset) = (made.join("cohort.vcf.gz"), folder.path().join("ds"));
+    call(&[&vcf], &dataset, &[]);
+    let done = kinship(&dataset, &["--method", "grm", "-o", "-"]);
+    let expected = make_rel(&vcf, &folder.path().join("p"));
+    assert_eq!(expected.len(), 600 * 600);
+    let mut n_pairs = 0;
+    for line in done.stdout.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let (row, column): (usize, usize) = (fields[0].parse().expect("a row"), fields[2].parse().expect("a column"));
+        let (n_variants, value): (f64, f64) = (fields[4].parse().expect("a count"), fields[5].parse().expect("a value"));
+        assert!(column <= row && n_variants > 1000.0, "{line}");
+        assert!((value - expected[row * 600 + column]).abs() <= 1e-6, "{line}: {}", expected[row * 600 + column]);
+        n_pairs += 1;
+    }
+    assert_eq!(n_pairs, 600 * 601 / 2);
+    // the same bytes for any number of threads
+    let stored = |threads: &str| {
+        kinship(&dataset, &["--method", "grm", "--threads", threads]);
+        std::fs::read(dataset.join("stats/grm.parquet")).expect("a table")
+    };
+    assert!(stored("1") == stored("3"));
+}
+
+/// Coefficients that GENESIS (R) finds, as Hail keeps them for its own test, which allows a difference of 1e-3.
+#[test]
+fn pc_relate_is_that_of_genesis() {
+    let (Some(vcf), Some(truth)) =
+        (data("cohort/hail/pc_relate_bn_input.vcf.bgz"), data("cohort/hail/pc_relate_r_truth.tsv.bgz"))
+    else {
+        return;
+    };
+    let folder = temp();
+    let dataset = folder.path().join("ds");
+    call(&[vcf], &dataset, &[]);
+    let flags = ["--method", "pc-relate", "-k", "2", "--min-maf", "0", "--all-pairs"];
+    let done = kinship(&dataset, &[&flags[..], &["-o", "-"]].concat());
+    let name = |field: &str| field.trim_start_matches("{\"s\":\"").trim_end_matches("\"}").to_owned();
+    let text = finish(Command::new("gzip").arg("-dc").arg(truth)).expect(0).stdout;
+    let expected: HashMap<(String, String), f64> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let (one, two) = (name(fields[0]), name(fields[1]));
+            ((one.clone().min(two.clone()), one.max(two)), fields[2].parse().expect("a coefficient"))
+        })
+        .collect();
+    let (mut n_pairs, mut largest) = (0, 0.0_f64);
+    for line in done.stdout.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let (one, two) = (fields[1].to_owned(), fields[3].to_owned());
+        let value: f64 = fields[4].parse().expect("a coefficient");
+        largest = largest.max((value - expected[&(one.clone().min(two.clone()), one.max(two))]).abs());
+        n_pairs += 1;
+    }
+    assert_eq!((n_pairs, expected.len()), (100 * 99 / 2, 100 * 99 / 2));
+    assert!(largest <= 1e-4, "{largest}");
+    let stored = |threads: &str| {
+        kinship(&dataset, &[&flags[..], &["--threads", threads]].concat());
+        std::fs::read(dataset.join("stats/pc_relate.parquet")).expect("a table")
+    };
+    assert!(stored("1") == stored("3"));
+}

@@ -196,12 +196,11 @@ impl Condition {
     }
 }
 
-/// The column that an expression is, also as another type of number.
+/// The column that an expression is, also as a type that keeps its values: another could make two of them equal.
 fn column(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Column(name) => Some(name.as_str()),
-        Expr::Cast { expr, dtype: DataTypeExpr::Literal(to), .. } if to.is_primitive_numeric() => column(expr),
-        Expr::Cast { expr, dtype: DataTypeExpr::Literal(DataType::String), .. } => match &**expr {
+        Expr::Cast { expr, dtype: DataTypeExpr::Literal(DataType::Int64 | DataType::Float64), .. } => match &**expr {
             Expr::Column(name) => Some(name.as_str()),
             _ => None,
         },
@@ -345,6 +344,7 @@ mod tests {
             (col("pos") + lit(1)).eq(lit(3)),
             col("pos").eq(col("end")),
             col("pos").cast(DataType::Boolean).eq(lit(true)),
+            col("pos").cast(DataType::Float32).eq(lit(3.0)),
         ] {
             assert_eq!(of(filter.clone()).bounds("pos"), (i64::MIN, i64::MAX), "{filter:?}");
         }

@@ -80,7 +80,7 @@ impl PagedScan {
         };
         let n_rows = wanted.n_rows.unwrap_or(usize::MAX);
         let one = |unit: &Unit| -> PolarsResult<DataFrame> {
-            let first = if filter.is_none() { self.table.first_rows(unit, n_rows) } else { unit.clone() };
+            let first = if filter.is_none() { unit.first_rows(n_rows) } else { unit.clone() };
             let first = self.table.refined(&first, &condition, &needed).map_err(|error| self.failure.keep(error))?;
             let frame = self.table.read(&first, &needed).map_err(|error| self.failure.keep(error))?;
             let Some(filter) = filter else { return Ok(frame) };

@@ -65,6 +65,31 @@ impl Unit {
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }
+
+    /// Those of its rows that are in the ranges, which rise.
+    fn of_rows(&self, ranges: Vec<Range<usize>>) -> Unit {
+        let n_rows = ranges.iter().map(ExactSizeIterator::len).sum();
+        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), self.n_rows);
+        let selection = Some(match &self.selection {
+            Some(before) => before.and_then(&rows),
+            None => rows,
+        });
+        Unit { selection, n_rows, ..self.clone() }
+    }
+
+    /// Its first rows.
+    pub fn first_rows(&self, n_rows: usize) -> Unit {
+        if n_rows < self.n_rows { self.of_rows(vec![0..n_rows]) } else { self.clone() }
+    }
+
+    /// It in parts of at most so many rows.
+    pub fn parts(self, n_rows: usize) -> Vec<Unit> {
+        if self.n_rows <= n_rows {
+            return vec![self];
+        }
+        let starts = (0..self.n_rows).step_by(n_rows);
+        starts.map(|start| self.of_rows(vec![start..self.n_rows.min(start + n_rows)])).collect()
+    }
 }
 
 /// A table of a dataset.
@@ -239,23 +264,12 @@ impl PagedTable {
         Ok(by_file.into_iter().flatten().collect())
     }
 
-    /// The first rows of `unit`, where no more are wanted.
-    pub fn first_rows(&self, unit: &Unit, n_rows: usize) -> Unit {
-        let mut first = unit.clone();
-        if n_rows < unit.n_rows && unit.selection.is_none() {
-            let rows = std::iter::once(0..n_rows);
-            first.selection = Some(RowSelection::from_consecutive_ranges(rows, unit.n_rows));
-            first.n_rows = n_rows;
-        }
-        first
-    }
-
     /// The part of `unit` for which `condition` can hold, by the values of one column: a page may have a million rows. Of an object,
     /// the pages of all `columns` are fetched for it.
     pub fn refined(&self, unit: &Unit, condition: &Condition, columns: &[PlSmallStr]) -> Result<Unit> {
-        let is_bound = |name: &&str| {
+        let is_bound = |name: &&&str| {
             let (least, most) = condition.bounds(name);
-            (least > i64::MIN || most < i64::MAX) && self.schema.get(name).is_some_and(DataType::is_integer)
+            (least > i64::MIN || most < i64::MAX) && self.schema.get(**name).is_some_and(DataType::is_integer)
         };
         let Some(name) = SORTED.iter().find(is_bound).filter(|_| unit.n_rows > REFINED_ROWS) else {
             return Ok(unit.clone());
@@ -270,19 +284,15 @@ impl PagedTable {
             if value.is_none_or(|value| value < least || value > most) {
                 continue;
             }
-            match ranges.last_mut() {
-                Some(last) if last.end == row => last.end += 1,
-                _ if ranges.len() == REFINED_RANGES => return Ok(unit.clone()),
-                _ => ranges.push(row..row + 1),
+            if let Some(last) = ranges.last_mut().filter(|last| last.end == row) {
+                last.end += 1;
+            } else if ranges.len() < REFINED_RANGES {
+                ranges.push(row..row + 1);
+            } else {
+                return Ok(unit.clone());
             }
         }
-        let n_rows = ranges.iter().map(ExactSizeIterator::len).sum();
-        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), unit.n_rows);
-        let selection = Some(match &unit.selection {
-            Some(before) => before.and_then(&rows),
-            None => rows,
-        });
-        Ok(Unit { selection, n_rows, ..unit.clone() })
+        Ok(unit.of_rows(ranges))
     }
 
     fn prefetch(&self, unit: &Unit, columns: &[PlSmallStr]) -> Result<()> {
