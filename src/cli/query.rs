@@ -181,12 +181,7 @@ impl Args {
     }
 
     /// Gives the rows of the result to `take`.
-    fn rows(
-        &self,
-        dataset: &Dataset,
-        scope: &Scope,
-        mut take: impl FnMut(&mut DataFrame) -> Result<()>,
-    ) -> Result<()> {
+    fn rows(&self, dataset: &Dataset, scope: &Scope, mut take: impl FnMut(&mut DataFrame) -> Result<()>) -> Result<()> {
         let view = match &self.sql {
             None => self.view.unwrap_or(ViewName::Calls),
             Some(sql) => {

@@ -53,8 +53,9 @@ pub fn run(args: Args) -> Result<()> {
     let weights = Weights::parse(&local::read_text(&args.weights)?, &args.weights, &args.weight_columns)?;
     let found = matches(&dataset, &weights)?;
     if found.by_variant.is_empty() {
-        return Err(Error::usage(format!("{}: none of its variants is in the dataset", args.weights.display()))
-            .hint("are positions of the same genome build, or names the IDs of the dataset? `varbatch query` shows them"));
+        return Err(Error::usage(format!("{}: none of its variants is in the dataset", args.weights.display())).hint(
+            "are positions of the same genome build, or names the IDs of the dataset? `varbatch query` shows them",
+        ));
     }
     let mut selection = args.select.resolve(&dataset, Defaults::default())?;
     let matched: HashSet<i64> = found.by_variant.keys().copied().collect();

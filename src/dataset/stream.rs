@@ -71,8 +71,7 @@ impl Select {
         (mask, batch_rows): (ProjectionMask, usize),
     ) -> Result<ParquetRecordBatchReader> {
         let found = Arc::clone(metadata.metadata());
-        let mut groups: Vec<usize> =
-            self.row_groups.clone().unwrap_or_else(|| (0..found.num_row_groups()).collect());
+        let mut groups: Vec<usize> = self.row_groups.clone().unwrap_or_else(|| (0..found.num_row_groups()).collect());
         let mut kept: Vec<RowSelection> = Vec::new();
         if let Some(ids) = self.ids {
             let rows = |group: usize| (group, rows_with_ids(&found, group, ids));
@@ -174,7 +173,8 @@ impl FileStream {
     /// Opens `path`; dictionary-encoded text arrives as plain text.
     pub fn open(path: &DataFile, select: &Select) -> Result<FileStream> {
         let input = path.open()?;
-        let metadata = ArrowReaderMetadata::load(&input, select.options()).map_err(|error| parquet_error(path, error))?;
+        let metadata =
+            ArrowReaderMetadata::load(&input, select.options()).map_err(|error| parquet_error(path, error))?;
         let mask = match &select.columns {
             None => ProjectionMask::all(),
             Some(names) => {

@@ -13,9 +13,9 @@ pub mod record;
 pub mod sink;
 
 use crate::columns::schema::TableSchemas;
-use crate::dataset::plain::PhaseCounts;
 use crate::dataset::Dataset;
 use crate::dataset::joint::JointDataset;
+use crate::dataset::plain::PhaseCounts;
 use crate::dataset::region::Region;
 use crate::dataset::sites::{Columns, Site, SiteReader};
 use crate::dataset::stream::{FileStream, Select};

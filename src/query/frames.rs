@@ -141,7 +141,12 @@ fn empty_frame(schema: &ArrowSchema) -> Result<LazyFrame> {
     let columns = schema
         .fields()
         .iter()
-        .map(|field| Column::new_empty(field.name().as_str().into(), &convert::data_type(field.data_type()).unwrap_or(DataType::String)))
+        .map(|field| {
+            Column::new_empty(
+                field.name().as_str().into(),
+                &convert::data_type(field.data_type()).unwrap_or(DataType::String),
+            )
+        })
         .collect();
     Ok(DataFrame::new(0, columns).map_err(|error| polars_error(error, &[]))?.lazy())
 }

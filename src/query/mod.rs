@@ -53,12 +53,7 @@ pub fn append(whole: &mut DataFrame, piece: DataFrame) -> Result<()> {
 /// Where each row of the result comes from one row of a table (no join, grouping, sorting), rows come in their order as they
 /// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole; where
 /// the query does not sort it, it is sorted by its columns.
-pub fn run(
-    dataset: &Dataset,
-    scope: &Scope,
-    sql: &str,
-    take: impl FnMut(&mut DataFrame) -> Result<()>,
-) -> Result<()> {
+pub fn run(dataset: &Dataset, scope: &Scope, sql: &str, take: impl FnMut(&mut DataFrame) -> Result<()>) -> Result<()> {
     run_query(&Query::new(dataset, scope, sql, None)?, dataset, scope, sql, take)
 }
 
@@ -153,7 +148,8 @@ impl Query {
             return Ok(found);
         }
         let sortable = |column: &&Column| !column.dtype().is_nested();
-        let names: Vec<PlSmallStr> = found.columns().iter().filter(sortable).map(|column| column.name().clone()).collect();
+        let names: Vec<PlSmallStr> =
+            found.columns().iter().filter(sortable).map(|column| column.name().clone()).collect();
         if names.is_empty() {
             return Ok(found);
         }

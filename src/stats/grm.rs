@@ -2,7 +2,7 @@
 //! Yang et al. 2011, Am J Hum Genet 88:76, doi:10.1016/j.ajhg.2010.11.011 (without their correction of the diagonal, as
 //! `plink2 --make-rel`).
 //!
-//! The matrix is cut into tiles; products of a chunk of variants are in f32, their sums in f64. Tiles and chunks depend on the
+//! The matrix is cut into tiles; products of 128 variants are summed in f32, all else in f64. Tiles and chunks depend on the
 //! data alone, so the same bytes come out of any number of threads. Time: n^2 M multiplications; memory: 6 n^2 bytes.
 
 use super::pca::standard::each_chunk;
@@ -17,6 +17,8 @@ use rayon::prelude::*;
 
 /// Rows and columns of a tile.
 const TILE: usize = 512;
+/// Variants whose products are summed in f32: few, so that an entry is right to 1e-6.
+const SUMMED: usize = 128;
 /// Entries that are written at once.
 const PIECE_ENTRIES: usize = 1 << 18;
 /// Largest matrix.
@@ -50,11 +52,14 @@ impl Tile {
     fn add(&mut self, z: MatRef<f32>) {
         let (n_rows, n_columns) = (self.rows.len(), self.columns.len());
         let mut products = vec![0.0_f32; n_rows * n_columns];
-        let left = z.subrows(self.rows.start, n_rows);
-        let right = z.subrows(self.columns.start, n_columns);
-        let target = MatMut::from_column_major_slice_mut(&mut products, n_rows, n_columns);
-        matmul(target, Accum::Replace, left, right.transpose(), 1.0_f32, Par::Seq);
-        self.sums.iter_mut().zip(&products).for_each(|(sum, &product)| *sum += f64::from(product));
+        for start in (0..z.ncols()).step_by(SUMMED) {
+            let part = z.subcols(start, SUMMED.min(z.ncols() - start));
+            let left = part.subrows(self.rows.start, n_rows);
+            let right = part.subrows(self.columns.start, n_columns);
+            let target = MatMut::from_column_major_slice_mut(&mut products, n_rows, n_columns);
+            matmul(target, Accum::Replace, left, right.transpose(), 1.0_f32, Par::Seq);
+            self.sums.iter_mut().zip(&products).for_each(|(sum, &product)| *sum += f64::from(product));
+        }
     }
 
     /// Counts the pairs where both samples have no call: those were taken off twice.

@@ -91,13 +91,15 @@ fn views_show_calls_with_names() {
     let view = |args: &[&str]| rows_of(&dataset, args);
     assert_eq!(view(&["--view", "calls", "-r", "1"]), ["1,10,A,C,a,0/1,1", "1,10,A,C,b,1/1,2", "1,20,A,G,b,0/1,1"]);
     assert_eq!(view(&["--view", "genotypes", "-r", "1:20"]), ["1,20,A,G,a,0/0,0", "1,20,A,G,b,0/1,1"]);
-    assert_eq!(view(&["--view", "genotypes", "-s", "a", "-r", "1,2"]), [
-        "1,10,A,C,a,0/1,1",
-        "1,20,A,G,a,0/0,0",
-        "2,30,G,T,a,1/1,2"
-    ]);
+    assert_eq!(
+        view(&["--view", "genotypes", "-s", "a", "-r", "1,2"]),
+        ["1,10,A,C,a,0/1,1", "1,20,A,G,a,0/0,0", "2,30,G,T,a,1/1,2"]
+    );
     assert_eq!(view(&["--view", "matrix"]), ["1,10,,A,C,0/1,1/1", "1,20,,A,G,0/0,0/1", "2,30,,G,T,1/1,0/1"]);
-    assert_eq!(view(&["--view", "matrix", "--cells", "dosage", "-s", "b"]), ["1,10,,A,C,2", "1,20,,A,G,1", "2,30,,G,T,1"]);
+    assert_eq!(
+        view(&["--view", "matrix", "--cells", "dosage", "-s", "b"]),
+        ["1,10,,A,C,2", "1,20,,A,G,1", "2,30,,G,T,1"]
+    );
     assert_eq!(view(&["--view", "carriers", "--variant", "1:20:A:G"]), ["1,20,,A,G,b,0/1,1"]);
     // a view is a table of SQL
     let sql = "SELECT sample, SUM(dosage) AS n FROM view GROUP BY sample";
@@ -116,15 +118,18 @@ fn views_fill_in_plain_reference_of_any_ploidy_and_keep_missing_calls() {
                X\t6\trs6;rs7\tA\tC,G\t.\t.\t.\tGT:DP\t0|0:3\t1|2:4\t.|.:0\n";
     let dataset = folder.path().join("ds");
     call(&[write(folder.path(), "x.vcf", vcf)], &dataset, &[]);
-    assert_eq!(rows_of(&dataset, &["--view", "matrix"]), [
-        "X,5,rs5,A,C,0,1,0",
-        "X,6,rs6;rs7,A,C,0|0,1|2,.|.",
-        "X,6,rs6;rs7,A,G,0|0,2|1,.|."
-    ]);
-    assert_eq!(rows_of(&dataset, &["--view", "matrix", "--cells", "dosage", "--variant", "X:6:A:G"]), ["X,6,rs6;rs7,A,G,0,1,"]);
+    assert_eq!(
+        rows_of(&dataset, &["--view", "matrix"]),
+        ["X,5,rs5,A,C,0,1,0", "X,6,rs6;rs7,A,C,0|0,1|2,.|.", "X,6,rs6;rs7,A,G,0|0,2|1,.|."]
+    );
+    assert_eq!(
+        rows_of(&dataset, &["--view", "matrix", "--cells", "dosage", "--variant", "X:6:A:G"]),
+        ["X,6,rs6;rs7,A,G,0,1,"]
+    );
     assert_eq!(rows_of(&dataset, &["--view", "carriers", "--variant", "rs7"]).len(), 2);
     assert_eq!(rows_of(&dataset, &["--view", "carriers", "--variant", "rs5"]), ["X,5,rs5,A,C,b,1,1,4"]);
-    let done = varbatch(&["query", dataset.to_str().expect("UTF-8"), "--view", "carriers", "--variant", "rs8"]).expect(2);
+    let done =
+        varbatch(&["query", dataset.to_str().expect("UTF-8"), "--view", "carriers", "--variant", "rs8"]).expect(2);
     assert!(done.stderr.contains("no variant `rs8`"), "{}", done.stderr);
 }
 
@@ -154,7 +159,8 @@ fn sql_stays_inside_the_dataset() {
     let secret = write(folder.path(), "secret.csv", "word\nhidden\n");
     let other = folder.path().join("ds/samples/part-000000000000.parquet");
     let copy = folder.path().join("copy.parquet");
-    let parquet = std::fs::read_dir(dataset.join("samples")).expect("a folder").next().expect("a file").expect("a file");
+    let parquet =
+        std::fs::read_dir(dataset.join("samples")).expect("a folder").next().expect("a file").expect("a file");
     std::fs::copy(parquet.path(), &copy).expect("copied");
     let (secret, copy) = (secret.to_str().expect("UTF-8"), copy.to_str().expect("UTF-8"));
     let before = files_below(folder.path());
@@ -207,7 +213,8 @@ fn both_ways_to_read_agree() {
     let dataset = large();
     let n_rows: u64 = manifest(dataset)["accounting"]["genotype_rows"].as_u64().expect("a number");
     assert!(n_rows > 2_000_000, "{n_rows} rows are read in one way only");
-    let all = rows_of(dataset, &["SELECT COUNT(*) AS n, SUM(dosage) AS copies, SUM(sample_index) AS indexes FROM genotypes"]);
+    let all =
+        rows_of(dataset, &["SELECT COUNT(*) AS n, SUM(dosage) AS copies, SUM(sample_index) AS indexes FROM genotypes"]);
     let in_pieces = rows_of(dataset, &["SELECT variant_id, pos, sample_index, dosage FROM genotypes"]);
     let mut sums = [0_i64; 2];
     for line in &in_pieces {

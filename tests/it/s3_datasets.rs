@@ -47,7 +47,10 @@ impl Twins {
             fs::remove_dir_all(&out).expect("removed");
         }
         assert!(outputs[0] == outputs[1], "{command} {extra:?} differs on S3");
-        assert!(!outputs[0].0.is_empty() || !outputs[0].1.is_empty() || extra.is_empty(), "{command}: nothing was written");
+        assert!(
+            !outputs[0].0.is_empty() || !outputs[0].1.is_empty() || extra.is_empty(),
+            "{command}: nothing was written"
+        );
     }
 
     /// Stored results are the same files in both.
@@ -57,7 +60,8 @@ impl Twins {
             for end in ["parquet", "json"] {
                 let path = format!("stats/{name}.{end}");
                 let local = fs::read(self.local.join(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-                let remote = self.bucket.get(&format!("cohort/{path}")).unwrap_or_else(|| panic!("{path} is not on S3"));
+                let remote =
+                    self.bucket.get(&format!("cohort/{path}")).unwrap_or_else(|| panic!("{path} is not on S3"));
                 assert!(local == remote, "{path} differs on S3");
             }
         }
@@ -77,7 +81,16 @@ fn every_analysis_gives_the_same_on_s3() {
     twins.both("kinship", &["--all-pairs"]);
     twins.both("kinship", &["--method", "grm"]);
     twins.both("assoc", &["--pheno", traits, "--pcs", "2"]);
-    twins.same_results(&["variant_stats", "sample_stats", "ld_prune", "pca", "pca_loadings", "kinship", "grm", "assoc"]);
+    twins.same_results(&[
+        "variant_stats",
+        "sample_stats",
+        "ld_prune",
+        "pca",
+        "pca_loadings",
+        "kinship",
+        "grm",
+        "assoc",
+    ]);
     // once more: results are replaced
     twins.both("kinship", &["--all-pairs"]);
     twins.same_results(&["kinship"]);

@@ -16,7 +16,8 @@ struct Cohort {
 fn cohort() -> Cohort {
     let folder = temp();
     let made = folder.path().join("made");
-    let simulated = ["--samples", "120", "--length", "200000", "--seed", "9", "--missing", "0.02", "--contig-name", "chr20"];
+    let simulated =
+        ["--samples", "120", "--length", "200000", "--seed", "9", "--missing", "0.02", "--contig-name", "chr20"];
     varbatch(&[&["simulate", "-o", made.to_str().expect("UTF-8")][..], &simulated].concat()).expect(0);
     let vcf = made.join("cohort.vcf.gz");
     let dataset = folder.path().join("ds");

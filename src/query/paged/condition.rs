@@ -145,14 +145,12 @@ impl Condition {
         let all = (i64::MIN, i64::MAX);
         match self {
             Condition::Any => all,
-            Condition::And(parts) => parts.iter().map(|part| part.bounds(name)).fold(all, |(a, b), (c, d)| {
-                (a.max(c), b.min(d))
-            }),
-            Condition::Or(parts) => parts
-                .iter()
-                .map(|part| part.bounds(name))
-                .reduce(|(a, b), (c, d)| (a.min(c), b.max(d)))
-                .unwrap_or(all),
+            Condition::And(parts) => {
+                parts.iter().map(|part| part.bounds(name)).fold(all, |(a, b), (c, d)| (a.max(c), b.min(d)))
+            }
+            Condition::Or(parts) => {
+                parts.iter().map(|part| part.bounds(name)).reduce(|(a, b), (c, d)| (a.min(c), b.max(d))).unwrap_or(all)
+            }
             Condition::Compare(Compare { column, op, value: Value::Int(value) }) if column == name => match op {
                 Op::Equal => (*value, *value),
                 Op::AtMost => (i64::MIN, *value),
@@ -263,9 +261,7 @@ impl Compare {
         let may_pass = match metadata.row_group(group).column(at).statistics()? {
             Statistics::Int32(values) => self.may_hold_int(*values.min_opt()?, *values.max_opt()?),
             Statistics::Int64(values) => self.may_hold_int(*values.min_opt()?, *values.max_opt()?),
-            Statistics::ByteArray(values) => {
-                self.may_hold_text(values.min_opt()?.data(), values.max_opt()?.data())
-            }
+            Statistics::ByteArray(values) => self.may_hold_text(values.min_opt()?.data(), values.max_opt()?.data()),
             _ => return None,
         };
         let all = std::iter::once(0..if may_pass { n_rows } else { 0 });

@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(shown(Arc::new(StringArray::from(vec![Some("a"), None]))), ["\"a\"", "null"]);
         let coded: DictionaryArray<Int32Type> = vec![Some("0/1"), None, Some("0/1")].into_iter().collect();
         assert_eq!(shown(Arc::new(coded)), ["\"0/1\"", "null", "\"0/1\""]);
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
+        let list =
+            ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
         let column = series("x", &(Arc::new(list) as ArrayRef)).expect("a known type");
         let lists = column.list().expect("lists");
         let lengths: Vec<Option<usize>> = (0..3).map(|at| lists.get_as_series(at).map(|items| items.len())).collect();

@@ -302,7 +302,12 @@ impl PagedTable {
         let names = column_names(metadata);
         let wanted = names.iter().enumerate().filter(|(_, name)| columns.iter().any(|column| column == name.as_str()));
         let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), wanted.map(|(at, _)| at));
-        FileReader::S3(Arc::clone(remote)).prefetch(byte_ranges(metadata, unit.row_group, &mask, unit.selection.as_ref()))
+        FileReader::S3(Arc::clone(remote)).prefetch(byte_ranges(
+            metadata,
+            unit.row_group,
+            &mask,
+            unit.selection.as_ref(),
+        ))
     }
 
     /// The rows of `unit` with `columns`, which are in the schema.
@@ -355,9 +360,8 @@ impl PagedTable {
 
     /// No row with `columns`.
     pub fn empty(&self, columns: &[PlSmallStr]) -> DataFrame {
-        let column = |name: &PlSmallStr| {
-            Column::new_empty(name.clone(), self.schema.get(name).unwrap_or(&DataType::Null))
-        };
+        let column =
+            |name: &PlSmallStr| Column::new_empty(name.clone(), self.schema.get(name).unwrap_or(&DataType::Null));
         DataFrame::new(0, columns.iter().map(column).collect()).unwrap_or_default()
     }
 }

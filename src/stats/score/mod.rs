@@ -124,7 +124,8 @@ impl Term<'_> {
             Call::HemiRef | Call::HemiAlt => 1,
             Call::Missing => 0,
         };
-        let known = call.copies().map(|copies| if self.counts_ref { ploidy - i64::from(copies) } else { copies.into() });
+        let known =
+            call.copies().map(|copies| if self.counts_ref { ploidy - i64::from(copies) } else { copies.into() });
         let copies = match known {
             Some(copies) => copies as f64,
             None if self.impute_mean => missing_ploidy as f64 * self.frequency,

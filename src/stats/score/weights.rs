@@ -62,10 +62,8 @@ impl Weights {
         };
         let names: Vec<&str> = fields(header.trim_start_matches('#')).collect();
         let columns = Columns::of(&names, wanted, path)?;
-        let mut weights = Weights {
-            names: columns.weights.iter().map(|&at| names[at].to_lowercase()).collect(),
-            lines: Vec::new(),
-        };
+        let mut weights =
+            Weights { names: columns.weights.iter().map(|&at| names[at].to_lowercase()).collect(), lines: Vec::new() };
         for (at, line) in lines {
             weights.lines.push(columns.line(&fields(line).collect::<Vec<_>>(), at + 1, path)?);
         }
@@ -126,7 +124,10 @@ impl Columns {
     fn line(&self, fields: &[&str], number: usize, path: &Path) -> Result<Line> {
         let wrong = |what: String| Error::bad_data(format!("{}:{number}: {what}", path.display())).hint(EXPECTED);
         let field = |at: usize| {
-            fields.get(at).copied().ok_or_else(|| wrong(format!("{} columns, expected {} at least", fields.len(), at + 1)))
+            fields
+                .get(at)
+                .copied()
+                .ok_or_else(|| wrong(format!("{} columns, expected {} at least", fields.len(), at + 1)))
         };
         let known = |at: usize| Ok(Some(field(at)?).filter(|text| !matches!(*text, "" | "." | "NA")));
         let place = match self.place {

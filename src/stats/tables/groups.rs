@@ -81,8 +81,11 @@ impl Groups {
         let group_of = values.iter().map(|(sample, group)| (sample.as_str(), group.as_str())).collect();
         let groups = Self::of(samples, &group_of);
         match groups.names.is_empty() {
-            true => Err(Error::usage(format!("`{name}` is no file, and no column of texts of the table samples"))
-                .hint(format!("the columns are {}; a file has a sample and its group in each line", columns.join(", ")))),
+            true => {
+                Err(Error::usage(format!("`{name}` is no file, and no column of texts of the table samples")).hint(
+                    format!("the columns are {}; a file has a sample and its group in each line", columns.join(", ")),
+                ))
+            }
             false => Ok(groups),
         }
     }

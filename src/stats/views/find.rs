@@ -74,7 +74,10 @@ mod tests {
         let contigs = ["chr2", "HLA:01"];
         let bounds = |name: &str| {
             let condition = Condition::of(&filter(name, &contigs));
-            (condition.texts("contig").and_then(|texts| texts.first().map(|text| text.to_string())), condition.bounds("pos"))
+            (
+                condition.texts("contig").and_then(|texts| texts.first().map(|text| text.to_string())),
+                condition.bounds("pos"),
+            )
         };
         assert_eq!(bounds("chr2:61098:A:G"), (Some("chr2".into()), (61098, 61098)));
         assert_eq!(bounds("chr2:321681:G:G]chr17:198982]"), (Some("chr2".into()), (321_681, 321_681)));
