@@ -321,3 +321,34 @@ fn regions_of_reference_blocks() {
     let found = rows_of(&dataset, &["SELECT pos FROM evidence", "--region", "chr1:70000-90000", "--samples", "S0002"]);
     assert!(!found.is_empty());
 }
+
+/// Kinds of plans that a scan of our own must follow.
+#[test]
+fn sql_of_many_kinds() {
+    let folder = temp();
+    let dataset = two_contigs(folder.path());
+    for (sql, expected) in [
+        ("SELECT pos FROM variants ORDER BY pos DESC LIMIT 2", &["30", "20"][..]),
+        ("SELECT pos FROM variants WHERE ac > 1 ORDER BY pos DESC LIMIT 1", &["30"]),
+        ("SELECT pos, ac FROM variants ORDER BY ac DESC, pos LIMIT 2 OFFSET 1", &["30,3", "20,1"]),
+        ("SELECT COUNT(*) AS n FROM variants", &["3"]),
+        ("SELECT 7 AS n FROM variants", &["7"]),
+        ("SELECT MAX(pos) AS n FROM variants WHERE pos < 0", &[""]),
+        ("SELECT pos FROM variants WHERE contig IN ('1', '3') AND pos IN (20, 30)", &["20"]),
+        ("SELECT pos FROM variants WHERE NOT (pos BETWEEN 15 AND 25)", &["10", "30"]),
+        ("SELECT pos FROM variants WHERE pos > 9.5 AND pos < 20.5 AND contig || 'x' = '1x'", &["10", "20"]),
+        ("SELECT pos FROM variants WHERE contig LIKE '2%' OR ref || alt = 'AG'", &["20", "30"]),
+        ("SELECT contig, COUNT(*) AS n FROM variants GROUP BY contig HAVING COUNT(*) > 1", &["1,2"]),
+        ("SELECT DISTINCT dosage FROM genotypes", &["1", "2"]),
+        ("SELECT pos FROM variants WHERE variant_id IN (SELECT variant_id FROM genotypes WHERE dosage = 2)", &["10", "30"]),
+        ("WITH x AS (SELECT pos FROM variants LIMIT 2) SELECT SUM(pos) AS n FROM x", &["30"]),
+        ("SELECT v.pos FROM variants v LEFT JOIN genotypes g ON v.variant_id = g.variant_id AND g.dosage = 2 \
+          WHERE g.dosage IS NULL", &["20"]),
+        ("SELECT a.pos FROM variants a JOIN variants b ON a.contig = b.contig WHERE a.pos < b.pos", &["10"]),
+        ("SELECT pos FROM variants UNION ALL SELECT pos FROM genotypes WHERE pos = 10", &["10", "10", "10", "20", "30"]),
+        ("SELECT pos, ROW_NUMBER() OVER (ORDER BY pos DESC) AS n FROM variants", &["10,3", "20,2", "30,1"]),
+        ("SELECT pos, filters FROM variants WHERE pos = 10", &["10,"]),
+    ] {
+        assert_eq!(rows_of(&dataset, &[sql]), expected, "{sql}");
+    }
+}

@@ -62,7 +62,8 @@ impl PagedScan {
             Some(columns) => columns.to_vec(),
             None => self.table.schema().iter_names_cloned().collect(),
         };
-        let filter = wanted.predicate.as_ref();
+        let filter = wanted.predicate.as_ref().map(without_hints);
+        let filter = filter.as_ref();
         let mut needed = columns.clone();
         for name in filter.into_iter().flat_map(polars_plan::utils::expr_to_leaf_column_names) {
             if !needed.contains(&name) {
@@ -103,6 +104,15 @@ impl PagedScan {
         let whole = whole.unwrap_or_else(|| self.table.empty(&columns));
         Ok(if whole.height() > n_rows { whole.slice(0, n_rows) } else { whole })
     }
+}
+
+/// A filter without what a sort with a limit tells the scan while it runs, which cannot be evaluated here: it excludes rows that
+/// the sort drops anyway.
+fn without_hints(filter: &Expr) -> Expr {
+    filter.clone().map_expr(|expr| match expr {
+        Expr::Display { fmt_str, .. } if fmt_str.starts_with("dynamic_pred") => lit(true),
+        expr => expr,
+    })
 }
 
 impl AnonymousScan for PagedScan {
