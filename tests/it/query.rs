@@ -340,12 +340,21 @@ fn sql_of_many_kinds() {
         ("SELECT pos FROM variants WHERE contig LIKE '2%' OR ref || alt = 'AG'", &["20", "30"]),
         ("SELECT contig, COUNT(*) AS n FROM variants GROUP BY contig HAVING COUNT(*) > 1", &["1,2"]),
         ("SELECT DISTINCT dosage FROM genotypes", &["1", "2"]),
-        ("SELECT pos FROM variants WHERE variant_id IN (SELECT variant_id FROM genotypes WHERE dosage = 2)", &["10", "30"]),
+        (
+            "SELECT pos FROM variants WHERE variant_id IN (SELECT variant_id FROM genotypes WHERE dosage = 2)",
+            &["10", "30"],
+        ),
         ("WITH x AS (SELECT pos FROM variants LIMIT 2) SELECT SUM(pos) AS n FROM x", &["30"]),
-        ("SELECT v.pos FROM variants v LEFT JOIN genotypes g ON v.variant_id = g.variant_id AND g.dosage = 2 \
-          WHERE g.dosage IS NULL", &["20"]),
+        (
+            "SELECT v.pos FROM variants v LEFT JOIN genotypes g ON v.variant_id = g.variant_id AND g.dosage = 2 \
+          WHERE g.dosage IS NULL",
+            &["20"],
+        ),
         ("SELECT a.pos FROM variants a JOIN variants b ON a.contig = b.contig WHERE a.pos < b.pos", &["10"]),
-        ("SELECT pos FROM variants UNION ALL SELECT pos FROM genotypes WHERE pos = 10", &["10", "10", "10", "20", "30"]),
+        (
+            "SELECT pos FROM variants UNION ALL SELECT pos FROM genotypes WHERE pos = 10",
+            &["10", "10", "10", "20", "30"],
+        ),
         ("SELECT pos, ROW_NUMBER() OVER (ORDER BY pos DESC) AS n FROM variants", &["10,3", "20,2", "30,1"]),
         ("SELECT pos, filters FROM variants WHERE pos = 10", &["10,"]),
     ] {

@@ -128,8 +128,8 @@ fn every_query_gives_the_same_on_s3() {
 /// What a region asks of a server: some footers, and the pages of the region.
 #[test]
 fn a_region_on_s3_reads_little() {
-    let simulated = ["--samples", "400", "--sites", "6000", "--contig-name", "chr20"];
-    let Some(twins) = Twins::new(&simulated, &["--shard-size", "60000"]) else { return };
+    let simulated = ["--samples", "2500", "--sites", "20000", "--contig-name", "chr20"];
+    let Some(twins) = Twins::new(&simulated, &["--shard-size", "500000"]) else { return };
     let n_files = fs::read_dir(twins.local.join("genotypes/contig=chr20")).expect("a folder").count();
     let n_bytes: u64 = files_below(&twins.local)
         .iter()
@@ -137,7 +137,7 @@ fn a_region_on_s3_reads_little() {
         .map(|path| fs::metadata(twins.local.join(path)).expect("a file").len())
         .sum();
     assert!(n_files >= 6, "{n_files} files");
-    for region in ["chr20:300000-302000", "chr20:1-2000", "chr20:598000-"] {
+    for region in ["chr20:900000-902000", "chr20:1-2000", "chr20:1998000-"] {
         let through = twins.bucket.through("none", 0.0, 1);
         let done = through.varbatch(&["query", &twins.uri, "--region", region, "--format", "csv"]).expect(0);
         let counts = through.counts();
@@ -145,7 +145,7 @@ fn a_region_on_s3_reads_little() {
         assert!(done.stdout.lines().count() > 50, "{region}: {} lines", done.stdout.lines().count());
         // the manifest, samples, footers that are looked at on the way to the region, and two requests for its pages
         assert!(count("requests") <= 16, "{region}: {counts}");
-        assert!(count("get_bytes") * 2 < n_bytes, "{region}: {counts} of {n_bytes} bytes in {n_files} files");
+        assert!(count("get_bytes") * 3 < n_bytes, "{region}: {counts} of {n_bytes} bytes in {n_files} files");
         let local = varbatch(&["query", twins.local.to_str().expect("UTF-8"), "--region", region, "--format", "csv"]);
         assert_eq!(local.expect(0).stdout, done.stdout);
     }
@@ -157,7 +157,7 @@ fn a_query_goes_on_through_faults() {
     let Some(twins) = Twins::new(&["--samples", "20", "--length", "100000"], &[]) else { return };
     let sql = "SELECT * FROM genotypes";
     let expected = varbatch(&["query", twins.local.to_str().expect("UTF-8"), sql, "--format", "csv"]).expect(0);
-    for (mode, rate) in [("503", 0.4), ("reset-before", 0.4), ("truncated", 0.4)] {
+    for (mode, rate) in [("503", 0.7), ("reset-before", 0.7), ("truncated", 0.7)] {
         let through = twins.bucket.through(mode, rate, 3);
         let done = through.varbatch(&["query", &twins.uri, sql, "--format", "csv"]).expect(0);
         assert_eq!(done.stdout, expected.stdout, "{mode}");

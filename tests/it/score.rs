@@ -1,7 +1,7 @@
 //! `varbatch score` against `plink2 --score`, and what happens to lines that match nothing.
 
 use super::common::*;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A cohort with missing calls, and a file of weights: every third line names the reference allele.
@@ -125,5 +125,5 @@ fn lines_that_match_nothing_are_counted() {
     assert!(score("id a1 weight\nrs1 A 1\nrs1 C 1\n", &[]).expect(65).stderr.contains("lines 2 and 3"));
     assert!(score("id a1 weight\nrs7 A 1\n", &[]).expect(2).stderr.contains("none of its variants"));
     assert!(score("id a1 weight\nrs1 A x\n", &[]).expect(65).stderr.contains("w.tsv:2"));
-    assert_eq!(Path::new(&dataset).join("stats").exists(), false);
+    assert!(!dataset.join("stats").exists());
 }
