@@ -2,9 +2,11 @@
 
 pub mod frames;
 pub mod guard;
+pub mod joined;
 pub mod render;
 mod scope;
 pub mod table_writer;
+pub mod user_table;
 mod variants;
 
 use crate::dataset::Dataset;

@@ -10,6 +10,7 @@ mod array;
 mod array_s3;
 mod assoc;
 mod bounds;
+mod burden;
 mod cli;
 mod common;
 mod conformance;
