@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
+pub mod annotate;
 pub mod assoc;
 pub mod burden;
 pub mod call;
@@ -69,6 +70,8 @@ enum Command {
     Verify(verify::Args),
     /// Ask a dataset in SQL
     Query(query::Args),
+    /// Join what other files say of the variants: VCF, Parquet, tables, BED, GFF; consequences of VEP, SnpEff, bcftools csq
+    Annotate(annotate::Args),
     /// Test every variant for association with phenotypes, with covariates
     Assoc(assoc::Args),
     /// Test sets of rare variants, such as those of a gene: collapsing, burden, SKAT, SKAT-O
@@ -117,6 +120,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
+        Command::Annotate(args) => annotate::run(args),
         Command::Assoc(args) => assoc::run(args),
         Command::Burden(args) => burden::run(args),
         Command::Report(args) => report::run(args),

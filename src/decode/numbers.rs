@@ -41,6 +41,52 @@ fn first_word(start: &[u8]) -> u32 {
     word.checked_shl(u32::BITS - 8 * start.len() as u32).unwrap_or(0)
 }
 
+/// The number of one to ten digits that begins at `at`, and where it ends; `None` for anything else, and above [`i32::MAX`].
+///
+/// Eight digits are taken at once, whether or not they are there: what is behind the number is shifted out.
+#[inline(always)]
+pub fn leading_integer(text: &[u8], at: usize) -> Option<(i32, usize)> {
+    const ABOVE_NINE: u64 = 0x7676_7676_7676_7676;
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    let Some(word) = text.get(at..at + 8) else { return plain_leading_integer(text, at) };
+    let digits = u64::from_le_bytes(word.try_into().expect("eight bytes")) ^ u64::from_le_bytes(*b"00000000");
+    // the lowest byte that is no digit has its highest bit set, and none before it
+    let others = (digits.wrapping_add(ABOVE_NINE) | digits) & HIGHEST;
+    let len = others.trailing_zeros() / 8;
+    if len == 0 {
+        return None;
+    }
+    let digits = digits << (u64::BITS - 8 * len);
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let value = (quads as u32).wrapping_mul(10_000).wrapping_add((quads >> 32) as u32);
+    if len < 8 { Some((value as i32, at + len as usize)) } else { with_more_digits(value, text, at + 8) }
+}
+
+/// A number and up to two more digits behind it.
+#[inline]
+fn with_more_digits(value: u32, text: &[u8], at: usize) -> Option<(i32, usize)> {
+    let (mut value, mut end) = (u64::from(value), at);
+    while let Some(digit) = text.get(end).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit <= 9) {
+        if end == at + 2 {
+            return None;
+        }
+        (value, end) = (value * 10 + u64::from(digit), end + 1);
+    }
+    i32::try_from(value).ok().map(|value| (value, end))
+}
+
+/// The plain twin.
+fn plain_leading_integer(text: &[u8], at: usize) -> Option<(i32, usize)> {
+    let rest = text.get(at..)?;
+    let len = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    if len == 0 || len > 10 {
+        return None;
+    }
+    let value = rest[..len].iter().fold(0u64, |value, byte| value * 10 + u64::from(byte - b'0'));
+    i32::try_from(value).ok().map(|value| (value, at + len))
+}
+
 /// How far the next comma is from `start`; `None` when it is not among eight bytes.
 #[inline(always)]
 pub fn comma(text: &[u8], start: usize) -> Option<usize> {
@@ -80,6 +126,12 @@ mod tests {
             let is_short = own.is_some_and(|own| matches!(own.len(), 1..=4) && own.iter().all(u8::is_ascii_digit));
             let expected = if is_short { own.and_then(parse_i32) } else { None };
             prop_assert_eq!(short_integer(text, range), expected);
+        }
+
+        #[test]
+        fn the_leading_number_is_read(number in "[0-9]{0,12}", behind in "[^0-9]?.{0,10}", at in 0usize..3) {
+            let text = ["x".repeat(at), number, behind].concat();
+            prop_assert_eq!(leading_integer(text.as_bytes(), at), plain_leading_integer(text.as_bytes(), at));
         }
 
         #[test]

@@ -140,7 +140,7 @@ impl Run<'_> {
             return Ok(());
         };
         if error.class() != Class::Temporary && self.go_on {
-            self.folder.attempt().failed(self.folder.place(), stage, number, &error);
+            self.folder.shard_failed(stage, number, &error);
         }
         if !self.is_of_its_own(&error) {
             return Err(error);

@@ -13,7 +13,9 @@ use crate::alleles::MAX_SHIFT_BP;
 use crate::call::joint::settings::JointSettings;
 use crate::error::Result;
 use crate::genome::{Contig, Locus};
+use crate::input::file::Origin;
 use crate::input::{Cohort, Format, InputFile, Layout};
+use crate::store::at_once;
 use region::Regions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -289,7 +291,7 @@ impl NewPlan {
     pub fn new(cohort: &Cohort, settings: Settings, reference: Option<&Path>, dataset: &Path) -> Result<NewPlan> {
         let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
         let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
-        let inputs = plan_inputs(cohort, dataset);
+        let inputs = plan_inputs(cohort, dataset)?;
         let root = Plan {
             plan_version: PLAN_VERSION,
             varbatch_version: env!("CARGO_PKG_VERSION").into(),
@@ -372,10 +374,10 @@ fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> 
         .collect())
 }
 
-fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
+fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Result<Vec<PlanInput>> {
     let mut planned = vec![false; cohort.samples.len()];
-    let plan_input = |(index, file): (usize, &InputFile)| {
-        let origin = file.origin();
+    let origins = at_once(&cohort.files, |file| Ok(file.origin()))?;
+    let plan_input = |((index, file), origin): ((usize, &InputFile), Origin)| {
         let gvcf = cohort.gvcfs.get(index);
         let samples = match gvcf {
             Some(gvcf) => gvcf.samples.clone(),
@@ -410,7 +412,7 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
             }),
         }
     };
-    cohort.files.iter().enumerate().map(plan_input).collect()
+    Ok(cohort.files.iter().enumerate().zip(origins).map(plan_input).collect())
 }
 
 fn compressed_bytes(file: &InputFile) -> u64 {

@@ -21,7 +21,8 @@ pub fn frames(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
     let mut frames = Vec::new();
-    for table in TABLES.into_iter().filter(|table| wanted(table)) {
+    let view = wanted(VARIANTS_ANNOTATED);
+    for table in TABLES.into_iter().filter(|table| wanted(table) || (view && *table == "variants")) {
         let mut files = scope.files(dataset, table)?;
         let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
@@ -34,10 +35,29 @@ pub fn frames(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -
             frames.push((table.to_owned(), scope.narrow(table, scan(&files)?)));
         }
     }
-    for result in stored(dataset)?.into_iter().filter(|result| wanted(&result.table)) {
+    for result in
+        stored(dataset)?.into_iter().filter(|result| wanted(&result.table) || (view && result.table == ANNOTATIONS))
+    {
         frames.push((result.table.clone(), scan(&[result.file(dataset)])?));
     }
+    let named = |name: &str| frames.iter().find(|(known, _)| known == name).map(|(_, frame)| frame.clone());
+    if let (true, Some(variants), Some(annotations)) = (view, named("variants"), named(ANNOTATIONS)) {
+        frames.push((VARIANTS_ANNOTATED.to_owned(), annotated(variants, annotations)));
+    }
     Ok(frames)
+}
+
+/// The stored table of what `annotate` found.
+const ANNOTATIONS: &str = "annotations";
+/// The view of `variants` with the columns of `annotations`, null where a variant has none.
+pub const VARIANTS_ANNOTATED: &str = "variants_annotated";
+
+/// A column that both have is that of the variants; the other one has `_annotation` behind its name.
+fn annotated(variants: LazyFrame, annotations: LazyFrame) -> LazyFrame {
+    let keys = ["contig", "pos", "ref", "alt"].map(PlSmallStr::from_static);
+    let annotations = annotations.drop(Selector::ByName { names: keys.into(), strict: false });
+    let joined = variants.join_builder().with(annotations).left_on([col("variant_id")]).right_on([col("variant_id")]);
+    joined.how(JoinType::Left).suffix("_annotation").maintain_order(MaintainOrderJoin::Left).finish()
 }
 
 fn scan(files: &[DataFile]) -> Result<LazyFrame> {

@@ -221,8 +221,18 @@ pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
     file.flush().map_err(|error| Error::writing(target, error))
 }
 
+/// How often a folder is tried to be made while others remove the ones above it.
+const FOLDER_ATTEMPTS: usize = 1_000;
+
 /// Makes a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<()> {
+    for _ in 0..FOLDER_ATTEMPTS {
+        match fs::create_dir_all(path) {
+            // one above it was removed in between: a task that ends removes `_staging` where it is empty
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => return done.map_err(|error| Error::writing(path, error)),
+        }
+    }
     fs::create_dir_all(path).map_err(|error| Error::writing(path, error))
 }
 
@@ -460,6 +470,25 @@ mod tests {
         std::fs::write(staged_name(&path), b"half").expect("writes");
         sweep_staged(folder.path()).expect("sweeps");
         assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
+    }
+
+    #[test]
+    fn folders_are_made_while_others_remove_empty_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (staging, done) = (folder.path().join("_staging"), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_if_empty(Some(&staging));
+                }
+            });
+            for task in 0..500 {
+                let own = staging.join(task.to_string());
+                create_folder(&own.join("variants/contig=chr1")).expect("is made");
+                remove_folder(&own).expect("is removed");
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! `VARBATCH_REQUIRE_ALL` is set.
 
 mod alleles;
+mod annotate;
 mod array;
 mod array_s3;
 mod assoc;

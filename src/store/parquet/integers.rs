@@ -43,19 +43,18 @@ impl IntegerDictionary {
 
     /// Finds the indexes of values; false when they are too many or too large.
     fn index(&mut self, values: &[i32]) -> bool {
-        self.indexes.clear();
-        self.indexes.reserve(values.len());
-        for &value in values {
+        let mut indexes = std::mem::take(&mut self.indexes);
+        indexes.resize(values.len(), 0);
+        let all = indexes.iter_mut().zip(values).all(|(place, &value)| {
             let known = match self.index_of.get(value as usize) {
-                Some(&index) if index > 0 => index,
-                _ => match self.enter(value) {
-                    Some(index) => index,
-                    None => return false,
-                },
+                Some(&index) if index > 0 => Some(index),
+                _ => self.enter(value),
             };
-            self.indexes.push(u32::from(known) - 1);
-        }
-        true
+            *place = known.map_or(0, |index| u32::from(index) - 1);
+            known.is_some()
+        });
+        self.indexes = indexes;
+        all
     }
 
     #[cold]
@@ -160,7 +159,7 @@ impl IntegerColumn {
             [] => Encoding::PLAIN,
             _ => self.dictionary.push(&mut self.body, values),
         };
-        let range = Range::of(values.iter().copied());
+        let range = Range::of_slice(values);
         self.range = Range::join(self.range, range);
         let facts = PageFacts { n_values, n_rows, n_null, bounds: range.map(Range::bounds) };
         self.chunk.push_page(&self.body, encoding, facts, codec)

@@ -93,6 +93,14 @@ impl<T: Word> Range<T> {
         })
     }
 
+    /// Of numbers in a row.
+    pub fn of_slice(values: &[T]) -> Option<Self> {
+        let &first = values.first()?;
+        let (least, most) =
+            values.iter().fold((first, first), |(least, most), &value| (least.min(value), most.max(value)));
+        Some(Range { least, most })
+    }
+
     /// Of both.
     pub fn join(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
