@@ -75,7 +75,7 @@ enum Command {
     /// Test every variant for association with phenotypes, with covariates
     Assoc(assoc::Args),
     /// Test sets of rare variants, such as those of a gene: collapsing, burden, SKAT, SKAT-O
-    Burden(burden::Args),
+    Burden(Box<burden::Args>),
     /// Show the quality of a dataset: one HTML page, readable offline
     Report(report::Args),
     /// Say which records, and which rule, made a sample's call at a position
@@ -122,7 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Query(args) => query::run(args),
         Command::Annotate(args) => annotate::run(args),
         Command::Assoc(args) => assoc::run(args),
-        Command::Burden(args) => burden::run(args),
+        Command::Burden(args) => burden::run(*args),
         Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
