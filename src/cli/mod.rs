@@ -17,6 +17,7 @@ pub mod query;
 pub mod report;
 pub mod result_flags;
 mod run_flags;
+pub mod score;
 pub mod select_flags;
 pub mod simulate;
 pub mod stats;
@@ -90,6 +91,8 @@ enum Command {
     Export(export::Args),
     /// Find related samples: KING-robust kinship of pairs
     Kinship(kinship::Args),
+    /// Score samples by weights of alleles: polygenic scores
+    Score(score::Args),
     /// Check files against the VCF specification, and list all that is wrong
     Validate(validate::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -130,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Pca(args) => pca::run(args),
         Command::Export(args) => export::run(args),
         Command::Kinship(args) => kinship::run(args),
+        Command::Score(args) => score::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
