@@ -244,7 +244,7 @@ fn a_damaged_bcf_record_is_named() {
     let packed = write(folder, "packed.bcf", bgzf(&bytes));
     for (input, name) in [(&damaged, "damaged.bcf"), (&packed, "packed.bcf")] {
         for shard_size in ["10K", "100M"] {
-            let dataset = folder.join("damaged.ds");
+            let dataset = folder.join(format!("{name}.{shard_size}.ds"));
             let done = call_any(&[input], &dataset, &["--shard-size", shard_size]).expect(65);
             let errors = error_lines(&done.stderr);
             assert!(errors[0].contains(&format!("{name}:{number} (chr1:{vcf_pos}): ")), "{}", done.stderr);

@@ -26,6 +26,10 @@ const PLAIN: BlockLine = BlockLine { n_alleles: 2, filter: NO_FILTER, min_dp: MI
 
 /// So many kinds of blocks of a file are expected at a time: by filter, by FORMAT, with and without END.
 const MAX_EXPECTED: usize = 4;
+/// Blocks that were not as expected are learned from at once up to so many, then every so many: in some files, no block is
+/// like the one before.
+const LEARNED_AT_ONCE: u32 = 64;
+const LEARNED_EVERY: u32 = 16;
 
 /// Reads lines of one input.
 #[derive(Debug)]
@@ -36,12 +40,14 @@ pub struct RecordParser {
     layouts: Vec<BlockLayout>,
     /// Blocks like the last ones, the last one seen first.
     expected: Vec<ExpectedLine>,
+    /// Blocks that were not as expected.
+    n_unexpected: u32,
 }
 
 impl RecordParser {
     /// For a file with so many samples.
     pub fn new(dialect: &'static Dialect, n_samples: usize) -> Self {
-        RecordParser { dialect, n_samples, layouts: Vec::new(), expected: Vec::new() }
+        RecordParser { dialect, n_samples, layouts: Vec::new(), expected: Vec::new(), n_unexpected: 0 }
     }
 
     /// The block of a line of a file with one sample, when the line is like one of the last blocks. `at`: behind the tab
@@ -63,6 +69,10 @@ impl RecordParser {
 
     /// Lines like a block that was read in the general way are expected from now on.
     fn expect(&mut self, record: RecordView, of_line: BlockLine) {
+        self.n_unexpected = self.n_unexpected.wrapping_add(1);
+        if self.n_unexpected > LEARNED_AT_ONCE && self.n_unexpected % LEARNED_EVERY != 0 {
+            return;
+        }
         let layout = self.layouts.first().expect("one is in use");
         if let Some(expected) = ExpectedLine::like(record, of_line, layout) {
             self.expected.truncate(MAX_EXPECTED - 1);
@@ -251,6 +261,25 @@ mod tests {
             general(&mut parser, record).expect("a record");
             assert!(parser.expected_block(second.as_bytes(), at, vcf_pos).is_some(), "{second}");
         }
+    }
+
+    /// What is unlike everything before is not learned for ever, and what comes to stay is learned after some lines.
+    #[test]
+    fn a_new_kind_of_block_is_expected_after_some() {
+        let mut parser = RecordParser::new(by_name("bcftools").expect("a dialect"), 1);
+        for depth in 0..500 {
+            let line = format!("1\t5\t.\tA\t<*>\t0\t.\tEND=9;MinDP={depth}\tPL:DP\t0,15,125:5");
+            general(&mut parser, line.as_bytes()).expect("a block");
+        }
+        let line = b"1\t5\t.\tA\t<*>\t0\t.\tEND=9;MinDP=3\tPL:DP\t0,15,125:5";
+        let (vcf_pos, at) = at_of(line);
+        let n_general = (0..LEARNED_EVERY).take_while(|_| {
+            let is_expected = parser.expected_block(line, at, vcf_pos).is_some();
+            general(&mut parser, line).expect("a block");
+            !is_expected
+        });
+        assert!(n_general.count() < LEARNED_EVERY as usize);
+        assert!(parser.expected_block(line, at, vcf_pos).is_some());
     }
 
     fn piece(choices: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
