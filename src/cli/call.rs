@@ -129,7 +129,7 @@ fn call(
         folder: &folder,
         reference: planning.reference.as_ref(),
         share: Share::ALL,
-        threads: args.run.workers()?,
+        threads: args.run.workers(&plan.root)?,
         go_on: false,
         stop,
         progress: &progress,

@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
     let attempt = Attempt::new(task.share.index, task.share.count, task.job.clone());
     let folder = DatasetFolder::join(&place, &plan.digest, attempt)?;
     let shards = plan.shards()?;
-    let (share, workers) = (task.share, args.run.workers()?);
+    let (share, workers) = (task.share, args.run.workers(&plan.root)?);
     let preflight = Preflight { plan: &plan, shards: &shards, share, workers, folder: &folder };
     let (frame, reference) = prepare(&preflight).inspect_err(|error| folder.task_failed(error))?;
     let progress = Progress::default();
