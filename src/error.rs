@@ -134,6 +134,8 @@ impl Error {
             | std::io::ErrorKind::InvalidInput
             | std::io::ErrorKind::InvalidFilename => Class::NoInput,
             std::io::ErrorKind::PermissionDenied => Class::Permission,
+            // links that lead in a circle lead to no file
+            _ if source.raw_os_error() == Some(libc::ELOOP) => Class::NoInput,
             _ => Class::Io,
         };
         Self::new(class, format!("cannot read {}: {}", path.display(), plain(&source))).with_source(source)

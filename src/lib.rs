@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod alleles;
+pub mod annotate;
 pub mod call;
 pub mod cli;
 pub mod columns;

@@ -51,7 +51,7 @@ class Lint(unittest.TestCase):
             run(VARBATCH, "plan", f"{folder}/in.vcf", "-o", f"{folder}/out.ds")
             words = ["submit", f"{folder}/out.ds", "--to", "kubernetes", "--image", "IMAGE", "--volume", "claim:/data", "--namespace", "n", "--dry-run"]
             jobs += json.loads(run(VARBATCH, *words))["items"]
-        self.assertEqual(len(jobs), 4)
+        self.assertEqual(len(jobs), 5)
         for job in jobs:
             # strict: no member that the schema does not know
             validate.validate(job, "1.33", strict=True)

@@ -61,23 +61,46 @@ class Examples(unittest.TestCase):
             "PBS_ARRAY_INDEX": str(i), "VARBATCH_TASK_COUNT": "3", "DATASET": str(dataset), "STAGE": stage})
 
     def test_kubernetes(self):
+        """The example is what submit prints, but for names and numbers; what it prints makes the dataset."""
         yaml = module("yaml")
 
-        work, publish = yaml.safe_load_all((BATCH / "kubernetes/job.yaml").read_text())
+        examples = list(yaml.safe_load_all((BATCH / "kubernetes/job.yaml").read_text()))
         dataset = self.root / "submitted.ds"
-        run(VARBATCH, "plan", *self.inputs, *self.settings, "-o", dataset)
-        words = ["submit", dataset, "--to", "kubernetes", "--image", "IMAGE", "--service-account", "varbatch", "--dry-run"]
+        plan = json.loads(run(VARBATCH, "plan", *self.inputs, *self.settings, "-o", dataset, "--format", "json"))
+        words = ["submit", dataset, "--to", "kubernetes", "--image", "IMAGE", "--service-account", "varbatch", "--tasks", "2", "--dry-run"]
         printed = json.loads(run(VARBATCH, *words))["items"]
-        # the example is what submit prints, but for names and numbers
-        for example, job in zip([work, publish], printed):
+        self.assertEqual(len(printed), len(examples))
+        for example, job in zip(examples, printed):
             spec, theirs = example["spec"], job["spec"]
+            self.assertEqual(set(example["metadata"]), set(job["metadata"]))
             self.assertEqual(set(spec), set(theirs))
             self.assertEqual(spec["podFailurePolicy"], theirs["podFailurePolicy"])
             pod, their_pod = spec["template"]["spec"], theirs["template"]["spec"]
             self.assertEqual({**pod, "containers": None}, {**their_pod, "containers": None})
-            self.assertEqual(len(pod["containers"][0]["args"]), len(their_pod["containers"][0]["args"]))
-        self.assertEqual(work["spec"]["completions"],
-                         int(work["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]))
+            container, their_container = pod["containers"][0], their_pod["containers"][0]
+            self.assertEqual(set(container), set(their_container) - {"env"})
+            fill = {"DATASET": str(dataset), "SHA256": plan["plan_sha256"]}
+            arguments = [fill.get(word, word) for word in container["args"]]
+            if "completions" in spec:
+                self.assertEqual(arguments[-1], str(spec["completions"]))
+                arguments[-1] = str(theirs["completions"])
+            self.assertEqual(arguments, their_container["args"])
+
+        def pods(job, *codes):
+            """All indexes once; their exit codes."""
+            completions = job["spec"].get("completions")
+            for index in range(completions or 1):
+                variables = {"JOB_COMPLETION_INDEX": str(index)} if completions else {}
+                yield run(VARBATCH, *job["spec"]["template"]["spec"]["containers"][0]["args"], code=codes[min(index, len(codes) - 1)],
+                          env={**os.environ, **variables})
+
+        # all start at once: those of the second stage and the one that publishes have to wait, and are started again
+        ingest, call, publish = printed
+        list(pods(call, 75))
+        list(pods(publish, 3))
+        for job in printed:
+            list(pods(job, 0))
+        self.same(dataset)
 
     def test_schedulers_of_the_readme_are_those_of_the_program(self):
         source = (TOP / "src/exec/scheduler.rs").read_text()
@@ -85,3 +108,5 @@ class Examples(unittest.TestCase):
         for name in set(re.findall(r'"((?:AWS_BATCH|LSB|SGE|PBS|JOB_COMPLETION|BATCH_TASK|VARBATCH)_[A-Z_]*(?:INDEX|COUNT|SIZE|NODES|ID|IDX|LAST|ARRAYID))"', source)):
             if not name.endswith(("JOB_ID", "JOBID")):
                 self.assertIn(name, said)
+        for name in re.findall(r'"([A-Z_]+)"', re.search(r"pub fn cores.*?\n}", source, re.S).group()):
+            self.assertIn(name, said)

@@ -48,7 +48,7 @@ task work {
     Array[Boolean] after = []
   }
   command <<<
-    exec varbatch work ~{dataset} --plan-sha256 ~{sha256} --stage ~{stage} --task-index ~{index} --task-count ~{tasks}
+    exec varbatch work ~{dataset} --plan-sha256 ~{sha256} --stage ~{stage} --task-index ~{index} --task-count ~{tasks} --threads 4
   >>>
   output { Boolean done = true }
   runtime {

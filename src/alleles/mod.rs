@@ -164,6 +164,11 @@ pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn
         if i > 0 {
             text.push(b',');
         }
+        // bases one for one, or no bases at all: nothing moves
+        if !is_bases(alt) || (ref_allele.len() == 1 && alt.len() == 1) {
+            text.push(b'.');
+            continue;
+        }
         let trimmed = normalise(vcf_pos, ref_allele, alt, None);
         let found = normalise(vcf_pos, ref_allele, alt, Some(reference));
         if found == trimmed {

@@ -2,18 +2,17 @@
 
 use super::result_flags::{ResultFlags, ResultWriter};
 use super::select_flags::{Defaults, SelectFlags};
+use super::trait_flags::{TraitFlags, say};
 use super::verify::use_threads;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::stats::assoc::dosage::MissingCalls;
 use crate::stats::assoc::summary::{Tally, summary};
 use crate::stats::assoc::table::{Piece, append};
-use crate::stats::assoc::traits::{Covariate, Kind, Phenotype};
-use crate::stats::assoc::{Analysis, Settings, Size, covariates, logistic};
+use crate::stats::assoc::{Analysis, Settings, logistic};
 use crate::stats::block::Block;
 use crate::stats::results::{DataFrame, Results};
-use crate::stats::sample_table::SampleTable;
-use crate::stats::selection::{SampleSet, Selection};
+use crate::stats::selection::Selection;
 use crate::stats::source::Source;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -39,33 +38,8 @@ Examples:
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
-    /// Table of phenotypes: a header line, a column `sample` or `IID`, tabs or spaces between columns
-    #[arg(long, value_name = "FILE")]
-    pheno: PathBuf,
-    /// Columns of that table to test [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pheno_name: Vec<String>,
-    /// Take the phenotypes as binary: 1 and 0, or 2 and 1 with 0 and -9 for missing [default: by their values]
-    #[arg(long, conflicts_with = "quantitative")]
-    binary: bool,
-    /// Take the phenotypes as numbers
-    #[arg(long)]
-    quantitative: bool,
-    /// Table of covariates, of the same form; columns of text become one column of 0 and 1 for each level but the first
-    #[arg(long, value_name = "FILE")]
-    covar: Option<PathBuf>,
-    /// Columns of that table to take [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "covar")]
-    covar_name: Vec<String>,
-    /// Columns of that table whose numbers are names of levels
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "covar")]
-    covar_categorical: Vec<String>,
-    /// Take the first N principal components of the stored table pca as covariates
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pcs: usize,
-    /// Take the sex of the dataset's samples as a covariate
-    #[arg(long)]
-    sex_covariate: bool,
+    #[command(flatten)]
+    traits: TraitFlags,
     /// Test of binary phenotypes
     #[arg(long, value_enum, default_value_t = TestName::Wald)]
     test: TestName,
@@ -92,7 +66,7 @@ pub struct Args {
 
 /// Names of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TestName {
+pub(super) enum TestName {
     /// beta / se of the maximum likelihood
     Wald,
     /// Slope of the likelihood without the variant: fast; beta is approximate
@@ -104,7 +78,8 @@ enum TestName {
 }
 
 impl TestName {
-    fn test(self) -> logistic::Test {
+    /// As the analysis has it.
+    pub(super) fn test(self) -> logistic::Test {
         match self {
             TestName::Wald => logistic::Test::Wald,
             TestName::Score => logistic::Test::Score,
@@ -146,29 +121,9 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-/// Who is analysed, on standard error.
-fn say(phenotype: &Phenotype, size: &Size) {
-    let name = &phenotype.name;
-    let of = match (phenotype.kind, size.n_cases) {
-        (Kind::Binary, Some(n_cases)) => format!("{n_cases} cases and {} controls, binary", size.n - n_cases),
-        _ => format!("{} samples, quantitative", size.n),
-    };
-    let n_dropped = phenotype.n_known() - size.n;
-    let dropped = if n_dropped > 0 { format!("; {n_dropped} more have no covariates") } else { String::new() };
-    eprintln!("{name}: {of} ({}){dropped}", phenotype.coding);
-    if !size.constant.is_empty() {
-        eprintln!("{name}: left out covariates that are constant in these samples: {}", size.constant.join(", "));
-    }
-}
-
 impl Args {
     fn check(&self) -> Result<()> {
-        if self.max_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
-            return Err(Error::usage(format!(
-                "--max-p is {}, expected more than 0, up to 1",
-                self.max_p.unwrap_or(0.0)
-            )));
-        }
+        check_max_p(self.max_p)?;
         if self.max_vif.is_nan() || self.max_vif < 1.0 {
             return Err(Error::usage(format!("--max-vif is {}, expected 1 or more", self.max_vif)));
         }
@@ -189,57 +144,27 @@ impl Args {
             },
             max_p: self.max_p,
         };
-        let phenotypes = self.phenotypes(samples)?;
-        Analysis::new(dataset, samples, phenotypes, &self.covariates(dataset, samples)?, settings)
-    }
-
-    fn phenotypes(&self, samples: &SampleSet) -> Result<Vec<Phenotype>> {
-        let table = read(&self.pheno, samples)?;
-        let kind = match (self.binary, self.quantitative) {
-            (true, _) => Some(Kind::Binary),
-            (_, true) => Some(Kind::Quantitative),
-            _ => None,
-        };
-        table.select(&self.pheno_name)?.into_iter().map(|column| Phenotype::new(column, kind)).collect()
-    }
-
-    fn covariates(&self, dataset: &Dataset, samples: &SampleSet) -> Result<Vec<Covariate>> {
-        let mut found = Vec::new();
-        if let Some(path) = &self.covar {
-            let table = read(path, samples)?;
-            table.select(&self.covar_categorical)?;
-            for column in table.select(&self.covar_name)? {
-                found.extend(Covariate::of_column(column, self.covar_categorical.contains(&column.name))?);
-            }
-        }
-        if self.sex_covariate {
-            found.push(covariates::sex(samples));
-        }
-        if self.pcs > 0 {
-            found.extend(covariates::principal_components(dataset, samples, self.pcs)?);
-        }
-        Ok(found)
+        let phenotypes = self.traits.phenotypes(samples)?;
+        Analysis::new(dataset, samples, phenotypes, &self.traits.covariates(dataset, samples)?, settings)
     }
 
     fn described(&self) -> serde_json::Value {
-        let path = |path: &PathBuf| path.display().to_string();
-        serde_json::json!({
-            "pheno": path(&self.pheno), "pheno_name": self.pheno_name, "binary": self.binary,
-            "quantitative": self.quantitative, "covar": self.covar.as_ref().map(path), "covar_name": self.covar_name,
-            "covar_categorical": self.covar_categorical, "pcs": self.pcs, "sex_covariate": self.sex_covariate,
+        self.traits.described(serde_json::json!({
             "test": format!("{:?}", self.test).to_lowercase(), "firth_fallback": !self.no_firth_fallback,
             "missing": format!("{:?}", self.missing).to_lowercase(), "max_vif": self.max_vif, "max_p": self.max_p,
             "select": self.select.described(DEFAULTS),
-        })
+        }))
     }
 }
 
-fn read(path: &std::path::Path, samples: &SampleSet) -> Result<SampleTable> {
-    let table = SampleTable::read(path, samples)?;
-    if table.n_unknown > 0 {
-        eprintln!("{}: {} rows are of samples that are not analysed", path.display(), table.n_unknown);
+/// A bound on p as users may give it.
+pub(super) fn check_max_p(max_p: Option<f64>) -> Result<()> {
+    match max_p {
+        Some(p) if !(p > 0.0 && p <= 1.0) => {
+            Err(Error::usage(format!("--max-p is {p}, expected more than 0, up to 1")))
+        }
+        _ => Ok(()),
     }
-    Ok(table)
 }
 
 /// Collects the rows of blocks into row groups.

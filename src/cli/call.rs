@@ -50,6 +50,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.profile {
         profile::enable();
     }
+    args.run.limit_records()?;
     let planning_stage = profile::enter(Stage::Plan);
     let stop = args.run.stop_on_signals()?;
     let place = Place::parse(&args.plan.output)?;
@@ -128,7 +129,7 @@ fn call(
         folder: &folder,
         reference: planning.reference.as_ref(),
         share: Share::ALL,
-        threads: args.run.workers(),
+        threads: args.run.workers()?,
         go_on: false,
         stop,
         progress: &progress,

@@ -79,7 +79,13 @@ pub fn run(args: Args) -> Result<()> {
         Settings { regions, samples, split: args.split, other, recount: args.recount, fill_pl: args.fill_pl };
     let summary = export(&dataset, &args.output, &settings)?;
     if args.output.as_os_str() != "-" {
-        let index = summary.index.map(|path| format!(", index {}", path.display())).unwrap_or_default();
+        let index = match summary.index {
+            Some(path) => format!(", index {}", path.display()),
+            None if args.output.extension().is_some_and(|end| end == "bcf") => {
+                ", without an index: several records are at position 0, which htslib cannot index".into()
+            }
+            None => String::new(),
+        };
         let (records, samples) = (summary.n_records, summary.n_samples);
         eprintln!("wrote {}: {records} records, {samples} samples{index}", args.output.display());
     }

@@ -1,5 +1,6 @@
 //! `varbatch finalize`: publishes a planned dataset whose shards are all done.
 
+use super::run_flags::exit_on_signals;
 use super::work::open_plan;
 use crate::commit::DatasetFolder;
 use crate::error::Result;
@@ -10,10 +11,10 @@ use std::path::PathBuf;
 /// Flags of `finalize`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks that every shard of the plan is committed and its files are there with their sizes, that every record read is
+Checks that every shard of the plan is committed and its files are there with their sizes, that every record read is \
 accounted for, and writes the samples, the header and, last, the manifest. Running it again is harmless.
 
-Exit codes: 0 published; 3 shards are missing (they are named).
+Exit codes: 0 published; 3 shards are missing (they are named); 75 interrupted: run it again.
 
 Example:
   varbatch finalize cohort.ds")]
@@ -27,6 +28,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
+    exit_on_signals()?;
     let place = Place::parse(&args.dataset)?;
     let plan = open_plan(&place, args.plan_sha256.as_deref())?;
     let folder = DatasetFolder::to_publish(&place, &plan.digest);
@@ -38,5 +40,6 @@ pub fn run(args: Args) -> Result<()> {
         super::call::tell_warnings(&manifest);
         super::call::tell_counts(&place.uri(), &manifest);
     }
+    super::call::tell_requests();
     Ok(())
 }

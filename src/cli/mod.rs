@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
+pub mod annotate;
 pub mod assoc;
+pub mod burden;
 pub mod call;
 pub mod explain;
 pub mod export;
@@ -21,6 +23,7 @@ pub mod simulate;
 pub mod stats;
 pub mod status;
 pub mod submit;
+mod trait_flags;
 pub mod validate;
 pub mod verify;
 pub mod work;
@@ -68,8 +71,12 @@ enum Command {
     Verify(verify::Args),
     /// Ask a dataset in SQL
     Query(query::Args),
+    /// Join what other files say of the variants: VCF, Parquet, tables, BED, GFF; consequences of VEP, SnpEff, bcftools csq
+    Annotate(annotate::Args),
     /// Test every variant for association with phenotypes, with covariates
     Assoc(assoc::Args),
+    /// Test sets of rare variants, such as those of a gene: collapsing, burden, SKAT, SKAT-O
+    Burden(Box<burden::Args>),
     /// Show the quality of a dataset: one HTML page, readable offline
     Report(report::Args),
     /// Say which records, and which rule, made a sample's call at a position
@@ -116,7 +123,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Query(args) => query::run(args),
+        Command::Annotate(args) => annotate::run(args),
         Command::Assoc(args) => assoc::run(args),
+        Command::Burden(args) => burden::run(*args),
         Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),

@@ -2,6 +2,7 @@
 
 use super::call::grouped;
 use super::plan_flags::{PlanFlags, Planning};
+use super::run_flags::exit_on_signals;
 use crate::commit::folder::write_parts;
 use crate::commit::{DatasetFolder, Replace, Start};
 use crate::error::{Error, Result};
@@ -9,21 +10,24 @@ use crate::plan::inventory::Inventory;
 use crate::plan::joint::n_inputs;
 use crate::plan::{Plan, Shard, ShardSource, StoredPlan};
 use crate::store::Place;
+use crate::submit::estimate::{Estimate, amount};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The plan is a function of the inputs and settings: planning again writes the same bytes. Any number of tasks, on one
+The plan is a function of the inputs and settings: planning again writes the same bytes. Any number of tasks, on one \
 machine or many, then do its shards with `varbatch work`, and `varbatch finalize` publishes the dataset.
 
 Name inputs so that every task finds them: absolute paths or s3:// names, or start the tasks in this folder.
 
 Example, three tasks on one machine:
   varbatch plan *.g.vcf.gz -f GRCh38.fa -o cohort.ds
-  for i in 0 1 2; do varbatch work cohort.ds --stage ingest --task-index $i --task-count 3 & done; wait
-  for i in 0 1 2; do varbatch work cohort.ds --stage call --task-index $i --task-count 3 & done; wait
+  for i in 0 1 2; do varbatch work cohort.ds --stage ingest --task-index $i --task-count 3 & done
+  wait
+  for i in 0 1 2; do varbatch work cohort.ds --stage call --task-index $i --task-count 3 & done
+  wait
   varbatch finalize cohort.ds")]
 pub struct Args {
     #[command(flatten)]
@@ -54,6 +58,7 @@ const PARTS_AT_ONCE: usize = 64;
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
+    exit_on_signals()?;
     let place = Place::parse(&args.plan.output)?;
     if let Some(path) = &args.inventory {
         return run_inventory(&args, &place, path);
@@ -115,6 +120,7 @@ fn tell(args: &Args, folder: &DatasetFolder, start: Start, summary: &Summary) ->
         Format::Json => summary.json(&place.uri(), folder.plan_digest()),
         Format::Text => summary.text(&place.uri(), folder.plan_digest()),
     };
+    super::call::tell_requests();
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::stdout)
 }
 
@@ -128,6 +134,7 @@ struct Summary {
     most_inputs: usize,
     stages: Vec<&'static str>,
     has_streams: bool,
+    estimate: Estimate,
 }
 
 impl Summary {
@@ -141,6 +148,7 @@ impl Summary {
             most_inputs: shards.iter().map(n_inputs).max().unwrap_or(0),
             stages: if root.is_joint() { vec!["ingest", "call"] } else { vec!["call"] },
             has_streams: shards.iter().any(|shard| matches!(shard.source, ShardSource::Stream { .. })),
+            estimate: Estimate::of(root),
         }
     }
 
@@ -154,19 +162,20 @@ impl Summary {
             "shards": self.n_shards,
             "largest_shard_bytes": self.largest_bytes,
             "stages": self.stages,
+            "expected_output_bytes": self.estimate.output_bytes,
+            "expected_core_hours": (self.estimate.core_hours(0) * 1e4).round() / 1e4,
         });
         format!("{value}\n")
     }
 
     fn text(&self, uri: &str, digest: &str) -> String {
-        let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         let mut text = format!(
             "{uri}: plan {digest}\n{} inputs, {}, {} samples\n{} shards of at most {}",
             grouped(self.n_inputs),
-            mb(self.input_bytes),
+            amount(self.input_bytes),
             grouped(self.n_samples),
             grouped(self.n_shards),
-            mb(self.largest_bytes),
+            amount(self.largest_bytes),
         );
         if self.most_inputs > 1 {
             text += &format!(" and {} inputs", self.most_inputs);
@@ -175,6 +184,7 @@ impl Summary {
             1 => ", one stage: call\n",
             _ => " in the stage ingest; the stage call is divided when that is complete\n",
         };
+        text += &format!("{}\n", self.estimate.cost(0, None));
         if self.has_streams {
             text += "an input that is one stream (BCF, plain gzip) is one shard: bgzip-compressed VCF can be divided\n";
         }

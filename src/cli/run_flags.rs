@@ -1,7 +1,8 @@
 //! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
 
-use crate::error::{Error, Result};
-use crate::exec::resources;
+use crate::decode::limits;
+use crate::error::{Class, Error, Result};
+use crate::exec::{resources, scheduler};
 use crate::store::s3;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 /// Flags of `call` and `work`.
 #[derive(Debug, clap::Args)]
 pub struct RunFlags {
-    /// Number of worker threads [default: all cores that the process may use]
+    /// Number of worker threads [default: what VARBATCH_THREADS or the scheduler says, else all cores that the process may use]
     #[arg(short = '@', long, value_name = "N")]
     pub threads: Option<usize>,
     /// Memory to stay under, e.g. 8G; fewer workers run when it is small [default: 80 % of what the process may use]
@@ -25,10 +26,20 @@ const WORKER_BYTES: u64 = 96 << 20;
 
 impl RunFlags {
     /// Number of workers.
-    pub fn workers(&self) -> usize {
-        let threads = self.threads.unwrap_or_else(resources::cores).max(1);
-        let memory = self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4);
-        threads.min((memory / WORKER_BYTES).max(1) as usize)
+    pub fn workers(&self) -> Result<usize> {
+        let of_task = scheduler::cores(&|name| std::env::var(name).ok())?;
+        let threads = self.threads.or(of_task.map(|n| n as usize)).unwrap_or_else(resources::cores).max(1);
+        Ok(threads.min((self.memory_bytes() / WORKER_BYTES).max(1) as usize))
+    }
+
+    /// Tells the decoders how long a record may be with this memory. To be called before anything is read.
+    pub fn limit_records(&self) -> Result<()> {
+        limits::set_memory_per_worker(self.memory_bytes() / self.workers()? as u64);
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory.unwrap_or_else(|| resources::memory_bytes() / 5 * 4)
     }
 
     /// Set when the process is asked to end.
@@ -42,6 +53,21 @@ impl RunFlags {
         }
         Ok(stop)
     }
+}
+
+/// Ends the process with 75 when it is asked to end: for commands that may be cut off at any moment, as they write names that
+/// count last.
+pub fn exit_on_signals() -> Result<()> {
+    let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
+    let mut signals = signal_hook::iterator::Signals::new(signals)
+        .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            eprintln!("error: interrupted\nhint: run the same command again");
+            std::process::exit(Class::Temporary.exit_code().into());
+        }
+    });
+    Ok(())
 }
 
 /// A number of bytes with an optional K, M, G or T (powers of 1,024).

@@ -2,28 +2,32 @@
 
 use super::run_flags::parse_size;
 use super::work::open_plan;
+use crate::commit::DatasetFolder;
+use crate::commit::status::{StageStatus, Status};
 use crate::error::{Class, Error, Result};
+use crate::plan::INGEST;
 use crate::store::Place;
 use crate::store::aws::Service;
-use crate::submit::Submission;
 use crate::submit::aws_batch::{AwsBatch, SUBMIT_PATH};
 use crate::submit::estimate::Estimate;
 use crate::submit::kubernetes::Kubernetes;
 use crate::submit::slurm::Slurm;
+use crate::submit::{StageShards, Submission, TaskSize};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Flags of `submit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Submits the stages as array jobs that wait for each other, and last the job that publishes. Nothing needs to run here
-after that. --dry-run prints what would be sent, and what it is expected to take.
+Submits the stages as array jobs that wait for each other, and last the job that publishes. Nothing needs to run here \
+after that; `varbatch status` says how far it is. --dry-run prints what would be sent, and what it is expected to take. \
+Submitting again after a failure is how to go on: finished shards are skipped, finished stages get no job.
 
 Examples:
-  varbatch submit s3://bucket/cohort.ds --to aws-batch --queue spot --job-definition varbatch-work --dry-run
+  varbatch submit s3://bucket/cohort.ds --to aws-batch --queue spot --job-definition work --dry-run
   varbatch submit cohort.ds --to slurm --sbatch-option=--partition=long
-  varbatch submit s3://bucket/cohort.ds --to kubernetes --image registry/varbatch@sha256:... --service-account varbatch")]
+  varbatch submit s3://bucket/cohort.ds --to kubernetes --image IMAGE --service-account varbatch")]
 pub struct Args {
     /// The planned dataset
     dataset: PathBuf,
@@ -76,6 +80,9 @@ struct AwsFlags {
     /// Job definition of the tasks: name, name:revision or ARN
     #[arg(long, value_name = "NAME")]
     job_definition: Option<String>,
+    /// Queue of the job that publishes [default: that of the tasks]
+    #[arg(long, value_name = "NAME")]
+    finalize_queue: Option<String>,
     /// Job definition of the job that publishes [default: that of the tasks]
     #[arg(long, value_name = "NAME")]
     finalize_job_definition: Option<String>,
@@ -85,6 +92,9 @@ struct AwsFlags {
     /// Seconds after which an attempt is ended, at least 60 [default: as the job definition says]
     #[arg(long, value_name = "SECONDS")]
     task_timeout: Option<u32>,
+    /// Whose share the jobs take, for queues with fair shares
+    #[arg(long, value_name = "NAME")]
+    share_identifier: Option<String>,
     /// Endpoint of AWS Batch, where it is not Amazon's [default: AWS_ENDPOINT_URL_BATCH]
     #[arg(long, value_name = "URL")]
     batch_endpoint_url: Option<String>,
@@ -128,8 +138,15 @@ struct KubernetesFlags {
 pub fn run(args: Args, endpoint_url: Option<String>) -> Result<()> {
     let place = Place::parse(&args.dataset)?;
     let plan = open_plan(&place, None)?;
-    let size = (args.cpus.max(1), (args.task_memory >> 20).max(1));
-    let mut submission = Submission::new(place.uri(), (&plan.root, plan.digest.clone()), args.tasks, size)?;
+    let estimate = Estimate::of(&plan.root);
+    let status = Status::of(&DatasetFolder::to_publish(&place, &plan.digest), &plan, &plan.shards()?)?;
+    if status.published {
+        eprintln!("{} is published already; nothing to do", place.uri());
+        return Ok(());
+    }
+    let stages = stages(&status, estimate.call_shards);
+    let size = TaskSize { cpus: args.cpus.max(1), memory_mib: (args.task_memory >> 20).max(1) };
+    let mut submission = Submission::new(place.uri(), plan.digest.clone(), &stages, args.tasks, size)?;
     submission.endpoint_url = endpoint_url;
     if place.local().is_some() && args.to == Scheduler::AwsBatch {
         return Err(Error::usage(format!(
@@ -138,12 +155,30 @@ pub fn run(args: Args, endpoint_url: Option<String>) -> Result<()> {
         ))
         .hint("plan into s3://bucket/prefix"));
     }
-    eprint!("{}", Estimate::of(&plan.root).text(&submission, args.max_cores, args.core_price));
-    match args.to {
-        Scheduler::AwsBatch => aws_batch(&args, &submission),
-        Scheduler::Slurm => slurm(&args, &submission),
-        Scheduler::Kubernetes => kubernetes(&args, &submission),
+    for stage in stages.iter().filter(|stage| stage.is_complete) {
+        eprintln!("stage {:<7} is complete: nothing to submit", stage.stage);
     }
+    eprint!("{}", estimate.text(&submission, args.max_cores, args.core_price));
+    match args.to {
+        Scheduler::AwsBatch => aws_batch(&args, &submission)?,
+        Scheduler::Slurm => slurm(&args, &submission)?,
+        Scheduler::Kubernetes => kubernetes(&args, &submission, place.local())?,
+    }
+    if !args.dry_run {
+        eprintln!("submitted; `varbatch status {}` says how far it is", place.uri());
+    }
+    Ok(())
+}
+
+/// What is known of the stages. `call_shards`: shards of the second stage, where they are not known before the first is
+/// complete.
+fn stages(status: &Status, call_shards: u64) -> Vec<StageShards> {
+    let known = |stage: &StageStatus| StageShards {
+        stage: if stage.stage == INGEST { INGEST } else { "call" },
+        n: stage.shards.unwrap_or(call_shards),
+        is_complete: stage.is_complete(),
+    };
+    status.stages.iter().map(known).collect()
 }
 
 fn needed<'a>(value: &'a Option<String>, flag: &str) -> Result<&'a str> {
@@ -156,9 +191,12 @@ fn print(text: &str) -> Result<()> {
 
 fn aws_batch(args: &Args, submission: &Submission) -> Result<()> {
     let definition = needed(&args.aws.job_definition, "--job-definition")?;
+    let queue = needed(&args.aws.queue, "--queue")?;
     let batch = AwsBatch {
-        queue: needed(&args.aws.queue, "--queue")?.into(),
+        queue: queue.into(),
         job_definition: definition.into(),
+        finalize_queue: args.aws.finalize_queue.as_deref().unwrap_or(queue).into(),
+        share_identifier: args.aws.share_identifier.clone(),
         finalize_job_definition: args.aws.finalize_job_definition.as_deref().unwrap_or(definition).into(),
         attempts: args.aws.attempts,
         timeout_s: args.aws.task_timeout,
@@ -223,24 +261,31 @@ fn slurm(args: &Args, submission: &Submission) -> Result<()> {
     Ok(())
 }
 
-fn kubernetes(args: &Args, submission: &Submission) -> Result<()> {
+/// `folder`: the dataset, where it is one.
+fn kubernetes(args: &Args, submission: &Submission, folder: Option<&Path>) -> Result<()> {
     let flags = &args.kubernetes;
     let volume = flags.volume.as_deref().map(|text| match text.split_once(':') {
         Some((claim, path)) if path.starts_with('/') && !claim.is_empty() => Ok((claim.to_string(), path.to_string())),
         _ => Err(Error::usage(format!("--volume is {text:?}, expected CLAIM:/path"))),
     });
+    let volume = volume.transpose()?;
+    if let Some(folder) = folder
+        && !volume.as_ref().is_some_and(|(_, path)| folder.starts_with(path))
+    {
+        eprintln!("warning: pods do not see {}: give --volume CLAIM:PATH with a path above it", folder.display());
+    }
     let kubernetes = Kubernetes {
         image: needed(&flags.image, "--image")?.into(),
         namespace: flags.namespace.clone(),
         service_account: flags.service_account.clone(),
         parallelism: flags.parallelism,
-        volume: volume.transpose()?,
+        volume,
     };
     let text = serde_json::to_string_pretty(&kubernetes.manifest(submission)?).expect("plain data") + "\n";
     if args.dry_run {
         return print(&text);
     }
-    print(&piped("kubectl", &["apply".into(), "-f".into(), "-".into()], &text)?)
+    print(&piped("kubectl", &["create".into(), "-f".into(), "-".into()], &text)?)
 }
 
 /// Runs a program with a text on its standard input; what it prints.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Flags of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads every file: checksums, row counts, the order of rows, and every count and statistic that the calls determine.
+Reads every file: checksums, row counts, the order of rows, and every count and statistic that the calls determine. \
 Each problem is one line on standard output; any problem ends with exit code 3.
 
 Example:
@@ -34,6 +34,7 @@ pub fn run(args: Args) -> Result<()> {
     use_threads(args.threads)?;
     let dataset = Dataset::open_manifest_only(&args.dataset)?;
     let report = verify(&dataset)?;
+    super::call::tell_requests();
     if report.problems.is_empty() {
         eprintln!(
             "{}: complete and consistent: {} files, {} bytes, {} samples, {} variant rows and {} calls recomputed",

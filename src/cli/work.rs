@@ -6,7 +6,7 @@ use crate::commit::attempt::Attempt;
 use crate::commit::manifest::MANIFEST_NAME;
 use crate::error::{Class, Error, Location, Result};
 use crate::exec::scheduler::{Task, TaskFlags};
-use crate::exec::{Done, Frame, Inputs, Run, Stages, preflight, resources};
+use crate::exec::{Done, Frame, Inputs, Preflight, Run, Stages, resources};
 use crate::input::reference::Reference;
 use crate::pipeline::Progress;
 use crate::plan::StoredPlan;
@@ -17,15 +17,15 @@ use std::time::Instant;
 /// Flags of `work`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Which task this is comes from the scheduler (AWS Batch, Slurm, Kubernetes, GCP Batch, LSF, SGE, PBS), from
-VARBATCH_TASK_INDEX and VARBATCH_TASK_COUNT, or from the flags; without any it is the only task. Any number of tasks gives
+Which task this is comes from the scheduler (AWS Batch, Slurm, Kubernetes, GCP Batch, LSF, SGE, PBS), from \
+VARBATCH_TASK_INDEX and VARBATCH_TASK_COUNT, or from the flags; without any it is the only task. Any number of tasks gives \
 the same dataset. Finished shards are skipped, so a task that was lost is simply run again.
 
-Exit codes: 0 the share is done; 75 interrupted, or a stage must wait for other tasks: run it again; others are not
+Exit codes: 0 the share is done; 75 interrupted, or a stage must wait for other tasks: run it again; others are not \
 mended by running it again.
 
 Examples:
-  varbatch work cohort.ds                                     # all of it, or what the scheduler says
+  varbatch work cohort.ds                                   # all of it, or what the scheduler says
   varbatch work cohort.ds --task-index 0 --task-count 3")]
 pub struct Args {
     /// The planned dataset
@@ -90,6 +90,7 @@ pub fn run(args: Args) -> Result<()> {
     let started = Instant::now();
     let flags = TaskFlags { index: args.task_index, count: args.task_count, offset: args.task_offset };
     let task = Task::resolve(flags, &|name| std::env::var(name).ok())?;
+    args.run.limit_records()?;
     let stop = args.run.stop_on_signals()?;
     let place = Place::parse(&args.dataset)?;
     let plan = open_plan(&place, args.plan_sha256.as_deref())?;
@@ -100,9 +101,9 @@ pub fn run(args: Args) -> Result<()> {
     let attempt = Attempt::new(task.share.index, task.share.count, task.job.clone());
     let folder = DatasetFolder::join(&place, &plan.digest, attempt)?;
     let shards = plan.shards()?;
-    preflight(&plan, &shards, task.share, &folder)?;
-    let frame = Frame::new(&plan)?;
-    let reference = open_reference(&plan)?;
+    let (share, workers) = (task.share, args.run.workers()?);
+    let preflight = Preflight { plan: &plan, shards: &shards, share, workers, folder: &folder };
+    let (frame, reference) = prepare(&preflight).inspect_err(|error| folder.task_failed(error))?;
     let progress = Progress::default();
     let run = Run {
         plan: &plan,
@@ -111,8 +112,8 @@ pub fn run(args: Args) -> Result<()> {
         inputs: Inputs::new(&plan, &place, &[]),
         folder: &folder,
         reference: reference.as_ref(),
-        share: task.share,
-        threads: args.run.workers(),
+        share,
+        threads: workers,
         go_on: true,
         stop: &stop,
         progress: &progress,
@@ -127,12 +128,18 @@ pub fn run(args: Args) -> Result<()> {
             eprintln!("{} was published meanwhile; nothing to do", place.uri());
             return Ok(());
         }
-        result => result?,
+        result => result.inspect_err(|error| folder.task_failed(error))?,
     };
     if !args.run.quiet {
         summary(&place, &task, done, started);
     }
     Ok(())
+}
+
+/// What a task needs before its first shard: room, what shards have in common, the reference.
+fn prepare(task: &Preflight) -> Result<(Frame, Option<Reference>)> {
+    task.check()?;
+    Ok((Frame::new(task.plan)?, open_reference(task.plan)?))
 }
 
 /// The reference that was planned with.

@@ -78,7 +78,8 @@ impl<W: Write + Send> ParquetFile<W> {
         Ok(())
     }
 
-    fn end_group(&mut self, path: &Path) -> Result<()> {
+    /// Ends the row group, where it has rows: the next rows begin another one.
+    pub fn end_group(&mut self, path: &Path) -> Result<()> {
         let _stage = profile::enter(Stage::Encode);
         if self.group_rows == 0 {
             return Ok(());

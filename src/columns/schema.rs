@@ -74,6 +74,11 @@ fn value_type(kind: Kind) -> DataType {
 }
 
 impl FieldColumns {
+    /// Types of its columns: own ones, then that of the site where there is one.
+    pub fn data_types(&self) -> Vec<DataType> {
+        self.fields().into_iter().map(|field| field.data_type().clone()).collect()
+    }
+
     fn fields(&self) -> Vec<Field> {
         let value = value_type(self.kind);
         let listed = matches!(self.projection, Projection::PerAllele | Projection::PerGenotype | Projection::List);

@@ -49,8 +49,9 @@ impl Attempt {
         format!("{ATTEMPTS}/{}.json", self.id)
     }
 
-    /// Notes that the task has begun.
+    /// Notes that the task has begun: what kept it from that before is mended.
     pub fn begin(&self, place: &Place) -> Result<()> {
+        place.remove_folder_if_allowed(&self.failures_of_task())?;
         place.write(&self.name(), &serde_json::to_vec(self).expect("a record is plain data"))
     }
 
@@ -60,31 +61,45 @@ impl Attempt {
         let _ = place.remove(&self.name());
     }
 
-    /// Notes that a shard failed.
-    pub fn failed(&self, place: &Place, stage: &str, shard: u64, error: &Error) {
+    /// Notes that a shard failed, or (`None`) that the task did before or between shards.
+    pub fn failed(&self, place: &Place, shard: Option<(&str, u64)>, error: &Error) {
         let failure = Failure {
-            stage: stage.into(),
-            shard,
+            stage: shard.map(|(stage, _)| stage.to_string()),
+            shard: shard.map(|(_, number)| number),
             attempt: self.id.clone(),
+            task_index: self.task_index,
+            task_count: self.task_count,
             exit_code: error.class().exit_code(),
             message: error.to_string(),
             hint: error.hint_text().map(str::to_string),
         };
-        let name = format!("{FAILURES}/{stage}-{shard:012}/{}.json", self.id);
+        let folder = match shard {
+            Some((stage, number)) => format!("{FAILURES}/{stage}-{number:012}"),
+            None => self.failures_of_task(),
+        };
+        let name = format!("{folder}/{}.json", self.id);
         // best effort: the exit code and the message of the process say the same
         let _ = place.write(&name, &serde_json::to_vec(&failure).expect("a record is plain data"));
     }
+
+    fn failures_of_task(&self) -> String {
+        format!("{FAILURES}/task-{:012}-of-{}", self.task_index, self.task_count)
+    }
 }
 
-/// A shard that failed in one attempt.
+/// A shard that failed in one attempt, or a task that did before it could do any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Stage as in `_commits`.
-    pub stage: String,
-    /// Shard number.
-    pub shard: u64,
+    /// Stage as in `_commits`; `None`: of the task.
+    pub stage: Option<String>,
+    /// Shard number; `None`: of the task.
+    pub shard: Option<u64>,
     /// The attempt.
     pub attempt: String,
+    /// Task of the array, from 0.
+    pub task_index: u64,
+    /// Tasks of the array.
+    pub task_count: u64,
     /// What the process ended with, if nothing else happened.
     pub exit_code: u8,
     /// The error.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Folder of the commit records.
 pub const COMMITS: &str = "_commits";
@@ -64,6 +65,8 @@ pub struct DatasetFolder {
     plan_digest: String,
     attempt: Attempt,
     staging: PathBuf,
+    /// A failure of this attempt was noted.
+    has_failed: AtomicBool,
     _lock: Option<File>,
 }
 
@@ -164,7 +167,8 @@ impl DatasetFolder {
             Place::Local(root) => root.join(STAGING).join(&attempt.id),
             Place::S3(_) => std::env::temp_dir().join(format!("varbatch-{}", attempt.id)),
         };
-        DatasetFolder { place: place.clone(), plan_digest: plan_digest.into(), attempt, staging, _lock: lock }
+        let (place, plan_digest) = (place.clone(), plan_digest.into());
+        DatasetFolder { place, plan_digest, attempt, staging, has_failed: AtomicBool::new(false), _lock: lock }
     }
 
     /// Where the dataset is.
@@ -180,6 +184,19 @@ impl DatasetFolder {
     /// Who works here.
     pub fn attempt(&self) -> &Attempt {
         &self.attempt
+    }
+
+    /// Notes for `status` that a shard failed.
+    pub fn shard_failed(&self, stage: &str, shard: u64, error: &Error) {
+        self.has_failed.store(true, Ordering::Relaxed);
+        self.attempt.failed(&self.place, Some((stage, shard)), error);
+    }
+
+    /// Notes for `status` that the task failed, where no shard did and another attempt does not mend it.
+    pub fn task_failed(&self, error: &Error) {
+        if error.class() != Class::Temporary && !self.has_failed.load(Ordering::Relaxed) {
+            self.attempt.failed(&self.place, None, error);
+        }
     }
 
     /// Where this attempt writes files before they get their names.

@@ -22,7 +22,7 @@ pub struct Status {
     pub stages: Vec<StageStatus>,
     /// Tasks that have begun and said nothing of their end: they run, or were lost.
     pub running: Vec<Attempt>,
-    /// Of shards that are not done.
+    /// Of shards that are not done, and of tasks.
     pub failures: Vec<Failure>,
 }
 
@@ -67,15 +67,24 @@ impl Status {
             .flat_map(|stage| stage.missing.iter().map(|&number| (stage.stage.as_str(), number)))
             .collect();
         let mut failures: Vec<Failure> = records(place, FAILURES)?;
-        failures.iter_mut().for_each(|failure| failure.stage = stage_name(&failure.stage).into());
-        // a piece of a stream that failed is a part of a shard that is missing
-        failures.retain(|failure| open.range(..=(failure.stage.as_str(), failure.shard)).next_back().is_some());
+        for failure in &mut failures {
+            failure.stage = failure.stage.as_deref().map(|stage| stage_name(stage).to_string());
+        }
+        failures.retain(|failure| match (&failure.stage, failure.shard) {
+            // a piece of a stream that failed is a part of a shard that is missing
+            (Some(stage), Some(shard)) => open.range(..=(stage.as_str(), shard)).next_back().is_some(),
+            // of a task: while anything is left to do
+            _ => stages.iter().any(|stage| !stage.is_complete()),
+        });
+        failures.sort_by(|a, b| (&a.stage, a.shard, &a.attempt).cmp(&(&b.stage, b.shard, &b.attempt)));
+        let mut running: Vec<Attempt> = records(place, ATTEMPTS)?;
+        running.sort_by(|a, b| (a.task_index, a.started_s, &a.id).cmp(&(b.task_index, b.started_s, &b.id)));
         Ok(Status {
             dataset: place.uri(),
             plan_sha256: plan.digest.clone(),
             published: place.read(MANIFEST_NAME)?.is_some(),
             stages,
-            running: records(place, ATTEMPTS)?,
+            running,
             failures,
         })
     }

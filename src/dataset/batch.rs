@@ -2,12 +2,14 @@
 
 use crate::error::{Error, Result};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
     StringArray,
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub enum Items {
     /// int32
     Int(Int32Array),
+    /// int64
+    Long(Int64Array),
     /// float64
     Float(Float64Array),
     /// text
@@ -62,10 +66,38 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The type that a column of this type has once it is read; `None`: it cannot be.
+pub fn read_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 | DataType::Int32 => DataType::Int32,
+        DataType::UInt32 | DataType::Int64 => DataType::Int64,
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
+        DataType::Utf8 => DataType::Utf8,
+        DataType::Boolean => DataType::Boolean,
+        DataType::List(item) => {
+            let item = match item.data_type() {
+                DataType::Int32 => DataType::Int32,
+                DataType::Int64 => DataType::Int64,
+                DataType::Float32 | DataType::Float64 => DataType::Float64,
+                DataType::Utf8 => DataType::Utf8,
+                _ => return None,
+            };
+            DataType::List(Arc::new(Field::new("item", item, true)))
+        }
+        _ => return None,
+    })
+}
+
 impl Column {
     fn from_array(array: &ArrayRef) -> Option<Column> {
         Some(match array.data_type() {
             DataType::Int32 => Column::Int(array.as_primitive::<Int32Type>().clone()),
+            // tables of other programs have them
+            DataType::Int8 => Column::Int(array.as_primitive::<Int8Type>().unary(i32::from)),
+            DataType::Int16 => Column::Int(array.as_primitive::<Int16Type>().unary(i32::from)),
+            DataType::UInt8 => Column::Int(array.as_primitive::<UInt8Type>().unary(i32::from)),
+            DataType::UInt16 => Column::Int(array.as_primitive::<UInt16Type>().unary(i32::from)),
+            DataType::UInt32 => Column::Long(array.as_primitive::<UInt32Type>().unary(i64::from)),
             DataType::Int64 => Column::Long(array.as_primitive::<Int64Type>().clone()),
             DataType::Float64 => Column::Float(array.as_primitive::<Float64Type>().clone()),
             DataType::Float32 => Column::Float(widened(array.as_primitive::<Float32Type>())),
@@ -75,6 +107,7 @@ impl Column {
                 let list = array.as_list::<i32>().clone();
                 let items = match list.values().data_type() {
                     DataType::Int32 => Items::Int(list.values().as_primitive::<Int32Type>().clone()),
+                    DataType::Int64 => Items::Long(list.values().as_primitive::<Int64Type>().clone()),
                     DataType::Float64 => Items::Float(list.values().as_primitive::<Float64Type>().clone()),
                     DataType::Float32 => Items::Float(widened(list.values().as_primitive::<Float32Type>())),
                     DataType::Utf8 => Items::Text(list.values().as_string::<i32>().clone()),
@@ -144,6 +177,7 @@ impl<'a> ItemIter<'a> {
             Column::List(_, Items::Int(items)) => {
                 (!items.is_null(index)).then(|| Value::Int(items.value(index).into()))
             }
+            Column::List(_, Items::Long(items)) => (!items.is_null(index)).then(|| Value::Int(items.value(index))),
             Column::List(_, Items::Float(items)) => (!items.is_null(index)).then(|| Value::Float(items.value(index))),
             Column::List(_, Items::Text(items)) => (!items.is_null(index)).then(|| Value::Text(items.value(index))),
             scalar => scalar.value(index),

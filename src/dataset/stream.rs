@@ -4,6 +4,7 @@ use super::batch::Batch;
 use crate::error::Result;
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
+use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -148,6 +149,15 @@ pub fn read_metadata(path: &DataFile) -> Result<ParquetMetaData> {
 pub fn column_names(metadata: &ParquetMetaData) -> Vec<String> {
     let root = metadata.file_metadata().schema_descr().root_schema();
     root.get_fields().iter().map(|field| field.name().to_owned()).collect()
+}
+
+/// Names and types of the top-level columns of a Parquet file, as a reader of batches finds them.
+pub fn column_types(path: &DataFile) -> Result<Vec<(String, DataType)>> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(path.open()?, options)
+        .map_err(|error| parquet_error(path, error))?;
+    let fields = builder.schema().fields().iter();
+    Ok(fields.map(|field| (field.name().clone(), field.data_type().clone())).collect())
 }
 
 /// Smallest and largest value of an int64 column per row group; `None` where the file has no statistics.

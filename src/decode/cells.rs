@@ -31,27 +31,57 @@ pub struct Shape {
 struct Slot {
     /// Place of its first item.
     lane: usize,
-    /// Numbers; 0: a text without commas.
-    n_numbers: usize,
+    /// Items with commas between them.
+    n_items: usize,
+    /// Whether all of them are numbers.
+    is_number: bool,
 }
 
 impl Shape {
-    /// Of fields with so many numbers each, 0 for a text; `None` when they are too many.
+    /// Of fields with so many numbers each, 0 for a text without commas; `None` when they are too many.
     pub fn new(fields: impl Iterator<Item = usize>) -> Option<Shape> {
+        Shape::of_items(fields.map(|n_numbers| (n_numbers.max(1), n_numbers > 0)))
+    }
+
+    /// Of fields with so many items each (one or more), and whether those are numbers; `None` when they are too many.
+    pub fn of_items(fields: impl Iterator<Item = (usize, bool)>) -> Option<Shape> {
         let mut shape = Shape { slots: Vec::new(), commas: 0, numbers: 0, n_items: 0 };
-        for n_numbers in fields {
+        for (n_items, is_number) in fields {
             let lane = shape.n_items as usize;
-            let n_items = n_numbers.max(1);
             if lane + n_items > LANES {
                 return None;
             }
-            shape.slots.push(Slot { lane, n_numbers });
+            shape.slots.push(Slot { lane, n_items, is_number });
             shape.commas |= ((1 << (n_items - 1)) - 1) << lane;
-            shape.numbers |= (((1u32 << n_numbers) - 1) << lane) as u16;
+            if is_number {
+                shape.numbers |= (((1u32 << n_items) - 1) << lane) as u16;
+            }
             shape.n_items += n_items as u32;
         }
         Some(shape)
     }
+
+    /// Place of the first item of each field, and how many numbers it has.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.slots.iter().map(|slot| (slot.lane, if slot.is_number { slot.n_items } else { 0 }))
+    }
+
+    /// Whether every field but `gt_slot` is numbers.
+    pub fn is_numbers_but(&self, gt_slot: Option<usize>) -> bool {
+        self.slots.iter().enumerate().all(|(at, slot)| slot.is_number || Some(at) == gt_slot)
+    }
+}
+
+/// Reads the only cell of a line, if it has a shape. False: it does not, or the processor cannot read it in one go.
+#[inline(always)]
+pub fn read_cell(cell: &[u8], shape: &Shape, items: &mut Items) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if x86::is_there() {
+        // SAFETY: the processor has the features.
+        return unsafe { x86::read_vbmi(cell, shape, items) };
+    }
+    let _ = (cell, shape, items);
+    false
 }
 
 /// Rows of cells, and which of them fit. Reused from record to record.
@@ -71,12 +101,16 @@ impl Rows {
         self.fits.resize(n, false);
     }
 
+    /// As if all of `n` cells fitted, whose items are written after.
+    pub fn begin(&mut self, n: usize) {
+        self.items.resize(n, [0; LANES]);
+        self.fits.clear();
+        self.fits.resize(n, true);
+    }
+
     /// Reads cells that are expected to have a shape; forgets what was read before.
     pub fn read(&mut self, cells: Cells, shape: &Shape) {
-        self.items.clear();
-        self.fits.clear();
-        self.items.resize(cells.len(), [0; LANES]);
-        self.fits.resize(cells.len(), false);
+        self.begin(cells.len());
         let rows = self.items.iter_mut().zip(&mut self.fits).enumerate();
         #[cfg(target_arch = "x86_64")]
         if x86::is_there() {
@@ -98,12 +132,12 @@ fn read_portable(cells: Cells, i: usize, shape: &Shape, items: &mut Items) -> bo
     n_fields == shape.slots.len()
         && shape.slots.iter().enumerate().all(|(at, slot)| {
             let range = cells.range(i, at);
-            if slot.n_numbers == 0 {
-                return !cells.text()[range].contains(&b',');
+            if !slot.is_number {
+                return cells.text()[range].iter().filter(|&&byte| byte == b',').count() + 1 == slot.n_items;
             }
             let mut start = range.start;
-            items[slot.lane..slot.lane + slot.n_numbers].iter_mut().enumerate().all(|(item, number)| {
-                let is_last = item + 1 == slot.n_numbers;
+            items[slot.lane..slot.lane + slot.n_items].iter_mut().enumerate().all(|(item, number)| {
+                let is_last = item + 1 == slot.n_items;
                 let end =
                     if is_last { Some(range.end) } else { comma(cells.text(), start).map(|offset| start + offset) };
                 let found = end.and_then(|end| Some((end, short_integer(cells.text(), start..end)?)));
@@ -208,7 +242,7 @@ mod tests {
         let (mut samples, mut table) = (SampleColumns::default(), GtTable::new());
         let n_samples = text.split('\t').count();
         samples.read(text.as_bytes(), n_samples, Some(0), shape.slots.len(), &mut table).expect("genotypes");
-        let cells = samples.listed_cells(text.as_bytes());
+        let cells = samples.cells_of(text.as_bytes(), false);
         let mut rows = Rows::default();
         rows.read(cells, shape);
         let numbers = |items: &Items| -> Vec<i32> {
@@ -237,9 +271,9 @@ mod tests {
         #[test]
         fn both_ways_agree(
             cells in prop::collection::vec("(0/1|1[|]12|[.])(:([0-9]{1,5}|[0-9]{1,4},[0-9]{1,4}|[.]|[a-z]{0,9}|[0-9],[0-9]{1,4},[0-9x]{1,2}|)){0,4}", 1..20),
-            fields in prop::collection::vec(0..4usize, 1..6),
+            fields in prop::collection::vec((1..4usize, any::<bool>()), 1..6),
         ) {
-            let shape = Shape::new(std::iter::once(0).chain(fields)).expect("few items");
+            let shape = Shape::of_items(std::iter::once((1, false)).chain(fields)).expect("few items");
             let [dispatched, portable] = both_ways(&cells.join("\t"), &shape);
             prop_assert_eq!(dispatched, portable);
         }

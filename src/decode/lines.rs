@@ -1,6 +1,7 @@
 //! Lines of a mapped text file, of BGZF blocks, or of a piece of text in memory, without copying where that can be.
 
 use super::bgzf::{Inflater, MAX_BLOCK_BYTES, stream_error};
+use super::limits::check_record;
 use crate::error::Result;
 use crate::profile::{self, Stage};
 use crate::store::window::Window;
@@ -112,6 +113,27 @@ impl<'a> LineReader<'a> {
 
     /// The next line without its line end (`\n` or `\r\n`); `None` at the end.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        Ok(self.advance()?.map(|(start, end)| self.line(start, end)))
+    }
+
+    /// The same, up to an offset (as of [`LineReader::line_offset`]) that a line begins at.
+    pub fn next_line_before(&mut self, end_offset: u64) -> Result<Option<&[u8]>> {
+        match self.advance()? {
+            Some((start, end)) if self.line_offset() < end_offset => Ok(Some(self.line(start, end))),
+            _ => Ok(None),
+        }
+    }
+
+    fn line(&self, start: usize, end: usize) -> &[u8] {
+        let line = match &self.source {
+            Source::Slice(window) => &window.ready()[start..end],
+            Source::Blocks { .. } | Source::Stream(_) => &self.buffer[start..end],
+        };
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Goes on to the next line: where it is.
+    fn advance(&mut self) -> Result<Option<(usize, usize)>> {
         let (start, end) = match &mut self.source {
             Source::Slice(window) => {
                 let start = self.at;
@@ -124,6 +146,7 @@ impl<'a> LineReader<'a> {
                         None if ready.len() == window.len() => break ready.len(),
                         None => searched = ready.len(),
                     }
+                    check_record(searched - start)?;
                     window.upto(searched + 1)?;
                 };
                 if start == window.len() {
@@ -140,11 +163,7 @@ impl<'a> LineReader<'a> {
         };
         self.n_lines += 1;
         self.line_start = start;
-        let line = match &self.source {
-            Source::Slice(window) => &window.ready()[start..end],
-            Source::Blocks { .. } | Source::Stream(_) => &self.buffer[start..end],
-        };
-        Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
+        Ok(Some((start, end)))
     }
 
     fn line_in_buffer(&mut self) -> Result<Option<(usize, usize)>> {
@@ -169,6 +188,7 @@ impl<'a> LineReader<'a> {
                 self.at = 0;
             }
             searched = open;
+            check_record(open)?;
             if !self.refill()? {
                 if open == 0 {
                     return Ok(None);

@@ -1,6 +1,7 @@
 //! Finds the first record at or behind a byte of a text or BGZF file, without reading what is before it.
 
 use super::bgzf::{Inflater, find_block};
+use super::limits::check_record;
 use super::vcf::locus_of_line;
 use crate::error::Result;
 use crate::store::window::Window;
@@ -50,6 +51,7 @@ fn line_end(window: &mut Window, from: usize) -> Result<Option<usize>> {
             return Ok(Some(searched + offset));
         }
         searched = window.ready().len();
+        check_record(searched - from)?;
     }
     Ok(None)
 }
@@ -72,6 +74,7 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
         if !at_end {
             blocks.push((next, text.len()));
             next = inflater.append_next(window, next, &mut text)?;
+            check_record(text.len() - line_start.unwrap_or(0).min(text.len()))?;
         }
         loop {
             let Some(start) = line_start else {
@@ -111,11 +114,68 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
     }
 }
 
+/// Start of the first line that begins behind byte `from` of plain text, or at it; `None`: no line begins there.
+///
+/// The window begins one byte before `from`, or before that.
+pub fn line_start_in_text(window: &mut Window, from: usize) -> Result<Option<u64>> {
+    if from == 0 {
+        return Ok(Some(0));
+    }
+    Ok(line_end(window, from - 1)?.map(|end| end as u64 + 1).filter(|&start| start < window.len() as u64))
+}
+
+/// Virtual offset of a line that begins in the first BGZF block at or behind byte `from`, or later; `None`: no line begins there. A
+/// line that begins at the start of a block is not found where that block is the first one looked at. The window begins at `from`.
+pub fn line_start_in_blocks(window: &mut Window, from: usize) -> Result<Option<u64>> {
+    let Some(mut next) = find_block(window, from)? else { return Ok(None) };
+    let (mut inflater, mut text) = (Inflater::default(), Vec::new());
+    while next < window.len() {
+        text.clear();
+        let block = next;
+        next = inflater.append_next(window, block, &mut text)?;
+        let Some(end) = memchr(b'\n', &text) else { continue };
+        // a line that begins with a block belongs to that block
+        let inside = end + 1;
+        let offset = if inside == text.len() { (next as u64) << 16 } else { (block as u64) << 16 | inside as u64 };
+        return Ok(Some(offset));
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decode::lines::LineReader;
     use std::io::Write;
+
+    #[test]
+    fn lines_start_where_they_are_found() {
+        let text: String = (1..9000).map(|i| format!("{i}\t{}\n", "x".repeat(i % 301))).collect();
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        writer.write_all(text.as_bytes()).expect("memory");
+        let packed = writer.finish().expect("memory");
+        let mut reader = LineReader::of_blocks(&packed, 0).expect("opens");
+        let mut starts = Vec::new();
+        while reader.next_line().expect("no error").is_some() {
+            starts.push(reader.line_offset());
+        }
+        let mut found = std::collections::BTreeSet::new();
+        for from in (0..packed.len()).step_by(997) {
+            let start = line_start_in_blocks(&mut Window::from(&packed), from).expect("no error");
+            if let Some(start) = start.filter(|&start| (start >> 16) < packed.len() as u64 - 28) {
+                assert!(starts.contains(&start), "{from}");
+                assert!(start >> 16 >= from as u64);
+                found.insert(start);
+            }
+        }
+        assert!(found.len() > 10);
+        for from in (0..text.len()).step_by(991) {
+            let Some(start) = line_start_in_text(&mut Window::from(text.as_bytes()), from).expect("no error") else {
+                continue;
+            };
+            assert!(start >= from as u64 && (start == 0 || text.as_bytes()[start as usize - 1] == b'\n'));
+        }
+    }
 
     #[test]
     fn every_probe_finds_a_line_start() {

@@ -3,6 +3,7 @@
 //! The pieces are a function of the bytes and of the wanted size alone.
 
 use super::bcf::{Dictionary, locus_of_record, record_len};
+use super::limits::check_record;
 use super::vcf::{locus_of_line, undefined_contig};
 use crate::alleles::MAX_SHIFT_BP;
 use crate::error::{Error, Result};
@@ -171,6 +172,7 @@ impl<'a> Pieces<'a> {
             Some(dictionary) => self.frame_bcf(dictionary)?,
             None => self.frame_lines()?,
         }
+        check_record(self.buffer.len() - self.framed).map_err(|error| self.at_record(error))?;
         Ok(!self.at_end || self.buffer.len() > before)
     }
 

@@ -231,7 +231,16 @@ pub fn plain_integers<const N: usize>(text: &[u8]) -> Option<[i32; N]> {
 }
 
 /// Appends an integer in decimal.
+#[inline]
 pub fn push_int(out: &mut Vec<u8>, value: i64) {
+    match value {
+        0..=9 => out.push(b'0' + value as u8),
+        10..=99 => out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]),
+        _ => push_long_int(out, value),
+    }
+}
+
+fn push_long_int(out: &mut Vec<u8>, value: i64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     let mut rest = value.unsigned_abs();

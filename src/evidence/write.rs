@@ -12,7 +12,6 @@ use crate::store::parquet::file::ChunkFile;
 use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::SchemaRef;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,6 +31,22 @@ pub struct PartWritten {
     pub file: Hashed,
     /// Where the rows of each contig are.
     pub contigs: Vec<ContigRows>,
+}
+
+/// Where some rows are.
+struct Place {
+    contig: u32,
+    n_rows: u64,
+    first_pos: i32,
+    last_pos: i32,
+    max_span: i32,
+}
+
+/// Rows of one column.
+enum ColumnPage<'a> {
+    Array(ArrayRef),
+    /// [`MISSING`] where they are null.
+    Integers(&'a [i32]),
 }
 
 /// The file of a part.
@@ -56,32 +71,36 @@ impl<W: Write + Send> Part<W> {
         Ok(Part { writer, codec, columns, row_group, path: path.to_path_buf(), rows: 0, contigs: Vec::new() })
     }
 
-    /// Takes note of the place of the next row.
+    /// Takes note of the place of the next rows, which are of one contig and begin with the least position.
     #[inline]
-    fn note(&mut self, contig: u32, first: i32, last: i32) {
+    fn note(&mut self, next: Place) {
+        let Place { contig, n_rows, first_pos, last_pos, max_span } = next;
         match self.contigs.last_mut() {
             Some(here) if here.contig == contig => {
-                here.rows += 1;
-                here.last_pos = here.last_pos.max(last);
-                here.max_span = here.max_span.max(last - first + 1);
+                here.rows += n_rows;
+                here.last_pos = here.last_pos.max(last_pos);
+                here.max_span = here.max_span.max(max_span);
             }
             _ => self.contigs.push(ContigRows {
                 contig,
                 first_row: self.rows,
-                rows: 1,
-                first_pos: first,
-                last_pos: last,
-                max_span: last - first + 1,
+                rows: n_rows,
+                first_pos,
+                last_pos,
+                max_span,
             }),
         }
-        self.rows += 1;
+        self.rows += n_rows;
     }
 
     /// Appends rows, a page of each column.
-    fn write(&mut self, arrays: Vec<ArrayRef>) -> Result<()> {
+    fn write(&mut self, pages: Vec<ColumnPage>) -> Result<()> {
         let _stage = profile::enter(Stage::Encode);
-        for (column, array) in self.columns.iter_mut().zip(&arrays) {
-            column.push(array, &mut self.codec)?;
+        for (column, page) in self.columns.iter_mut().zip(pages) {
+            match page {
+                ColumnPage::Array(array) => column.push(&array, &mut self.codec)?,
+                ColumnPage::Integers(values) => column.push_integers(values, MISSING, &mut self.codec)?,
+            }
         }
         if self.columns[0].n_rows() >= self.row_group { self.end_group() } else { Ok(()) }
     }
@@ -111,16 +130,82 @@ pub struct BlockWriter<W: Write + Send> {
     part: Part<W>,
     contig: u32,
     contig_name: String,
-    sample: Vec<i32>,
-    rows: Vec<Block>,
+    batch: BlockBatch,
+}
+
+/// Columns of a batch of blocks, by number.
+mod column {
+    pub const SAMPLE: usize = 0;
+    pub const START: usize = 1;
+    pub const LENGTH: usize = 2;
+    pub const GT: usize = 3;
+    pub const GQ: usize = 4;
+    pub const MIN_DP: usize = 5;
+    pub const DP: usize = 6;
+    pub const PL: usize = 7;
+    pub const FILTER: usize = 10;
+    pub const N: usize = 11;
+}
+
+/// Room of a column. Columns that are filled side by side must not begin at the same place of a page of memory: they would
+/// drive each other out of the cache.
+const COLUMN_ROOM: usize = BATCH_ROWS + 80;
+
+/// Blocks column by column, until they are a page.
+struct BlockBatch {
+    n_rows: usize,
+    columns: Box<[[i32; COLUMN_ROOM]]>,
+}
+
+impl BlockBatch {
+    fn new() -> Self {
+        BlockBatch { n_rows: 0, columns: vec![[0; COLUMN_ROOM]; column::N].into_boxed_slice() }
+    }
+
+    #[inline]
+    fn push(&mut self, sample: u32, block: &Block) {
+        let row = [
+            sample as i32,
+            block.start,
+            block.end - block.start + 1,
+            block.gt as i32,
+            block.gq,
+            block.min_dp,
+            block.dp,
+            block.pl[0],
+            block.pl[1],
+            block.pl[2],
+            i32::from(block.filter),
+        ];
+        for (column, value) in self.columns.iter_mut().zip(row) {
+            column[self.n_rows] = value;
+        }
+        self.n_rows += 1;
+    }
+
+    fn column(&self, number: usize) -> &[i32] {
+        &self.columns[number][..self.n_rows]
+    }
+
+    /// Where its rows are; there is one at least.
+    fn place(&self, contig: u32) -> Place {
+        let (starts, lengths) = (self.column(column::START), self.column(column::LENGTH));
+        let ends = starts.iter().zip(lengths).map(|(start, length)| start + length - 1);
+        Place {
+            contig,
+            n_rows: self.n_rows as u64,
+            first_pos: starts[0],
+            last_pos: ends.fold(i32::MIN, i32::max),
+            max_span: lengths.iter().copied().fold(0, i32::max),
+        }
+    }
 }
 
 impl<W: Write + Send> BlockWriter<W> {
     /// On `sink`; `path` is for messages.
     pub fn new(sink: W, path: &Path) -> Result<Self> {
         let part = Part::new(sink, path, &blocks_schema(), BLOCKS_ROW_GROUP)?;
-        let (sample, rows) = (Vec::with_capacity(BATCH_ROWS), Vec::with_capacity(BATCH_ROWS));
-        Ok(BlockWriter { part, contig: 0, contig_name: String::new(), sample, rows })
+        Ok(BlockWriter { part, contig: 0, contig_name: String::new(), batch: BlockBatch::new() })
     }
 
     /// Rows of another contig follow.
@@ -133,38 +218,32 @@ impl<W: Write + Send> BlockWriter<W> {
     /// Appends a row. Rows come sorted by (contig, start, sample).
     #[inline]
     pub fn push(&mut self, sample: u32, block: &Block, filters: &FilterNames) -> Result<()> {
-        self.part.note(self.contig, block.start, block.end);
-        self.sample.push(sample as i32);
-        self.rows.push(*block);
-        if self.rows.len() == BATCH_ROWS { self.flush(filters) } else { Ok(()) }
+        self.batch.push(sample, block);
+        if self.batch.n_rows == BATCH_ROWS { self.flush(filters) } else { Ok(()) }
     }
 
     fn flush(&mut self, filters: &FilterNames) -> Result<()> {
-        if self.rows.is_empty() {
+        let batch = &self.batch;
+        if batch.n_rows == 0 {
             return Ok(());
         }
-        let rows = &self.rows[..];
-        let gt = DictionaryArray::<Int32Type>::new(
-            rows.iter().map(|row| row.gt as i32).collect::<Vec<i32>>().into(),
-            Arc::new(StringArray::from_iter_values(BlockGt::TEXTS)),
-        );
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int32Array::from(self.sample.clone())),
-            repeated(&self.contig_name, rows.len()),
-            numbers(rows, |row| row.start),
-            numbers(rows, |row| row.end - row.start + 1),
-            Arc::new(gt),
-            numbers(rows, |row| row.gq),
-            numbers(rows, |row| row.min_dp),
-            numbers(rows, |row| row.dp),
-            numbers(rows, |row| row.pl[0]),
-            numbers(rows, |row| row.pl[1]),
-            numbers(rows, |row| row.pl[2]),
-            filter_column(rows, filters),
-        ];
-        self.part.write(columns)?;
-        self.sample.clear();
-        self.rows.clear();
+        self.part.note(batch.place(self.contig));
+        let integers = |number: usize| ColumnPage::Integers(batch.column(number));
+        self.part.write(vec![
+            integers(column::SAMPLE),
+            ColumnPage::Array(repeated(&self.contig_name, batch.n_rows)),
+            integers(column::START),
+            integers(column::LENGTH),
+            ColumnPage::Array(genotypes(batch.column(column::GT))),
+            integers(column::GQ),
+            integers(column::MIN_DP),
+            integers(column::DP),
+            integers(column::PL),
+            integers(column::PL + 1),
+            integers(column::PL + 2),
+            ColumnPage::Array(filter_column(batch.column(column::FILTER), filters)),
+        ])?;
+        self.batch.n_rows = 0;
         Ok(())
     }
 
@@ -175,27 +254,26 @@ impl<W: Write + Send> BlockWriter<W> {
     }
 }
 
+fn genotypes(numbers: &[i32]) -> ArrayRef {
+    let texts = Arc::new(StringArray::from_iter_values(BlockGt::TEXTS));
+    Arc::new(DictionaryArray::<Int32Type>::new(numbers.to_vec().into(), texts))
+}
+
 /// One text in every row.
 fn repeated(text: &str, n_rows: usize) -> ArrayRef {
     let values = Arc::new(StringArray::from_iter_values([text]));
     Arc::new(DictionaryArray::<Int32Type>::new(vec![0; n_rows].into(), values))
 }
 
-/// A column of numbers, null where they are missing.
-fn numbers(rows: &[Block], value: impl Fn(&Block) -> i32) -> ArrayRef {
-    let values: Vec<i32> = rows.iter().map(value).collect();
-    let missing = values.contains(&MISSING);
-    let nulls =
-        missing.then(|| NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] != MISSING)));
-    Arc::new(Int32Array::new(values.into(), nulls))
-}
-
-fn filter_column(rows: &[Block], filters: &FilterNames) -> ArrayRef {
-    let keys = rows.iter().map(|row| (row.filter != NO_FILTER).then_some(i32::from(row.filter)));
-    let keys = Int32Array::from_iter(keys);
+fn filter_column(numbers: &[i32], filters: &FilterNames) -> ArrayRef {
+    let is_set = |number: &i32| *number != i32::from(NO_FILTER);
     // a dictionary must not be empty where keys are null
-    let values = StringArray::from_iter_values(filters.names().iter().map(String::as_str));
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+    let values = Arc::new(StringArray::from_iter_values(filters.names().iter().map(String::as_str)));
+    let keys = match numbers.iter().any(is_set) {
+        true => Int32Array::from_iter(numbers.iter().map(|number| Some(*number).filter(is_set))),
+        false => Int32Array::new_null(numbers.len()),
+    };
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, values))
 }
 
 /// Writes a part of `evidence`.
@@ -219,8 +297,9 @@ struct RecordColumns {
     format: StringDictionaryBuilder<Int32Type>,
 }
 
-/// Rows of `evidence` that are gathered before they are encoded.
-const RECORD_BATCH_ROWS: usize = 8_192;
+/// Rows of `evidence` that are gathered before they are encoded: a page. Small, as a call shard reads all of a page for the
+/// rows of its range.
+const RECORD_BATCH_ROWS: usize = 2_048;
 
 impl<W: Write + Send> RecordWriter<W> {
     /// On `sink`; `path` is for messages.
@@ -239,7 +318,8 @@ impl<W: Write + Send> RecordWriter<W> {
 
     /// Appends a row. Rows come sorted by (contig, pos, sample, order in the input).
     pub fn push(&mut self, sample: u32, pos: i32, end: i32, text: RecordText) -> Result<()> {
-        self.part.note(self.contig, pos, end);
+        let (first_pos, last_pos, max_span) = (pos, end, end - pos + 1);
+        self.part.note(Place { contig: self.contig, n_rows: 1, first_pos, last_pos, max_span });
         let columns = &mut self.columns;
         columns.sample.push(sample as i32);
         columns.pos.push(pos);
@@ -287,7 +367,7 @@ impl<W: Write + Send> RecordWriter<W> {
             cell,
             aligned,
         ];
-        self.part.write(arrays)
+        self.part.write(arrays.into_iter().map(ColumnPage::Array).collect())
     }
 
     /// Ends the file and gives the sink back.

@@ -14,7 +14,7 @@ mod task;
 pub use finalize::{finalize, published};
 pub use frame::Frame;
 pub use inputs::Inputs;
-pub use preflight::preflight;
+pub use preflight::Preflight;
 pub use run::{Done, Run};
 pub use share::Share;
 pub use task::Stages;

@@ -87,6 +87,19 @@ impl Task {
     }
 }
 
+/// Cores that this task was given, where its scheduler says so: the machine may show more. `VARBATCH_THREADS` says it for those
+/// that do not.
+pub fn cores(env: Lookup) -> Result<Option<u64>> {
+    let at_least_one = |name: &str| Ok(number(env, name)?.map(|n| n.max(1)));
+    if let Some(said) = at_least_one("VARBATCH_THREADS")? {
+        return Ok(Some(said));
+    }
+    let of_pbs = if env("PBS_JOBID").is_some() { at_least_one("NCPUS")? } else { None };
+    let of_others = ["SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC"].map(at_least_one);
+    let said: Vec<Option<u64>> = of_others.into_iter().collect::<Result<_>>()?;
+    Ok(said.into_iter().flatten().chain(of_pbs).min())
+}
+
 fn number(env: Lookup, name: &str) -> Result<Option<u64>> {
     let Some(text) = env(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     let parsed = text.trim().parse().map_err(|_| Error::usage(format!("{name} is {text:?}, expected a number")));
@@ -229,6 +242,21 @@ mod tests {
         assert_eq!(share(&[("SGE_TASK_ID", "undefined")]), (0, 1));
         assert_eq!(share(&[("PBS_ARRAY_INDEX", "2"), ("VARBATCH_TASK_COUNT", "3")]), (2, 3));
         assert_eq!(share(&[("VARBATCH_TASK_INDEX", "1"), ("VARBATCH_TASK_COUNT", "3")]), (1, 3));
+    }
+
+    #[test]
+    fn cores_are_those_of_the_task() {
+        let of = |variables: &[(&str, &str)]| {
+            cores(&|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()))
+        };
+        assert_eq!(of(&[]).expect("nothing"), None);
+        for name in ["SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC", "VARBATCH_THREADS"] {
+            assert_eq!(of(&[(name, "3")]).expect("a number"), Some(3), "{name}");
+        }
+        assert_eq!(of(&[("NCPUS", "3")]).expect("of no scheduler"), None);
+        assert_eq!(of(&[("NCPUS", "3"), ("PBS_JOBID", "1.host")]).expect("a number"), Some(3));
+        assert_eq!(of(&[("VARBATCH_THREADS", "8"), ("NSLOTS", "3")]).expect("a number"), Some(8));
+        assert_eq!(of(&[("VARBATCH_THREADS", "x")]).expect_err("must fail").class().exit_code(), 2);
     }
 
     #[test]

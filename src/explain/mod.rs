@@ -33,7 +33,7 @@ pub fn explain(dataset: &Dataset, contig: &str, vcf_pos: i32, sample: &str) -> R
         .index_of(contig.as_bytes())
         .ok_or_else(|| Error::usage(format!("the dataset has no contig `{contig}`")))?;
     let mut range = joint.range(contig_index, vcf_pos, vcf_pos.saturating_add(1))?;
-    range.read_blocks(vcf_pos, vcf_pos)?;
+    range.read_blocks(&[vcf_pos])?;
     let place = Place { names: &names, contig, vcf_pos, sample: index as u32 };
     let mut text = String::new();
     let _ = writeln!(text, "{contig}:{vcf_pos} {sample}");

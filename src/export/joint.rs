@@ -37,12 +37,10 @@ impl JointExport {
     pub fn chunk(&self, contig: &str, sites: &[Site]) -> Result<JointChunk<'_>> {
         let contig = self.dataset.contigs.index_of(contig.as_bytes());
         let contig = contig.ok_or_else(|| Error::internal("a site is on a contig that the dataset does not have"))?;
-        let (first, last) = match (sites.first(), sites.last()) {
-            (Some(first), Some(last)) => (first.vcf_pos as i32, last.vcf_pos as i32),
-            _ => (1, 1),
-        };
+        let positions: Vec<i32> = sites.iter().map(|site| site.vcf_pos as i32).collect();
+        let (first, last) = (positions.first().copied().unwrap_or(1), positions.last().copied().unwrap_or(1));
         let mut range = self.dataset.range(contig, first, last + 1)?;
-        range.read_blocks(first, last)?;
+        range.read_blocks(&positions)?;
         Ok(JointChunk { export: self, range })
     }
 }

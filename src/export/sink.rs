@@ -64,7 +64,25 @@ pub enum Sink {
     /// VCF in BGZF.
     Bgzf(Box<Bgzf>),
     /// BCF.
-    Bcf(BcfFile, Staged),
+    Bcf(BcfFile, Staged, Telomeres),
+}
+
+/// Records at position 0 of their contig, a telomere (VCF 4.5 § 1.6.1.2). htslib indexes one of them in a BCF, and takes more for
+/// records out of order.
+#[derive(Debug, Default)]
+pub struct Telomeres {
+    n_records: usize,
+}
+
+impl Telomeres {
+    fn add(&mut self, line: &[u8]) {
+        let pos = line.split(|&byte| byte == b'\t').nth(1);
+        self.n_records += usize::from(pos == Some(b"0"));
+    }
+
+    fn can_be_indexed(&self) -> bool {
+        self.n_records < 2
+    }
 }
 
 /// A BGZF file and what its index needs.
@@ -117,7 +135,7 @@ impl Sink {
         let staged = Staged::new(path);
         if kind == Kind::Bcf {
             let file = BcfFile::create(staged.path(), header, n_threads)?;
-            return Ok(Sink::Bcf(file, staged));
+            return Ok(Sink::Bcf(file, staged, Telomeres::default()));
         }
         let failed = |error| Error::writing(path, error);
         let file = File::create(staged.path()).map_err(failed)?;
@@ -139,11 +157,16 @@ impl Sink {
                 out.write_all(&lines.text).map_err(|error| Error::writing(staged.target(), error))
             }
             Sink::Bgzf(bgzf) => bgzf.write(contig, lines),
-            Sink::Bcf(file, _) => {
+            Sink::Bcf(file, _, telomeres) => {
                 let mut start = 0;
                 for &(len, extent) in &lines.records {
                     let end = start + len as usize;
-                    file.write_line(&lines.text[start..end - 1], contig, extent.first)?;
+                    let line = &lines.text[start..end - 1];
+                    // of both positions 0 and 1 the extent says 1
+                    if extent.first <= 1 {
+                        telomeres.add(line);
+                    }
+                    file.write_line(line, contig, extent.first)?;
                     start = end;
                 }
                 Ok(())
@@ -164,8 +187,14 @@ impl Sink {
                 Ok(None)
             }
             Sink::Bgzf(bgzf) => bgzf.finish().map(Some),
-            Sink::Bcf(file, staged) => {
+            Sink::Bcf(file, staged, telomeres) => {
                 file.finish()?;
+                if !telomeres.can_be_indexed() {
+                    remove_other_index(staged.target(), ".csi")?;
+                    remove_other_index(staged.target(), ".tbi")?;
+                    staged.keep()?;
+                    return Ok(None);
+                }
                 let index = Staged::new(&with_suffix(staged.target(), ".csi"));
                 super::bcf::build_index(staged.path(), index.path(), MIN_SHIFT.into())?;
                 let path = index.target().to_path_buf();

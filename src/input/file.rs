@@ -4,15 +4,15 @@ use crate::decode::bcf::{self, Dictionary};
 use crate::decode::bgzf::{BgzfReader, Inflater, MAX_BLOCK_BYTES, RangeReader, block_size, stream_error};
 use crate::decode::gvcf::Survey;
 use crate::decode::header::{Header, HeaderPool};
+use crate::decode::limits::check_header;
 use crate::decode::lines::LineReader;
+use crate::decode::probe::{Probed, probe_bgzf, probe_text};
+use crate::decode::records::Records;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
 use crate::store::window::{Window, WindowReader};
 use std::io::Read;
 use std::path::Path;
-
-/// Largest header that is read, in bytes: a file without end of header must not fill the memory.
-const MAX_HEADER_BYTES: usize = 1 << 30;
 
 /// What kind of file it is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -52,7 +52,22 @@ impl Format {
 
     /// Whether reading can begin at any record, so that shards can be cut at plan time.
     pub fn is_splittable(self) -> bool {
-        matches!(self, Format::Vcf | Format::VcfBgzf)
+        !matches!(self, Format::VcfGzip | Format::BcfGzip)
+    }
+
+    /// Whether reading lines can begin at any of them.
+    pub fn has_lines_anywhere(self) -> bool {
+        self.is_splittable() && !self.is_bcf()
+    }
+
+    /// Whether it is in BGZF blocks, so that offsets are virtual.
+    pub fn is_bgzf(self) -> bool {
+        matches!(self, Format::VcfBgzf | Format::Bcf)
+    }
+
+    /// The byte of the file that an offset stands for.
+    pub fn physical(self, offset: u64) -> u64 {
+        if self.is_bgzf() { offset >> 16 } else { offset }
     }
 
     /// Whether the records are binary.
@@ -74,7 +89,8 @@ pub struct InputFile {
     pub header: Header,
     /// Names behind the indexes of BCF records.
     pub dictionary: Option<Dictionary>,
-    /// First record: byte offset (plain text), virtual offset (BGZF text), bytes of the inflated stream (others).
+    /// First record: byte offset (plain text, BCF without compression), virtual offset (BGZF), bytes of the inflated stream
+    /// (gzip).
     pub data_start: u64,
     /// Number of header lines, for line numbers in messages.
     pub n_header_lines: u64,
@@ -169,15 +185,16 @@ impl InputFile {
         result.map_err(|error| error.at(self.place()))
     }
 
-    /// The inflated bytes behind the header, for formats that are read as one stream.
+    /// The inflated bytes behind the header.
     pub fn stream(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let window = self.mapped.window(0);
-        let mut stream: Box<dyn Read + Send + '_> = match self.format {
-            Format::Vcf | Format::BcfRaw => Box::new(WindowReader::new(window, 0)),
-            Format::VcfBgzf | Format::Bcf => Box::new(BgzfReader::new(window, 0)),
-            Format::VcfGzip | Format::BcfGzip => Box::new(gzip(window)),
+        let start = if self.format.is_splittable() { self.physical(self.data_start) } else { 0 };
+        let window = self.mapped.window(start);
+        let (mut stream, behind): (Box<dyn Read + Send + '_>, u64) = match self.format {
+            Format::Vcf | Format::BcfRaw => (Box::new(WindowReader::new(window, start)), 0),
+            Format::VcfBgzf | Format::Bcf => (Box::new(BgzfReader::new(window, start)), self.data_start & 0xffff),
+            Format::VcfGzip | Format::BcfGzip => (Box::new(gzip(window)), self.data_start),
         };
-        let skipped = std::io::copy(&mut (&mut stream).take(self.data_start), &mut std::io::sink());
+        let skipped = std::io::copy(&mut (&mut stream).take(behind), &mut std::io::sink());
         skipped.map_err(|error| stream_error(error).at(self.place()))?;
         Ok(stream)
     }
@@ -202,9 +219,38 @@ impl InputFile {
         self.lines_in(self.mapped.window(at).releasing(&self.mapped, at), offset)
     }
 
-    /// The byte of the file that an offset stands for.
+    /// The records from an offset on, where one begins; what was read leaves the memory. For formats that can be split.
+    pub fn records_once_from(&self, offset: u64) -> Result<Records<'_>> {
+        let Some(dictionary) = &self.dictionary else { return self.lines_once_from(offset).map(Records::Text) };
+        let at = self.physical(offset);
+        let window = self.mapped.window(at).releasing(&self.mapped, at);
+        let reader = match self.format {
+            Format::Bcf => {
+                bcf::RecordReader::of_blocks(window, offset, dictionary).map_err(|error| error.at(self.place()))?
+            }
+            Format::BcfRaw => bcf::RecordReader::of_bytes_from(window, offset, dictionary),
+            _ => return Err(Error::internal("a stream is read from its start only")),
+        };
+        Ok(Records::Bcf(reader))
+    }
+
+    /// First record at or behind a byte of the file. For formats that can be split.
+    pub fn probe(&self, from: u64) -> Result<Option<Probed>> {
+        let (from, start) = (from as usize, self.physical(self.data_start));
+        let window = |at: usize| self.mapped.window(at);
+        let found = match (self.format, &self.dictionary) {
+            (Format::Vcf, _) => probe_text(&mut window(from.max(start).saturating_sub(1)), from, start),
+            (_, None) => probe_bgzf(&mut window(from.max(start)), from, self.data_start),
+            (format, Some(dictionary)) => {
+                let form = if format == Format::Bcf { bcf::Form::Blocks } else { bcf::Form::Raw };
+                bcf::probe_bcf(&mut window(from.max(start)), form, from, self.data_start, dictionary)
+            }
+        };
+        found.map_err(|error| error.at(self.place()))
+    }
+
     fn physical(&self, offset: u64) -> usize {
-        (if self.format == Format::VcfBgzf { offset >> 16 } else { offset }) as usize
+        self.format.physical(offset) as usize
     }
 
     fn lines_in<'a>(&'a self, window: Window<'a>, offset: u64) -> Result<LineReader<'a>> {
@@ -298,33 +344,49 @@ fn read_up_to(source: &mut impl Read, out: &mut [u8]) -> Result<usize> {
     Ok(n)
 }
 
-/// Length of the header at the start of `text`: through the line behind the last one that begins with `#`. `None`: the
-/// text ends before that is known.
-fn header_len(text: &[u8], at_end: bool) -> Result<Option<usize>> {
-    let mut at = 0;
-    while at < text.len() {
-        if text[at] != b'#' {
-            if at == 0 {
-                let start: String = String::from_utf8_lossy(&text[..text.len().min(20)]).chars().take(16).collect();
-                return Err(Error::bad_data(format!("the file begins with {start:?}, expected `##fileformat=VCF`"))
-                    .hint("inputs are VCF (plain, BGZF or gzip) or BCF files"));
+/// Finds the end of the header in a text that grows: every byte is looked at once.
+#[derive(Debug, Default)]
+struct HeaderScan {
+    /// Start of the line that is not complete yet.
+    line_start: usize,
+    /// Up to here there is no line end behind `line_start`.
+    searched: usize,
+}
+
+impl HeaderScan {
+    /// Length of the header at the start of `text`: through the line behind the last one that begins with `#`. `None`: the
+    /// text ends before that is known. `text` begins with the text of the call before.
+    fn end(&mut self, text: &[u8], at_end: bool) -> Result<Option<usize>> {
+        while self.line_start < text.len() {
+            let at = self.line_start;
+            if text[at] != b'#' {
+                return if at == 0 { Err(no_header(text)) } else { Ok(Some(at)) };
             }
-            return Ok(Some(at));
-        }
-        match memchr::memchr(b'\n', &text[at..]) {
-            Some(offset) => {
-                let columns = text[at..].starts_with(b"#CHROM");
-                at += offset + 1;
-                if columns {
-                    return Ok(Some(at));
+            match memchr::memchr(b'\n', &text[self.searched..]) {
+                Some(offset) => {
+                    self.line_start = self.searched + offset + 1;
+                    self.searched = self.line_start;
+                    if text[at..].starts_with(b"#CHROM") {
+                        return Ok(Some(self.line_start));
+                    }
+                }
+                None if at_end => return Ok(Some(text.len())),
+                None => {
+                    self.searched = text.len();
+                    return check_header(text.len()).map(|()| None);
                 }
             }
-            None if at_end => return Ok(Some(text.len())),
-            None if text.len() > MAX_HEADER_BYTES => return Err(Error::bad_data("the header is longer than 1 GiB")),
-            None => return Ok(None),
         }
+        // a header of many lines counts as a whole
+        check_header(text.len())?;
+        Ok(at_end.then_some(text.len()))
     }
-    Ok(at_end.then_some(text.len()))
+}
+
+fn no_header(text: &[u8]) -> Error {
+    let start: String = String::from_utf8_lossy(&text[..text.len().min(20)]).chars().take(16).collect();
+    Error::bad_data(format!("the file begins with {start:?}, expected `##fileformat=VCF`"))
+        .hint("inputs are VCF (plain, BGZF or gzip) or BCF files")
 }
 
 /// Header text and the start of the records.
@@ -334,7 +396,7 @@ fn header_of(mapped: &Mapped, format: Format) -> Result<(Vec<u8>, u64)> {
         Format::Vcf => stream_header(WindowReader::new(window, 0)),
         Format::VcfBgzf => bgzf_header(window),
         Format::VcfGzip => stream_header(gzip(window)),
-        Format::Bcf => bcf_header(BgzfReader::new(window, 0)),
+        Format::Bcf => bcf_header_in_blocks(window),
         Format::BcfRaw => bcf_header(WindowReader::new(window, 0)),
         Format::BcfGzip => bcf_header(gzip(window)),
     }
@@ -345,9 +407,10 @@ fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
     let mut text = Vec::new();
     let mut blocks = Vec::new(); // (offset of the block, start of its text)
     let mut next = 0;
+    let mut scan = HeaderScan::default();
     loop {
         let at_end = next >= window.len();
-        if let Some(len) = header_len(&text, at_end)? {
+        if let Some(len) = scan.end(&text, at_end)? {
             let (block, start) = blocks.iter().rev().find(|(_, start)| *start <= len).copied().unwrap_or((0, 0));
             let inside = len - start;
             // a header that ends with its block: the records begin with the next one
@@ -363,20 +426,30 @@ fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
 
 fn stream_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
     let mut text = Vec::new();
+    let mut scan = HeaderScan::default();
     loop {
         let before = text.len();
         (&mut stream).take(64 << 10).read_to_end(&mut text).map_err(stream_error)?;
-        if let Some(len) = header_len(&text, text.len() == before)? {
+        if let Some(len) = scan.end(&text, text.len() == before)? {
             text.truncate(len);
             return Ok((text, len as u64));
         }
     }
 }
 
+/// The same of a BCF in blocks, where the records begin at a virtual offset.
+fn bcf_header_in_blocks(window: Window) -> Result<(Vec<u8>, u64)> {
+    let mut reader = BgzfReader::new(window, 0);
+    let (text, _) = bcf_header(&mut reader)?;
+    let offset = reader.virtual_offset().map_err(stream_error)?;
+    Ok((text, offset))
+}
+
 fn bcf_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
     let mut start = [0u8; 9];
     let n = read_up_to(&mut stream, &mut start)?;
     let len = u32::from_le_bytes(start[5..9].try_into().expect("4 bytes")) as usize;
+    check_header(len)?;
     let mut text = Vec::new();
     (&mut stream).take(len as u64).read_to_end(&mut text).map_err(stream_error)?;
     if n < 9 || text.len() < len {

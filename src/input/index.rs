@@ -60,6 +60,11 @@ impl RegionIndex {
         }))
     }
 
+    /// Names of the contigs that it knows, in its order.
+    pub fn contigs(&self) -> impl Iterator<Item = String> {
+        self.names.iter().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned())
+    }
+
     /// Whether the index knows the records of a file to the last block: one that was made for another file, or before
     /// records were added, would lead past some without a trace.
     pub fn reaches_the_end_of(&self, mapped: &Mapped) -> Result<bool> {

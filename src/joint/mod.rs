@@ -113,22 +113,12 @@ impl<'a> EvidenceRange<'a> {
             .collect()
     }
 
-    /// Reads the blocks that cover positions of `[first, last]`.
-    pub fn read_blocks(&mut self, first: i32, last: i32) -> Result<()> {
+    /// Reads the blocks that cover one of `sites` (positions, ascending). Memory: those blocks.
+    pub fn read_blocks(&mut self, sites: &[i32]) -> Result<()> {
         let _stage = profile::enter(Stage::ReadEvidence);
-        let of_contig = |part: &EvidencePart| {
-            let rows = part.blocks.as_ref()?.1.iter().find(|rows| rows.contig == self.contig)?;
-            // rows are spread evenly, more or less
-            let width = i64::from(rows.last_pos) - i64::from(rows.first_pos) + 1;
-            let wanted = i64::from(last.min(rows.last_pos)) - i64::from(first.max(rows.first_pos)) + 1;
-            let n_rows = rows.rows as i128 * i128::from(wanted.max(0)) / i128::from(width.max(1));
-            usize::try_from(n_rows).ok()
-        };
-        let n_rows: usize = self.parts.iter().filter_map(of_contig).sum();
-        self.blocks.reserve(n_rows + n_rows / 8);
         for (path, rows) in self.parts.iter().filter_map(|part| part.blocks.as_ref()) {
             for rows in rows.iter().filter(|rows| rows.contig == self.contig) {
-                read_blocks(path, rows, first, last, &mut self.blocks)?;
+                read_blocks(path, rows, sites, &mut self.blocks)?;
             }
         }
         Ok(())

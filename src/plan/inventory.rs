@@ -1,17 +1,18 @@
 //! Plans of cohorts too large to be opened: millions of gVCFs of one sample each, named with their sizes by an inventory.
 //!
 //! An inventory is a tab-separated sheet with a line of names: `path`, `sample`, `bytes`, and perhaps `etag` and `sex`, in the
-//! order of sample names (bytes, as `LC_ALL=C sort`). It is read line by line; memory does not grow with it. What planning
-//! would have looked at (sample, contigs, dialect) whoever ingests an input looks at.
+//! order of sample names (bytes, as `LC_ALL=C sort`). It is a file or an object and is read line by line; memory does not grow with
+//! it. What planning would have looked at (sample, contigs, dialect) whoever ingests an input looks at.
 
 use super::stored::{inputs_writer, shards_writer};
 use super::{Plan, PlanInput, PlanSample, SampleSet, Shard, ShardSource};
 use crate::error::{Error, Location, Result};
 use crate::input::Format;
 use crate::input::sheet::parse_sex;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use crate::store::local::Mapped;
+use memchr::memchr;
+use std::ops::ControlFlow;
+use std::path::Path;
 
 /// Shards that a plan has, where each may hold enough inputs.
 const SHARDS_WANTED: u64 = 20_000;
@@ -20,7 +21,9 @@ const INPUTS_OF_SHARD: (u64, u64) = (16, 1_000);
 
 /// An inventory that is read any number of times.
 pub struct Inventory {
-    path: PathBuf,
+    source: Mapped,
+    /// For messages.
+    path: String,
     columns: Columns,
     /// Lines behind the names.
     pub n_inputs: u64,
@@ -50,14 +53,23 @@ pub struct Entry {
 impl Inventory {
     /// Opens an inventory and counts its lines.
     pub fn open(path: &Path) -> Result<Inventory> {
-        let mut lines = lines(path)?;
-        let first = lines.next().transpose()?.unwrap_or_default();
+        let source = Mapped::open(path)?;
+        let path = path.display().to_string();
+        let (mut first, mut n_inputs) = (String::new(), 0);
+        each_line(&source, &path, |number, line| {
+            if number == 1 {
+                first = line.to_string();
+            } else {
+                n_inputs += u64::from(!line.is_empty());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         let names: Vec<String> =
             first.trim_start_matches('#').split('\t').map(|name| name.trim().to_lowercase()).collect();
         let column = |name: &str| names.iter().position(|known| known == name);
         let needed = |name: &str| {
             column(name).ok_or_else(|| {
-                Error::usage(format!("{} has no column {name} in its first line", path.display()))
+                Error::usage(format!("{path} has no column {name} in its first line"))
                     .hint("an inventory has the columns path, sample, bytes, and perhaps etag and sex")
             })
         };
@@ -68,36 +80,30 @@ impl Inventory {
             etag: column("etag"),
             sex: column("sex"),
         };
-        let mut n_inputs = 0;
-        for line in lines {
-            n_inputs += u64::from(!line?.is_empty());
-        }
         if n_inputs == 0 {
-            return Err(Error::bad_data(format!("{} names no input", path.display())));
+            return Err(Error::bad_data(format!("{path} names no input")));
         }
         if n_inputs > u64::from(i32::MAX as u32) {
             return Err(Error::usage(format!("{n_inputs} samples are more than a dataset can have, {}", i32::MAX)));
         }
-        Ok(Inventory { path: path.to_path_buf(), columns, n_inputs })
+        Ok(Inventory { source, path, columns, n_inputs })
     }
 
     /// The first input.
     pub fn first(&self) -> Result<Entry> {
-        let mut lines = lines(&self.path)?.skip(1).enumerate();
-        let line = lines.find(|(_, line)| line.as_ref().map_or(true, |line| !line.is_empty()));
-        let (number, line) = line.ok_or_else(|| Error::internal("an inventory lost its lines"))?;
-        self.entry(&line?, number as u64 + 2)
+        let mut first = None;
+        self.lines(|number, line| {
+            first = Some(self.entry(line, number)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        first.ok_or_else(|| Error::internal("an inventory lost its lines"))
     }
 
     /// Calls `take` with every line in order.
     pub fn each(&self, mut take: impl FnMut(Entry) -> Result<()>) -> Result<()> {
         let mut last = String::new();
-        for (number, line) in lines(&self.path)?.enumerate().skip(1) {
-            let (line, number) = (line?, number as u64 + 1);
-            if line.is_empty() {
-                continue;
-            }
-            let entry = self.entry(&line, number)?;
+        self.lines(|number, line| {
+            let entry = self.entry(line, number)?;
             if entry.sample <= last {
                 let what = if entry.sample == last { "stands twice" } else { "comes after a greater one" };
                 return Err(self
@@ -106,12 +112,20 @@ impl Inventory {
             }
             last.clone_from(&entry.sample);
             take(entry)?;
-        }
-        Ok(())
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Lines behind the names, with their numbers, but for empty ones.
+    fn lines(&self, mut take: impl FnMut(u64, &str) -> Result<ControlFlow<()>>) -> Result<()> {
+        each_line(&self.source, &self.path, |number, line| match line.is_empty() || number == 1 {
+            true => Ok(ControlFlow::Continue(())),
+            false => take(number, line),
+        })
     }
 
     fn at(&self, line: u64, error: Error) -> Error {
-        let path = Some(self.path.display().to_string());
+        let path = Some(self.path.clone());
         error.at(Location { path, line: Some(line), ..Location::default() })
     }
 
@@ -192,8 +206,32 @@ impl Entry {
     }
 }
 
-fn lines(path: &Path) -> Result<impl Iterator<Item = Result<String>> + '_> {
-    let file = File::open(path).map_err(|error| Error::reading(path, error))?;
-    let lines = BufReader::with_capacity(1 << 20, file).lines();
-    Ok(lines.map(move |line| line.map_err(|error| Error::reading(path, error))))
+/// Calls `take` with the lines of a file and their numbers, from 1 on, until it breaks off.
+fn each_line(source: &Mapped, path: &str, mut take: impl FnMut(u64, &str) -> Result<ControlFlow<()>>) -> Result<()> {
+    let mut window = source.window(0).releasing(source, 0);
+    let (mut start, mut number) = (0, 0);
+    while start < window.len() {
+        let mut seen = start;
+        let end = loop {
+            window.upto(seen + 1)?;
+            let ready = window.ready();
+            match memchr(b'\n', &ready[seen..]) {
+                Some(n) => break seen + n,
+                None if ready.len() == window.len() => break ready.len(),
+                None => seen = ready.len(),
+            }
+        };
+        number += 1;
+        let line = &window.ready()[start..end];
+        let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).map_err(|_| {
+            let place = Location { path: Some(path.into()), line: Some(number), ..Location::default() };
+            Error::bad_data("the line is no text in UTF-8").at(place)
+        })?;
+        if take(number, line)?.is_break() {
+            break;
+        }
+        start = end + 1;
+        window.give_back(start);
+    }
+    Ok(())
 }

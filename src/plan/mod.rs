@@ -13,7 +13,9 @@ use crate::alleles::MAX_SHIFT_BP;
 use crate::call::joint::settings::JointSettings;
 use crate::error::Result;
 use crate::genome::{Contig, Locus};
+use crate::input::file::Origin;
 use crate::input::{Cohort, Format, InputFile, Layout};
+use crate::store::at_once;
 use region::Regions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ pub const ROWS: &str = "rows";
 pub const INGEST: &str = "ingest";
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
+/// The same for inputs that come to less than [`SMALL_SHARD_BYTES`] so.
+const SMALL_SHARDS_WANTED: u64 = 12;
+/// Largest default size of a shard of a small input: a shard costs as much as some 0.3 MB of input.
+const SMALL_SHARD_BYTES: u64 = 4 << 20;
 /// Least default size of a shard in bytes of compressed input.
 const MIN_SHARD_BYTES: u64 = 2 << 20;
 /// Largest default size of a shard in bytes of compressed input.
@@ -288,8 +294,8 @@ impl NewPlan {
     /// the folder below which copies of inputs are.
     pub fn new(cohort: &Cohort, settings: Settings, reference: Option<&Path>, dataset: &Path) -> Result<NewPlan> {
         let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
-        let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
-        let inputs = plan_inputs(cohort, dataset);
+        let wanted = settings.shard_bytes.unwrap_or_else(|| default_shard_bytes(total));
+        let inputs = plan_inputs(cohort, dataset)?;
         let root = Plan {
             plan_version: PLAN_VERSION,
             varbatch_version: env!("CARGO_PKG_VERSION").into(),
@@ -329,7 +335,11 @@ impl NewPlan {
             self.shards.push(Shard { number, input, source, bytes: file.mapped.len() as u64 });
             return Ok(());
         }
-        let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
+        let spacing = if matches!(file.format, Format::Vcf | Format::BcfRaw) {
+            wanted.saturating_mul(TEXT_PER_COMPRESSED)
+        } else {
+            wanted
+        };
         for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.root.settings.regions)? {
             self.shards.push(Shard { number: *next_number, input, source, bytes });
             *next_number += 1;
@@ -355,6 +365,14 @@ impl Plan {
     }
 }
 
+/// Size of a shard of inputs of `total` compressed bytes. An even number of them, so that two cores end at the same time.
+fn default_shard_bytes(total: u64) -> u64 {
+    let small = (total / SMALL_SHARDS_WANTED).clamp(MIN_SHARD_BYTES, SMALL_SHARD_BYTES);
+    let wanted = (total / SHARDS_WANTED).clamp(small, MAX_SHARD_BYTES);
+    let n_shards = total.div_ceil(wanted).next_multiple_of(2).max(2);
+    total.div_ceil(n_shards).max(MIN_SHARD_BYTES / 2)
+}
+
 fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> {
     let cuts = cuts::merge_cuts(cohort, wanted)?;
     let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
@@ -372,10 +390,10 @@ fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> 
         .collect())
 }
 
-fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
+fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Result<Vec<PlanInput>> {
     let mut planned = vec![false; cohort.samples.len()];
-    let plan_input = |(index, file): (usize, &InputFile)| {
-        let origin = file.origin();
+    let origins = at_once(&cohort.files, |file| Ok(file.origin()))?;
+    let plan_input = |((index, file), origin): ((usize, &InputFile), Origin)| {
         let gvcf = cohort.gvcfs.get(index);
         let samples = match gvcf {
             Some(gvcf) => gvcf.samples.clone(),
@@ -410,10 +428,24 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Vec<PlanInput> {
             }),
         }
     };
-    cohort.files.iter().enumerate().map(plan_input).collect()
+    Ok(cohort.files.iter().enumerate().zip(origins).map(plan_input).collect())
 }
 
 fn compressed_bytes(file: &InputFile) -> u64 {
     let bytes = file.mapped.len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_neither_tiny_nor_few() {
+        const MIB: u64 = 1 << 20;
+        for (total, n_shards) in [(MIB / 2, 1), (12 * MIB, 6), (36 * MIB, 12), (52 * MIB, 14), (1 << 30, 128)] {
+            assert_eq!(total.div_ceil(default_shard_bytes(total)), n_shards, "{total}");
+        }
+        assert!(default_shard_bytes(1 << 50) > MAX_SHARD_BYTES / 2);
+    }
 }

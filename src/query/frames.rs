@@ -25,7 +25,9 @@ pub fn paged(
     wanted: &dyn Fn(&str) -> bool,
     failure: &Failure,
 ) -> Result<Vec<(String, LazyFrame)>> {
-    let mut frames = paged_own(dataset, scope, wanted, failure)?;
+    let view = wanted(VARIANTS_ANNOTATED);
+    let wanted = |name: &str| wanted(name) || (view && PARTS_OF_VIEW.contains(&name));
+    let mut frames = paged_own(dataset, scope, &wanted, failure)?;
     // those of the dataset are not wanted twice
     let may_be_one = |name: &str| wanted(name) && !TABLES.contains(&name);
     for result in stored_of(dataset, &may_be_one)? {
@@ -33,6 +35,7 @@ pub fn paged(
         let frame = PagedScan::frame(table, failure).map_err(|error| polars_error(error, &[]))?;
         frames.push((result.table.clone(), frame));
     }
+    add_view(&mut frames, view);
     Ok(frames)
 }
 
@@ -58,7 +61,9 @@ pub fn whole(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) ->
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
     let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
-    let mut frames = own(dataset, wanted, &|table| {
+    let view = wanted(VARIANTS_ANNOTATED);
+    let wanted = |name: &str| wanted(name) || (view && PARTS_OF_VIEW.contains(&name));
+    let mut frames = own(dataset, &wanted, &|table| {
         let mut files = scope.files(dataset, table)?;
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
@@ -67,10 +72,19 @@ pub fn whole(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) ->
         }
         scan(&files).map(|frame| Some(scope.narrow(table, frame)))
     })?;
-    for result in stored_of(dataset, wanted)? {
+    for result in stored_of(dataset, &wanted)? {
         frames.push((result.table.clone(), scan(&[result.file(dataset)])?));
     }
+    add_view(&mut frames, view);
     Ok(frames)
+}
+
+/// Adds `variants_annotated` where it is wanted and its parts are there.
+fn add_view(frames: &mut Vec<(String, LazyFrame)>, is_wanted: bool) {
+    let named = |name: &str| frames.iter().find(|(known, _)| known == name).map(|(_, frame)| frame.clone());
+    if let (true, [Some(variants), Some(annotations)]) = (is_wanted, PARTS_OF_VIEW.map(named)) {
+        frames.push((VARIANTS_ANNOTATED.to_owned(), annotated(variants, annotations)));
+    }
 }
 
 /// The dataset's own tables; `frame` gives none for one without files.
@@ -88,6 +102,21 @@ fn own(
         frames.extend(found.map(|found| (table.to_owned(), found)));
     }
     Ok(frames)
+}
+
+/// The stored table of what `annotate` found.
+const ANNOTATIONS: &str = "annotations";
+/// The tables that the view below is made of.
+const PARTS_OF_VIEW: [&str; 2] = ["variants", ANNOTATIONS];
+/// The view of `variants` with the columns of `annotations`, null where a variant has none.
+pub const VARIANTS_ANNOTATED: &str = "variants_annotated";
+
+/// A column that both have is that of the variants; the other one has `_annotation` behind its name.
+fn annotated(variants: LazyFrame, annotations: LazyFrame) -> LazyFrame {
+    let keys = ["contig", "pos", "ref", "alt"].map(PlSmallStr::from_static);
+    let annotations = annotations.drop(Selector::ByName { names: keys.into(), strict: false });
+    let joined = variants.join_builder().with(annotations).left_on([col("variant_id")]).right_on([col("variant_id")]);
+    joined.how(JoinType::Left).suffix("_annotation").maintain_order(MaintainOrderJoin::Left).finish()
 }
 
 fn scan(files: &[DataFile]) -> Result<LazyFrame> {

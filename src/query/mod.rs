@@ -2,12 +2,14 @@
 
 pub mod frames;
 pub mod guard;
+pub mod joined;
 pub mod paged;
 mod pieces;
 mod plan;
 pub mod render;
 mod scope;
 pub mod table_writer;
+pub mod user_table;
 mod variants;
 
 use crate::dataset::Dataset;

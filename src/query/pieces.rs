@@ -80,7 +80,7 @@ mod tests {
     fn given(frames: Vec<DataFrame>, limit: Limit) -> Vec<(usize, i32)> {
         let mut found = Vec::new();
         let mut pieces = Pieces::new(limit, |piece: &mut DataFrame| {
-            let first = piece.column("n").expect("a column").i32().expect("numbers").get(0);
+            let first = piece.column("n").expect("a column").i32().expect("numbers").into_iter().next().flatten();
             found.push((piece.height(), first.unwrap_or(-1)));
             Ok(())
         });

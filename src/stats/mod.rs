@@ -10,12 +10,14 @@
 
 pub mod assoc;
 pub mod block;
+pub mod burden;
 pub mod grm;
 pub mod hardy;
 pub mod kinship;
 pub mod ld;
 pub mod pc_relate;
 pub mod pca;
+pub mod quadratic_form;
 pub mod results;
 pub mod sample_table;
 pub mod score;

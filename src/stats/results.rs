@@ -3,12 +3,15 @@
 //! A stored result is `stats/<name>.parquet` and `stats/<name>.json`, which says what made it. A result of another plan than the
 //! dataset's is stale and not shown. Storing one again replaces it. No clock, host or thread count is in either file.
 
+use crate::columns::parquet_file::{ParquetFile, VARIANTS_ROW_GROUP};
 use crate::dataset::Dataset;
 use crate::dataset::results::{Description, FORMAT, RESULTS_FOLDER};
 use crate::error::{Error, Result};
 use crate::query::render::Format;
 use crate::query::table_writer::TableWriter;
 use crate::store::{Place, Staged};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 pub use polars::prelude::DataFrame;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -37,9 +40,22 @@ impl<'a> Results<'a> {
 
     /// Begins a table that is stored under `name`.
     pub fn begin(&self, name: &str) -> Result<StoredWriter<'a>> {
-        check_name(name)?;
         let place = self.dataset.place();
-        let staged = place.staged(&format!("{RESULTS_FOLDER}/{name}.parquet"))?;
+        let (staged, file, description) = self.stage(name)?;
+        Ok(StoredWriter { place, staged, writer: TableWriter::new(Format::Parquet, BufWriter::new(file)), description })
+    }
+
+    /// Begins a table that is stored under `name` and comes as Arrow batches.
+    pub fn begin_batches(&self, name: &str, schema: &SchemaRef) -> Result<StoredBatches<'a>> {
+        let place = self.dataset.place();
+        let (staged, file, description) = self.stage(name)?;
+        let writer = ParquetFile::new(BufWriter::new(file), schema, VARIANTS_ROW_GROUP)?;
+        Ok(StoredBatches { place, staged, writer, description })
+    }
+
+    fn stage(&self, name: &str) -> Result<(Staged, File, Description)> {
+        check_name(name)?;
+        let staged = self.dataset.place().staged(&format!("{RESULTS_FOLDER}/{name}.parquet"))?;
         let file = File::create(staged.path()).map_err(|error| Error::writing(staged.path(), error))?;
         let description = Description {
             format: FORMAT.to_owned(),
@@ -51,7 +67,7 @@ impl<'a> Results<'a> {
             plan_digest: self.dataset.manifest().plan_digest.clone(),
             n_rows: 0,
         };
-        Ok(StoredWriter { place, staged, writer: TableWriter::new(Format::Parquet, BufWriter::new(file)), description })
+        Ok((staged, file, description))
     }
 }
 
@@ -85,14 +101,44 @@ impl StoredWriter<'_> {
     pub fn finish(mut self, summary: serde_json::Value) -> Result<()> {
         self.description.summary = summary;
         self.description.n_rows = self.writer.finish().map_err(|error| Error::writing(self.staged.path(), error))?;
-        let json = format!("{RESULTS_FOLDER}/{}.json", self.description.table);
-        // a table without description is not shown: so the two never disagree
-        self.place.remove(&json)?;
-        self.place.replace(self.staged)?;
-        let mut text = serde_json::to_vec_pretty(&self.description)
-            .map_err(|error| Error::internal(format!("cannot write a description: {error}")))?;
-        text.push(b'\n');
-        self.place.write(&json, &text)
+        name_table(self.place, self.staged, &self.description)
+    }
+}
+
+/// Gives a finished table its name.
+fn name_table(place: &Place, staged: Staged, description: &Description) -> Result<()> {
+    let json = format!("{RESULTS_FOLDER}/{}.json", description.table);
+    // a table without description is not shown: so the two never disagree
+    place.remove(&json)?;
+    place.replace(staged)?;
+    let mut text = serde_json::to_vec_pretty(description)
+        .map_err(|error| Error::internal(format!("cannot write a description: {error}")))?;
+    text.push(b'\n');
+    place.write(&json, &text)
+}
+
+/// A stored table under way that comes as Arrow batches; dropped before the end it leaves nothing.
+pub struct StoredBatches<'a> {
+    place: &'a Place,
+    staged: Staged,
+    writer: ParquetFile<BufWriter<File>>,
+    description: Description,
+}
+
+impl StoredBatches<'_> {
+    /// The next rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch, self.staged.path())
+    }
+
+    /// Ends the table and gives it its name; its number of rows.
+    pub fn finish(mut self, summary: serde_json::Value) -> Result<u64> {
+        let path = self.staged.path().to_path_buf();
+        let (written, mut file) = self.writer.finish(&path)?;
+        file.flush().map_err(|error| Error::writing(&path, error))?;
+        (self.description.summary, self.description.n_rows) = (summary, written.rows);
+        name_table(self.place, self.staged, &self.description)?;
+        Ok(written.rows)
     }
 }
 

@@ -82,6 +82,64 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     result
 }
 
+/// ln P(X > x) of chi-square with `df` > 0 degrees of freedom: Q(df/2, x/2), by the series or the continued fraction of the incomplete
+/// gamma function (DLMF 8.11.4, 8.9.2).
+pub fn ln_p_chi2(x: f64, df: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let (a, x) = (0.5 * df, 0.5 * x);
+    let ln_front = a * x.ln() - x - ln_gamma(a);
+    if x < a + 1.0 {
+        let (mut term, mut sum) = (1.0 / a, 1.0 / a);
+        let mut k = a;
+        while term > 1e-17 * sum {
+            k += 1.0;
+            term *= x / k;
+            sum += term;
+        }
+        return (-(ln_front + f64::ln(sum)).exp()).ln_1p();
+    }
+    let (mut b, mut c) = (x + 1.0 - a, f64::INFINITY);
+    let mut d = 1.0 / b;
+    let mut result = d;
+    for term in 1..MAX_TERMS {
+        let i = term as f64;
+        let an = -i * (i - a);
+        b += 2.0;
+        d = 1.0 / (an * d + b);
+        c = b + an / c;
+        result *= d * c;
+        if (d * c - 1.0).abs() <= 1e-16 {
+            break;
+        }
+    }
+    ln_front + result.ln()
+}
+
+/// The same with a noncentrality: a Poisson sum of central ones.
+pub fn ln_p_chi2_noncentral(x: f64, df: f64, noncentrality: f64) -> f64 {
+    if x <= 0.0 || noncentrality <= 0.0 {
+        return ln_p_chi2(x, df);
+    }
+    let half = 0.5 * noncentrality;
+    let ln_term = |k: f64| k * half.ln() - half - ln_gamma(k + 1.0) + ln_p_chi2(x, df + 2.0 * k);
+    let (mut largest, mut sum) = (f64::NEG_INFINITY, 0.0);
+    for k in 0..MAX_TERMS {
+        let term = ln_term(k as f64);
+        if term > largest {
+            sum = sum * (largest - term).exp() + 1.0;
+            largest = term;
+        } else {
+            sum += (term - largest).exp();
+        }
+        if k as f64 > half && term < largest - 40.0 {
+            break;
+        }
+    }
+    largest + f64::ln(sum)
+}
+
 /// The chi-square of one degree of freedom whose upper tail is exp(`ln_p`).
 pub fn chi2_of_ln_p(ln_p: f64) -> f64 {
     if ln_p < -600.0 {
@@ -127,6 +185,25 @@ mod tests {
         close(ln_p_t(40.0, 1e12), ln_p_normal(40.0), 1e-6);
         // both ways to ln B meet
         close(ln_beta_half(39.999_999_9), ln_beta_half(40.000_000_1), 1e-8);
+    }
+
+    /// Two degrees of freedom are exponential, four a sum of two terms, one a normal.
+    #[test]
+    fn chi_square_tails() {
+        for x in [1e-3, 0.7, 3.0, 12.0, 90.0, 3000.0_f64] {
+            close(ln_p_chi2(x, 2.0), -0.5 * x, 1e-12);
+            close(ln_p_chi2(x, 4.0), (0.5 * x).ln_1p() - 0.5 * x, 1e-9);
+            // the error function has ten digits
+            close(ln_p_chi2(x, 1.0), ln_p_normal(x.sqrt()), 1e-9);
+        }
+        assert_eq!(ln_p_chi2(-1.0, 3.0), 0.0);
+        // (z + m)^2 with one degree of freedom: both tails of a normal
+        for (x, m) in [(4.0, 1.5), (30.0, 2.0), (0.2, 0.5), (700.0, 3.0_f64)] {
+            let upper = |z: f64| 0.5 * ln_p_normal(z).exp();
+            let tail = |z: f64| if z < 0.0 { 1.0 - upper(z) } else { upper(z) };
+            let expected = (tail(f64::sqrt(x) - m) + tail(f64::sqrt(x) + m)).ln();
+            close(ln_p_chi2_noncentral(x, 1.0, m * m), expected, 1e-9);
+        }
     }
 
     #[test]

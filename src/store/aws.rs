@@ -1,15 +1,27 @@
 //! Requests to services of AWS that speak JSON, signed (Signature Version 4) with the credentials that S3 has.
 
-use super::s3::{Identity, runtime, suffix, transport};
+use super::s3::{Identity, Patience, runtime, suffix, transport};
 use crate::error::{Class, Error, Result};
 use bytes::Bytes;
 use http::Method;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpRequest, HttpRequestBody};
-use std::time::Duration;
 
-/// Attempts at a request that the service turned away.
-const ATTEMPTS: u32 = 8;
+/// What a service answers.
+struct Answer {
+    status: u16,
+    /// Name of the error, where it is one.
+    kind: String,
+    body: Bytes,
+}
+
+impl Answer {
+    /// Whether the request was turned away unseen, because of too many others.
+    fn is_too_many(&self) -> bool {
+        let names = ["ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"];
+        matches!(self.status, 429 | 503) || (self.status == 400 && names.iter().any(|name| self.kind.contains(name)))
+    }
+}
 
 /// A service in a region.
 pub struct Service {
@@ -41,10 +53,10 @@ impl Service {
 
     async fn post_async(&self, path: &str, body: &str) -> Result<Vec<u8>> {
         let url = format!("{}{path}", self.endpoint);
-        let mut wait = Duration::from_millis(500);
-        for attempt in 1.. {
+        let mut patience = Patience::new();
+        loop {
             let answer = self.send(&url, body).await?;
-            let again = match &answer {
+            let again = match answer {
                 Err(error) if error.is_connect() => format!("cannot reach {}", self.endpoint),
                 Err(_) => {
                     return Err(Error::new(
@@ -53,20 +65,18 @@ impl Service {
                     )
                     .hint("look into the queue before you submit again: the job may be there"));
                 }
-                Ok((status @ (429 | 503), _)) => format!("{} answers {status}", self.endpoint),
-                Ok((status, body)) if (200..300).contains(status) => return Ok(body.to_vec()),
-                Ok((status, body)) => return Err(self.refused(*status, body)),
+                Ok(answer) if answer.is_too_many() => format!("{} answers {}", self.endpoint, answer.status),
+                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer.body.to_vec()),
+                Ok(answer) => return Err(self.refused(answer.status, &answer.body)),
             };
-            if attempt == ATTEMPTS {
-                return Err(Error::new(Class::Temporary, again));
+            if !patience.wait().await {
+                let hint = "submit again in a while: what is in the queue already is named";
+                return Err(Error::new(Class::Temporary, again).hint(hint));
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(20));
         }
-        unreachable!("the loop ends by returning")
     }
 
-    async fn send(&self, url: &str, body: &str) -> Result<std::result::Result<(u16, Bytes), reqwest::Error>> {
+    async fn send(&self, url: &str, body: &str) -> Result<std::result::Result<Answer, reqwest::Error>> {
         let wrong = |_| Error::usage("the endpoint is not understood, expected http://HOST[:PORT] or https://HOST");
         let mut signed = HttpRequest::new(HttpRequestBody::from(body.as_bytes().to_vec()));
         *signed.method_mut() = Method::POST;
@@ -87,7 +97,9 @@ impl Service {
         *wire.body_mut() = Some(body.as_bytes().to_vec().into());
         let answer = async {
             let response = transport().execute(wire).await?;
-            Ok((response.status().as_u16(), response.bytes().await?))
+            let kind = response.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok());
+            let (status, kind) = (response.status().as_u16(), kind.unwrap_or_default().to_string());
+            Ok(Answer { status, kind, body: response.bytes().await? })
         };
         Ok(answer.await)
     }

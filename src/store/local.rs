@@ -1,5 +1,6 @@
 //! Local disk.
 
+use super::cut_short::{self, Watched};
 use super::remote::{Cursor, Remote};
 use super::s3;
 use super::window::Window;
@@ -17,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
+    /// Goes before the map does.
+    _watched: Option<Watched>,
     map: Option<Mmap>,
     modified: Option<std::time::SystemTime>,
     remote: Option<Arc<Remote>>,
@@ -30,7 +33,14 @@ impl Mapped {
         if s3::is_uri(path) {
             let (remote, map) = Remote::open(&path.to_string_lossy())?;
             let whole = OnceLock::new();
-            return Ok(Mapped { path: path.to_path_buf(), map, modified: None, remote: Some(remote), whole });
+            return Ok(Mapped {
+                path: path.to_path_buf(),
+                _watched: None,
+                map,
+                modified: None,
+                remote: Some(remote),
+                whole,
+            });
         }
         let read = |error| Error::reading(path, error);
         let file = File::open(path).map_err(read)?;
@@ -41,12 +51,13 @@ impl Mapped {
         let map = if metadata.len() == 0 {
             None
         } else {
-            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped would end this
-            // process by SIGBUS, which is safe: nothing is published. Changes are noticed by `unchanged`.
+            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped ends this
+            // process (`cut_short`), which is safe: nothing is published. Changes are noticed by `unchanged`.
             Some(unsafe { Mmap::map(&file) }.map_err(read)?)
         };
+        let watched = map.as_deref().map(|bytes| cut_short::watch(bytes.as_ptr_range(), path));
         let (path, modified) = (path.to_path_buf(), metadata.modified().ok());
-        Ok(Mapped { path, map, modified, remote: None, whole: OnceLock::new() })
+        Ok(Mapped { path, _watched: watched, map, modified, remote: None, whole: OnceLock::new() })
     }
 
     /// The map, of which a remote file has only what was fetched.
@@ -157,18 +168,37 @@ pub fn read_input(path: &Path) -> Result<Option<Vec<u8>>> {
     read_if_there(path)
 }
 
-/// Text of a list, sheet or BED that must be there, on disk or on S3.
+/// Text of a list, sheet or BED that must be there, on disk or on S3; compressed by gzip or not.
 pub fn read_text(path: &Path) -> Result<String> {
-    let reading = |error| Error::reading(path, error);
-    match read_input(path)? {
-        Some(bytes) => String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Error::bad_data(format!("{} is no text in UTF-8: byte {at} cannot be read", path.display()))
-        }),
-        None if s3::is_uri(path) => Err(s3::missing(&path.to_string_lossy())),
-        None => Err(reading(std::io::ErrorKind::NotFound.into())),
-    }
+    String::from_utf8(read_small(path)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::bad_data(format!("{} is no text in UTF-8: byte {at} cannot be read", path.display()))
+    })
 }
+
+/// Content of a small file that must be there, on disk or on S3; inflated when it is compressed by gzip.
+pub fn read_small(path: &Path) -> Result<Vec<u8>> {
+    let bytes = match read_input(path)? {
+        Some(bytes) => bytes,
+        None if s3::is_uri(path) => return Err(s3::missing(&path.to_string_lossy())),
+        None => return Err(Error::reading(path, std::io::ErrorKind::NotFound.into())),
+    };
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut inflated = Vec::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(&bytes[..]).take(MAX_INFLATED + 1);
+    reader.read_to_end(&mut inflated).map_err(|error| {
+        Error::bad_data(format!("{} looks like gzip and cannot be inflated: {error}", path.display()))
+    })?;
+    if inflated.len() as u64 > MAX_INFLATED {
+        return Err(Error::bad_data(format!("{} inflates to more than 4 GiB, expected a small table", path.display())));
+    }
+    Ok(inflated)
+}
+
+/// Bytes that a small file may inflate to.
+const MAX_INFLATED: u64 = 4 << 30;
 
 /// Whether a path names something that cannot be mapped (a pipe, a terminal, standard input).
 pub fn is_stream(path: &Path) -> bool {
@@ -191,8 +221,18 @@ pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
     file.flush().map_err(|error| Error::writing(target, error))
 }
 
+/// How often a folder is tried to be made while others remove the ones above it.
+const FOLDER_ATTEMPTS: usize = 1_000;
+
 /// Makes a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<()> {
+    for _ in 0..FOLDER_ATTEMPTS {
+        match fs::create_dir_all(path) {
+            // one above it was removed in between: a task that ends removes `_staging` where it is empty
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => return done.map_err(|error| Error::writing(path, error)),
+        }
+    }
     fs::create_dir_all(path).map_err(|error| Error::writing(path, error))
 }
 
@@ -430,6 +470,25 @@ mod tests {
         std::fs::write(staged_name(&path), b"half").expect("writes");
         sweep_staged(folder.path()).expect("sweeps");
         assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
+    }
+
+    #[test]
+    fn folders_are_made_while_others_remove_empty_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (staging, done) = (folder.path().join("_staging"), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_if_empty(Some(&staging));
+                }
+            });
+            for task in 0..500 {
+                let own = staging.join(task.to_string());
+                create_folder(&own.join("variants/contig=chr1")).expect("is made");
+                remove_folder(&own).expect("is removed");
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

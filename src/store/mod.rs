@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod bgzf_writer;
+mod cut_short;
 pub mod data_file;
 pub mod hashing;
 pub mod local;

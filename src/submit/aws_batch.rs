@@ -21,8 +21,12 @@ pub struct AwsBatch {
     pub queue: String,
     /// Job definition of the tasks: name, name:revision or ARN.
     pub job_definition: String,
-    /// That of the job that publishes.
+    /// Queue of the job that publishes.
+    pub finalize_queue: String,
+    /// Job definition of the job that publishes.
     pub finalize_job_definition: String,
+    /// Whose share of a queue with fair shares the jobs take.
+    pub share_identifier: Option<String>,
     /// Attempts of a task, 1 to 10.
     pub attempts: u32,
     /// Seconds after which an attempt is ended, at least 60; `None`: as the definition says.
@@ -71,13 +75,15 @@ impl AwsBatch {
             before = (first..requests.len()).collect();
         }
         let name = submission.job_name("finalize");
-        let body = self.body(submission, &name, &self.finalize_job_definition, submission.finalize_arguments());
+        let place = (&self.finalize_queue[..], &self.finalize_job_definition[..]);
+        let body = self.body(submission, &name, place, submission.finalize_arguments());
         requests.push(Request { name, body, after: before });
         Ok(requests)
     }
 
     fn task_body(&self, submission: &Submission, stage: &StageJobs, part: ArrayPart, name: &str) -> Value {
-        let mut body = self.body(submission, name, &self.job_definition, submission.work_arguments(stage, part));
+        let place = (&self.queue[..], &self.job_definition[..]);
+        let mut body = self.body(submission, name, place, submission.work_arguments(stage, part));
         if part.n > 1 {
             body["arrayProperties"] = json!({ "size": part.n });
         }
@@ -88,10 +94,16 @@ impl AwsBatch {
         body
     }
 
-    fn body(&self, submission: &Submission, name: &str, definition: &str, command: Vec<String>) -> Value {
+    fn body(
+        &self,
+        submission: &Submission,
+        name: &str,
+        (queue, definition): (&str, &str),
+        command: Vec<String>,
+    ) -> Value {
         let mut body = json!({
             "jobName": name,
-            "jobQueue": self.queue,
+            "jobQueue": queue,
             "jobDefinition": definition,
             "containerOverrides": { "command": command },
             "retryStrategy": { "attempts": self.attempts, "evaluateOnExit": retry_rules() },
@@ -100,6 +112,9 @@ impl AwsBatch {
         });
         if let Some(timeout_s) = self.timeout_s {
             body["timeout"] = json!({ "attemptDurationSeconds": timeout_s });
+        }
+        if let Some(share) = &self.share_identifier {
+            body["shareIdentifier"] = json!(share);
         }
         if let Some(url) = &submission.endpoint_url {
             body["containerOverrides"]["environment"] = json!([{ "name": "AWS_ENDPOINT_URL_S3", "value": url }]);
@@ -133,6 +148,7 @@ fn retry_rules() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{StageShards, TaskSize};
     use super::*;
 
     fn submission(n_ingest: u64, n_call: u64) -> Submission {
@@ -153,7 +169,9 @@ mod tests {
         AwsBatch {
             queue: "spot".into(),
             job_definition: "work:3".into(),
+            finalize_queue: "fargate".into(),
             finalize_job_definition: "finalize:3".into(),
+            share_identifier: None,
             attempts: 5,
             timeout_s: None,
         }
@@ -178,12 +196,39 @@ mod tests {
         let ids: Vec<String> = (0..5).map(|i| format!("id-{i}")).collect();
         assert_eq!(requests[4].with_dependencies(&ids)["dependsOn"], json!([{ "jobId": "id-3" }]));
         assert_eq!(requests[0].with_dependencies(&ids)["dependsOn"], Value::Null);
+        assert_eq!((&requests[3].body["jobQueue"], &requests[4].body["jobQueue"]), (&json!("spot"), &json!("fargate")));
+        assert!(words(0).contains(r#""--threads","4""#), "a container sees all cores of its machine: {}", words(0));
         for request in &requests {
+            assert_eq!(request.body["shareIdentifier"], Value::Null);
             let rules = request.body["retryStrategy"]["evaluateOnExit"].as_array().expect("rules");
             assert_eq!(rules.last(), Some(&json!({ "onReason": "*", "action": "EXIT" })));
             assert!(rules.len() <= 5);
             assert!(request.body.to_string().len() < 30 << 10, "the service takes 30 KiB");
         }
+    }
+
+    #[test]
+    fn what_is_complete_is_not_submitted_again() {
+        let stages = |ingest, call| {
+            [
+                StageShards { stage: "ingest", n: 40, is_complete: ingest },
+                StageShards { stage: "call", n: 7, is_complete: call },
+            ]
+        };
+        let names = |ingest, call| -> Vec<String> {
+            let size = TaskSize { cpus: 4, memory_mib: 8192 };
+            let submission =
+                Submission::new("s3://b/run".into(), "a".repeat(64), &stages(ingest, call), None, size).expect("jobs");
+            let fair = AwsBatch { share_identifier: Some("lab".into()), ..batch() };
+            let requests = fair.requests(&submission).expect("requests");
+            assert!(requests.iter().all(|request| request.body["shareIdentifier"] == "lab"));
+            let last = requests.last().expect("one publishes");
+            assert_eq!(last.after.len(), usize::from(requests.len() > 1));
+            requests.iter().map(|request| request.name[22..].to_string()).collect()
+        };
+        assert_eq!(names(false, false), ["ingest", "call", "finalize"]);
+        assert_eq!(names(true, false), ["call", "finalize"]);
+        assert_eq!(names(true, true), ["finalize"]);
     }
 
     #[test]

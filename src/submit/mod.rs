@@ -9,8 +9,6 @@ pub mod kubernetes;
 pub mod slurm;
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
-use estimate::Estimate;
 
 /// What is submitted, whatever the scheduler.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +21,7 @@ pub struct Submission {
     pub cpus: u32,
     /// Memory of a task in MiB.
     pub memory_mib: u64,
-    /// Stages that do shards, in order.
+    /// Stages that have shards to do, in order.
     pub stages: Vec<StageJobs>,
     /// Passed on to tasks: the endpoint of the object store.
     pub endpoint_url: Option<String>,
@@ -63,29 +61,44 @@ impl StageJobs {
     }
 }
 
+/// A stage of a plan as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageShards {
+    /// `ingest` or `call`.
+    pub stage: &'static str,
+    /// How many it has, or is expected to have.
+    pub n: u64,
+    /// All of them are done.
+    pub is_complete: bool,
+}
+
+/// Cores and memory of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskSize {
+    /// Cores; so many threads work in it.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+}
+
 impl Submission {
-    /// The jobs of a plan. `n_tasks`: tasks of a stage; else one for each shard of the first stage, and for the second one for
-    /// each that the size of the inputs lets expect.
+    /// The jobs that a plan still needs. `plan_sha256`: its digest; `n_tasks`: tasks of a stage, else one for each shard. A stage that
+    /// is complete gets no job. A task does not know which shards are done before it looks, so a stage that is not complete
+    /// gets all its tasks: those with nothing to do end at once.
     pub fn new(
         dataset: String,
-        plan: (&Plan, String),
+        plan_sha256: String,
+        stages: &[StageShards],
         n_tasks: Option<u64>,
-        (cpus, memory_mib): (u32, u64),
+        size: TaskSize,
     ) -> Result<Submission> {
-        let (plan, plan_sha256) = plan;
         if n_tasks == Some(0) {
             return Err(Error::usage("--tasks is 0, expected at least 1"));
         }
-        let estimate = Estimate::of(plan);
         let wanted = |n_shards: u64| n_tasks.unwrap_or(n_shards).clamp(1, n_shards.max(1));
-        let stages = if plan.is_joint() {
-            vec![
-                StageJobs { stage: "ingest", n_tasks: wanted(plan.shards.n) },
-                StageJobs { stage: "call", n_tasks: wanted(estimate.call_shards) },
-            ]
-        } else {
-            vec![StageJobs { stage: "call", n_tasks: wanted(plan.shards.n) }]
-        };
+        let left = stages.iter().filter(|stage| !stage.is_complete);
+        let stages = left.map(|stage| StageJobs { stage: stage.stage, n_tasks: wanted(stage.n) }).collect();
+        let TaskSize { cpus, memory_mib } = size;
         Ok(Submission { dataset, plan_sha256, cpus, memory_mib, stages, endpoint_url: None })
     }
 
@@ -97,13 +110,20 @@ impl Submission {
     /// Arguments of `varbatch` for the tasks of an array.
     pub fn work_arguments(&self, stage: &StageJobs, part: ArrayPart) -> Vec<String> {
         let mut arguments = self.arguments("work");
-        arguments.extend(["--stage".into(), stage.stage.into(), "--task-count".into(), stage.n_tasks.to_string()]);
+        arguments.extend(["--stage".into(), stage.stage.into()]);
+        arguments.extend(self.threads());
+        arguments.extend(["--task-count".into(), stage.n_tasks.to_string()]);
         if part.n == 1 {
             arguments.extend(["--task-index".into(), part.first.to_string()]);
         } else if part.first > 0 {
             arguments.extend(["--task-offset".into(), part.first.to_string()]);
         }
         arguments
+    }
+
+    /// A container sees all cores of its machine, whatever it was given.
+    fn threads(&self) -> [String; 2] {
+        ["--threads".into(), self.cpus.max(1).to_string()]
     }
 
     /// Arguments of `varbatch` for the job that publishes.

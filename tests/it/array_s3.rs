@@ -1,6 +1,7 @@
 //! Array jobs onto S3, under faults and kills: the dataset is that of one process on disk, to the byte of its manifest.
 
 use super::common::*;
+use super::kill::SmallDisk;
 use super::servers::{Bucket, bucket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -240,4 +241,56 @@ fn credentials_that_expire() {
     assert!(counts["keys"].as_u64() > Some(3), "one key was enough: {counts}");
     let expected = std::fs::read(whole.join("_manifest.json")).expect("a manifest");
     assert!(bucket.get("short.ds/_manifest.json").expect("a manifest") == expected);
+}
+
+/// Files of a dataset on S3 are in TMPDIR until they are uploaded.
+#[test]
+fn a_small_scratch_disk_is_74_and_resumes() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let made = folder.path().join("made");
+    let text = made.to_str().expect("UTF-8");
+    varbatch(&["simulate", "-o", text, "--seed", "8", "--samples", "200", "--length", "1000000"]).expect(0);
+    let cohort = Cohort { inputs: vec![made.join("cohort.vcf.gz")], flags: Vec::new(), stages: &["call"] };
+    let n_bytes = std::fs::metadata(&cohort.inputs[0]).expect("a file").len();
+    let Some(disk) = SmallDisk::mount(&folder.path().join("scratch"), 4096) else { return };
+    let dataset = format!("{}/scratch.ds", bucket.uri);
+    run(&bucket, &cohort.arguments("plan", &dataset)).expect(0);
+    let work = || {
+        let mut task = task(&bucket, &dataset, "call", 0, 1);
+        finish(task.env("TMPDIR", &disk.at))
+    };
+    // what cannot fit is not begun
+    assert!(n_bytes > 80_000, "{n_bytes}");
+    let refused = work().expect(74);
+    for words in ["scratch has 0.0 MB free", "1 shards at once", "set TMPDIR to a larger disk"] {
+        assert!(refused.stderr.contains(words), "no {words:?} in:\n{}", refused.stderr);
+    }
+    // what turns out not to fit leaves nothing behind
+    disk.resize(n_bytes / 8);
+    let full = work().expect(74);
+    assert_eq!(error_lines(&full.stderr).len(), 1, "{}", full.stderr);
+    assert!(full.stderr.contains("scratch/varbatch-") && full.stderr.contains("hint: "), "{}", full.stderr);
+    assert!(files_below(&disk.at).is_empty(), "{:?}", files_below(&disk.at));
+    let status = run(&bucket, &words(&["status", &dataset])).expect(3);
+    assert!(status.stdout.contains("exit code 74 (I/O or disk full)"), "{}", status.stdout);
+    disk.resize(8 << 20);
+    work().expect(0);
+    run(&bucket, &words(&["finalize", &dataset])).expect(0);
+    run(&bucket, &words(&["verify", &dataset])).expect(0);
+}
+
+/// A machine whose clock is wrong: the store refuses its signatures, and the message says why.
+#[test]
+fn a_wrong_clock_is_named() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let cohort = cohorts(folder.path()).remove(0);
+    let dataset = format!("{}/clock.ds", bucket.uri);
+    run(&bucket, &cohort.arguments("plan", &dataset)).expect(0);
+    let refused = finish(&mut task(&bucket.through("skewed", 1.0, 1), &dataset, "call", 0, 1)).expect(77);
+    assert_eq!(error_lines(&refused.stderr).len(), 1, "{}", refused.stderr);
+    for words in ["the clock of this machine is wrong", "RequestTimeTooSkewed", "set the clock"] {
+        assert!(refused.stderr.contains(words), "no {words:?} in:\n{}", refused.stderr);
+    }
 }

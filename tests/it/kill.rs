@@ -108,12 +108,12 @@ fn an_interrupted_run_is_75_and_resumes() {
 }
 
 /// A tmpfs of a given size that is unmounted with the value.
-struct SmallDisk {
-    at: PathBuf,
+pub struct SmallDisk {
+    pub at: PathBuf,
 }
 
 impl SmallDisk {
-    fn mount(at: &Path, bytes: u64) -> Option<Self> {
+    pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
         let size = format!("size={bytes}");
         let done = finish(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at));
@@ -124,7 +124,7 @@ impl SmallDisk {
         Some(SmallDisk { at: at.to_path_buf() })
     }
 
-    fn resize(&self, bytes: u64) {
+    pub fn resize(&self, bytes: u64) {
         let size = format!("remount,size={bytes}");
         finish(Command::new("mount").args(["-o", &size]).arg(&self.at)).expect(0);
     }
@@ -157,6 +157,43 @@ fn a_full_disk_is_74_and_resumes() {
     call(&[&input], &dataset, &args);
     let different = differing_files(&whole, &dataset);
     assert!(different.is_empty(), "{different:?}");
+}
+
+/// A task looks at the disk before it begins, and says what is there and what is needed.
+#[test]
+fn a_task_that_cannot_fit_does_not_begin() {
+    let folder = temp();
+    let folder = folder.path();
+    let input = cohort(folder);
+    let Some(disk) = SmallDisk::mount(&folder.join("disk"), 4 << 20) else { return };
+    let dataset = disk.at.join("ds");
+    let mut plan = Command::new(binary());
+    finish(plan.arg("plan").arg(&input).arg("-o").arg(&dataset).args(["--shard-size", SHARD_BYTES])).expect(0);
+    let n_bytes = std::fs::metadata(&input).expect("a file").len();
+    let filler = disk.at.join("filler");
+    let mut file = std::fs::File::create(&filler).expect("a file");
+    // less than a tenth of the input stays free
+    let free = || {
+        let done = finish(Command::new("df").args(["--output=avail", "-B1"]).arg(&disk.at)).expect(0);
+        done.stdout.lines().nth(1).and_then(|line| line.trim().parse::<u64>().ok()).expect("a number")
+    };
+    while free() > n_bytes / 10 {
+        std::io::Write::write_all(&mut file, &[0; 4096]).expect("room");
+    }
+    let work = || {
+        let mut work = Command::new(binary());
+        finish(work.arg("work").arg(&dataset).arg("--quiet"))
+    };
+    let refused = work().expect(74);
+    for words in ["/disk/ds has 0.", "MB free", "this task will write 0.", "at the very least", "hint: free some space"]
+    {
+        assert!(refused.stderr.contains(words), "no {words:?} in:\n{}", refused.stderr);
+    }
+    assert!(!dataset.join("_commits").exists(), "nothing was begun");
+    std::fs::remove_file(&filler).expect("remove");
+    disk.resize(64 << 20);
+    work().expect(0);
+    finish(Command::new(binary()).arg("finalize").arg(&dataset)).expect(0);
 }
 
 /// Two runs into one dataset at the same time: at least one ends well, and the result is the undisturbed one.

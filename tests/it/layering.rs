@@ -37,7 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("submit", &["plan"]),
     ("query", &["store", "manifest", "decode", "call", "columns", "dataset"]),
-    ("stats", &["genome", "alleles", "store", "manifest", "call", "dataset", "query"]),
+    ("stats", &["genome", "alleles", "store", "manifest", "call", "columns", "dataset", "query"]),
+    ("annotate", &["genome", "alleles", "store", "manifest", "decode", "columns", "input", "dataset", "stats"]),
     ("report", &["genome", "manifest", "dataset"]),
     ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),
     ("explain", &["genome", "alleles", "call", "joint", "dataset"]),
@@ -51,7 +52,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("clap", &["cli", "plan"]),
     ("indicatif", &["cli"]),
     // Not in the modules that are pure functions of records.
-    ("rayon", &["cli", "input", "store", "commit", "exec", "export", "report", "simulate", "stats"]),
+    ("rayon", &["cli", "annotate", "input", "store", "commit", "exec", "export", "report", "simulate", "stats"]),
     ("memmap2", &["store"]),
     ("object_store", &["store"]),
     ("reqwest", &["store"]),

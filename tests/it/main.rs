@@ -5,12 +5,17 @@
 //! `VARBATCH_REQUIRE_ALL` is set.
 
 mod alleles;
+mod annotate;
 mod array;
 mod array_s3;
 mod assoc;
+mod bounds;
+mod burden;
 mod cli;
 mod common;
 mod conformance;
+mod differential;
+mod faults;
 mod gatk;
 mod golden;
 mod gvcf_cases;
@@ -31,6 +36,7 @@ mod pca;
 mod plink;
 mod queries;
 mod query;
+mod random_vcf;
 mod readers;
 mod report;
 mod roundtrip;
@@ -39,6 +45,7 @@ mod s3_datasets;
 mod s3_inputs;
 mod scale;
 mod score;
+mod security;
 mod servers;
 mod stats;
 mod stats_tables;

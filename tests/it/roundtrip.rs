@@ -140,13 +140,13 @@ fn bcftools_split(input: &Path) -> Result<vcf::File, String> {
 }
 
 /// A dataset has minimal alleles; bcftools without a reference leaves them as they are.
-fn trimmed(mut file: vcf::File) -> vcf::File {
+pub fn trimmed(mut file: vcf::File) -> vcf::File {
     file.records = file.records.iter().map(Record::trimmed).collect();
     file
 }
 
 /// Compares records paired by site; each difference is named once a record and field.
-fn compare_files(expected: &vcf::File, found: &vcf::File, relative: f64, mut add: impl FnMut(String)) {
+pub fn compare_files(expected: &vcf::File, found: &vcf::File, relative: f64, mut add: impl FnMut(String)) {
     if expected.header.samples != found.header.samples {
         add("samples of the header".into());
     }

@@ -126,6 +126,46 @@ fn signatures_are_accepted() {
     as_process("refused", &checked, &[("AWS_SECRET_ACCESS_KEY", "wrong-secret")]);
 }
 
+/// Keys of the files that `aws configure` writes, and of a program that these name.
+#[test]
+fn profiles_give_keys() {
+    let Some(checked) = signed_bucket() else { return };
+    let folder = temp();
+    let value =
+        |name: &str| checked.environment().into_iter().find(|(known, _)| *known == name).expect("it is there").1;
+    let (key, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
+    let printed = format!("{{\"Version\": 1, \"AccessKeyId\": \"{key}\", \"SecretAccessKey\": \"{secret}\"}}");
+    super::common::write(folder.path(), "keys.json", printed);
+    let at = folder.path().display();
+    let credentials = format!("[lab]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
+    let config = format!(
+        "[default]\nregion = us-east-1\n[profile tool]\ncredential_process = cat {at}/keys.json\n\
+         [profile broken]\ncredential_process = echo secret-word; exit 1\n[profile login]\nsso_session = x\n"
+    );
+    let (credentials, config) = (
+        super::common::write(folder.path(), "credentials", credentials),
+        super::common::write(folder.path(), "config", config),
+    );
+    let files = [
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_str().expect("UTF-8")),
+        ("AWS_CONFIG_FILE", config.to_str().expect("UTF-8")),
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+    ];
+    for profile in ["lab", "tool"] {
+        as_process("a_few_calls", &checked, &[&files[..], &[("AWS_PROFILE", profile)]].concat());
+    }
+    let refused = |profile: &str, code: i32, word: &str| {
+        let mut command = Command::new(super::common::binary());
+        command.args(["status", &format!("{}/none.ds", checked.uri)]).envs(checked.environment());
+        let done = super::common::finish(command.envs(files).env("AWS_PROFILE", profile)).expect(code);
+        assert!(done.stderr.contains(word) && !done.stderr.contains("secret-word"), "{}", done.stderr);
+    };
+    refused("none", 2, "no such profile");
+    refused("login", 77, "aws configure export-credentials --profile login");
+    refused("broken", 77, "no AWS credentials were found");
+}
+
 #[test]
 #[ignore = "a part of signatures_are_accepted"]
 fn signed_names() {

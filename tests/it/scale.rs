@@ -1,6 +1,7 @@
 //! Inventories: plans of cohorts too large to be opened, and their publication, within bounded memory.
 
 use super::common::*;
+use super::servers::bucket;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,43 @@ fn an_inventory_gives_the_rows_of_its_files() {
     changed[7].2 += 1;
     refused(&changed, 65, &["S0008.g.vcf.gz", "was changed since it was planned"]);
     refused(&[], 65, &["names no input"]);
+}
+
+/// An inventory may be an object, and end its lines as Windows does.
+#[test]
+fn an_inventory_on_s3_gives_the_same_plan() {
+    let Some(bucket) = bucket() else { return };
+    let folder = temp();
+    let folder = folder.path();
+    let (_, files) = gvcfs(folder, 1);
+    let mut rows = vec![("A000000".to_string(), files[0].to_str().expect("UTF-8").to_string(), size(&files[0]))];
+    // more than one request is for
+    rows.extend(
+        (1..20_000).map(|i| (format!("A{i:06}"), format!("s3://genomes/some/where/A{i:06}.g.vcf.gz"), 500_000_000)),
+    );
+    let local = inventory(folder, &rows);
+    let text = std::fs::read_to_string(&local).expect("a sheet");
+    let root = |inventory: &str, dataset: &str| {
+        let dataset = folder.join(dataset);
+        bucket.varbatch(&["plan", "--inventory", inventory, "-o", dataset.to_str().expect("UTF-8")]).expect(0);
+        std::fs::read(dataset.join("_plan/plan.json")).expect("a plan")
+    };
+    let expected = root(local.to_str().expect("UTF-8"), "local.ds");
+    assert!(root(&bucket.put("inventory.tsv", text.as_bytes()), "remote.ds") == expected);
+    assert!(root(&bucket.put("crlf.tsv", text.replace('\n', "\r\n").as_bytes()), "crlf.ds") == expected);
+    assert!(root(&bucket.put("cut.tsv", text.trim_end().as_bytes()), "cut.ds") == expected);
+    let refused = |name: &str, bytes: &[u8], code: i32, words: &[&str]| {
+        let uri = bucket.put(name, bytes);
+        let dataset = folder.join(name);
+        let done = bucket.varbatch(&["plan", "--inventory", &uri, "-o", dataset.to_str().expect("UTF-8")]).expect(code);
+        assert!(words.iter().all(|word| done.stderr.contains(word)), "{}", done.stderr);
+    };
+    refused("latin.tsv", b"path\tsample\tbytes\nx\tB\xe9\t1\n", 65, &["latin.tsv:2", "no text in UTF-8"]);
+    refused("names.tsv", b"path\tsample\n", 2, &["no column bytes"]);
+    refused("none.tsv", b"", 2, &["no column path"]);
+    let missing =
+        bucket.varbatch(&["plan", "--inventory", &format!("{}/gone.tsv", bucket.uri), "-o", "x.ds"]).expect(66);
+    assert!(missing.stderr.contains("gone.tsv: there is no such object"), "{}", missing.stderr);
 }
 
 /// Planned and published with simulated commit records: 30,000 inputs, and with VARBATCH_BIG 20 million.

@@ -24,6 +24,11 @@ fn planned(bucket: &Bucket, folder: &Path) -> (String, String) {
     (dataset, plan["plan_sha256"].as_str().expect("a digest").into())
 }
 
+/// `varbatch ARGS...` with the environment of a bucket. A job is sent once: a server that takes its time must not look silent.
+fn patient<S: AsRef<std::ffi::OsStr>>(bucket: &Bucket, args: &[S]) -> Finished {
+    finish(Command::new(binary()).args(args).envs(bucket.environment()).env("VARBATCH_S3_TIMEOUT_SECONDS", "30"))
+}
+
 #[test]
 fn aws_batch_gets_arrays_that_wait_for_each_other() {
     let Some(bucket) = bucket() else { return };
@@ -47,7 +52,7 @@ fn aws_batch_gets_arrays_that_wait_for_each_other() {
         .collect();
     assert_eq!(bodies.len(), 3);
 
-    let submitted = bucket.varbatch(&arguments).expect(0).stdout;
+    let submitted = patient(&bucket, &arguments).expect(0).stdout;
     let jobs: Vec<serde_json::Value> = serde_json::from_str(&queue(&bucket, "jobs").stdout).expect("JSON");
     let lines: Vec<(&str, &str)> = submitted.lines().map(|line| line.split_once('\t').expect("name and id")).collect();
     assert_eq!(lines.len(), 3, "{submitted}");
@@ -94,7 +99,7 @@ fn what_cannot_be_submitted_is_said() {
     let Some(bucket) = bucket() else { return };
     let folder = temp();
     let (dataset, _) = planned(&bucket, folder.path());
-    let aws = |more: &[&str]| bucket.varbatch(&[&["submit", &dataset, "--to", "aws-batch"][..], more].concat());
+    let aws = |more: &[&str]| patient(&bucket, &[&["submit", &dataset, "--to", "aws-batch"][..], more].concat());
     let refused = |done: Finished, code: i32, word: &str| {
         let done = done.expect(code);
         assert_eq!(error_lines(&done.stderr).len(), 1, "{}", done.stderr);
@@ -110,4 +115,44 @@ fn what_cannot_be_submitted_is_said() {
     let flags = ["--to", "aws-batch", "--queue", "q", "--job-definition", "d"];
     refused(varbatch(&[&["submit", local.to_str().expect("UTF-8")][..], &flags].concat()), 2, "folder of this machine");
     refused(varbatch(&["submit", local.to_str().expect("UTF-8"), "--to", "kubernetes"]), 2, "--image");
+}
+
+/// Submitting again goes on: what is complete gets no job, and a published dataset none at all.
+#[test]
+fn what_is_done_is_not_submitted_again() {
+    let folder = temp();
+    let folder = folder.path();
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_string();
+    let (made, dataset) = (text(&folder.join("made")), text(&folder.join("d.ds")));
+    varbatch(&["simulate", "-o", &made, "--samples", "70", "--length", "20000", "--seed", "6", "--gvcf"]).expect(0);
+    let mut arguments = vec!["plan".to_string(), "--shard-size".into(), "20000".into(), "-o".into(), dataset.clone()];
+    arguments.extend((1..=70).map(|i| format!("{made}/gvcf/S{i:04}.g.vcf.gz")));
+    let planned = varbatch(&arguments).expect(0);
+    for words in ["reads ", "core-hours", "USD", "(an assumption)"] {
+        assert!(planned.stdout.contains(words), "no {words:?} in:\n{}", planned.stdout);
+    }
+    let submit = || {
+        varbatch(&["submit", &dataset, "--to", "slurm", "--program", "varbatch", "--cpus", "3", "--dry-run"]).expect(0)
+    };
+    let stages = |done: &Finished| -> Vec<String> {
+        let after = |line: &str| line.split_once("--job-name=varbatch-").map(|(_, name)| name[13..].to_string());
+        done.stdout.lines().filter_map(after).collect()
+    };
+    let all = submit();
+    assert_eq!(stages(&all), ["ingest", "call", "finalize"]);
+    assert_eq!(all.stdout.matches("--threads 3").count(), 2, "{}", all.stdout);
+    varbatch(&["work", &dataset, "--stage", "ingest", "--quiet"]).expect(0);
+    let rest = submit();
+    assert_eq!(stages(&rest), ["call", "finalize"]);
+    assert!(rest.stderr.contains("stage ingest  is complete: nothing to submit"), "{}", rest.stderr);
+    // the number of its shards is known now, not estimated
+    let status: serde_json::Value =
+        serde_json::from_str(&varbatch(&["status", &dataset, "--format", "json"]).expect(3).stdout).expect("JSON");
+    let n = status["stages"][1]["shards"].as_u64().expect("a count");
+    assert!(n > 1 && rest.stdout.contains(&format!("--array=0-{}\n", n - 1)), "{n}: {}", rest.stdout);
+    varbatch(&["work", &dataset, "--quiet"]).expect(0);
+    assert_eq!(stages(&submit()), ["finalize"]);
+    varbatch(&["finalize", &dataset]).expect(0);
+    let nothing = submit();
+    assert!(nothing.stdout.is_empty() && nothing.stderr.contains("is published already"), "{}", nothing.stderr);
 }

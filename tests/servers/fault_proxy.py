@@ -6,7 +6,7 @@ keys given out, and of bytes in answers to GET, as JSON.
 
 Modes: none; 503, 429, 500 (not passed on); 409 (of creates, not passed on); reset-before (connection reset, not passed on);
 lost-reply (passed on, then reset); 503-after (passed on, then 503); hang (no answer for 30 s); truncated (half of the body of a GET); change (the object of the first GET with
-If-Match is replaced before that is passed on); no-delete (removing is forbidden); expiring (GET /__credentials, as the service of a
+If-Match is replaced before that is passed on); no-delete (removing is forbidden); skewed (refused because of the time of the signature); expiring (GET /__credentials, as the service of a
 container, gives keys that live RATE seconds; a request that is signed with an older one is refused).
 """
 
@@ -120,6 +120,8 @@ class Proxy(BaseHTTPRequestHandler):
             counts["faults"] += broken
         if broken and mode in ("503", "429", "500"):
             return self.fault(int(mode), {"503": "SlowDown", "429": "TooManyRequests", "500": "InternalError"}[mode])
+        if broken and mode == "skewed":
+            return self.fault(403, "RequestTimeTooSkewed")
         if broken and mode == "no-delete":
             return self.fault(403, "AccessDenied")
         if mode == "expiring" and self.has_expired():

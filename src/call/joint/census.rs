@@ -1,7 +1,7 @@
 //! How many samples are in which reference block, base by base: a sweep over the blocks of a range.
 //!
-//! Sites ask in ascending order. A block that covers no site costs two comparisons; every other one is entered once and
-//! left once, so a sweep is O(blocks log blocks) for the order and O(blocks) for the rest, whatever the number of sites.
+//! Sites ask in ascending order. A block that covers no site costs two comparisons; every other one is entered once, at the
+//! first site that it covers, and left once, so a sweep is O(blocks + sites).
 
 use super::reason::Reason;
 use crate::decode::gvcf::evidence::{Blocks, MISSING};
@@ -67,16 +67,65 @@ impl BlockSums {
 
 const NONE: u32 = u32::MAX;
 
+/// Blocks by site: those of site `i` are `blocks[ends[i - 1]..ends[i]]`.
+#[derive(Default)]
+struct Turns {
+    blocks: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Turns {
+    /// `of_block`: sites and blocks, blocks in any order.
+    fn new(of_block: &[(u32, u32)], n_sites: usize) -> Turns {
+        let mut ends = vec![0u32; n_sites + 1];
+        for &(site, _) in of_block {
+            ends[site as usize + 1] += 1;
+        }
+        for i in 1..ends.len() {
+            ends[i] += ends[i - 1];
+        }
+        let mut blocks = vec![0; of_block.len()];
+        for &(site, block) in of_block {
+            // the end of the site before is where the next block of this one goes
+            let place = &mut ends[site as usize];
+            blocks[*place as usize] = block;
+            *place += 1;
+        }
+        Turns { blocks, ends }
+    }
+
+    fn of(&self, site: usize) -> std::ops::Range<usize> {
+        let start = if site == 0 { 0 } else { self.ends[site - 1] };
+        start as usize..self.ends[site] as usize
+    }
+}
+
+/// What a class follows from: PL, GQ, and genotype, sex group and whether there are too few reads.
+type Values = [i32; 5];
+
+/// Values that no block has.
+const NO_VALUES: Values = [i32::MIN; 5];
+/// Classes that are found by the hash of their values, as bits.
+const KNOWN_BITS: u32 = 12;
+
+/// A place among the known classes.
+fn place_of(values: &Values) -> usize {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, &value: &i32| (hash.rotate_left(5) ^ u64::from(value as u32)).wrapping_mul(FACTOR);
+    (values.iter().fold(0, mix) >> (u64::BITS - KNOWN_BITS)) as usize
+}
+
 /// The state of all samples at one base after the other.
 pub struct Census<'a> {
     blocks: &'a Blocks,
     thresholds: BlockThresholds,
     sex_groups: &'a [u8],
-    /// Blocks that cover a site, by start and by end.
-    by_start: Vec<u32>,
-    by_end: Vec<u32>,
-    next_start: usize,
-    next_end: usize,
+    sites: Vec<i32>,
+    /// The first site that was not asked for yet.
+    next_site: usize,
+    /// Blocks by the first site that they cover, and by the first one behind them.
+    entering: Turns,
+    leaving: Turns,
     /// Block of each sample at the base, or [`NONE`].
     current: Vec<u32>,
     /// Class of that block.
@@ -85,6 +134,8 @@ pub struct Census<'a> {
     called: Vec<u64>,
     classes: Vec<BlockClass>,
     class_numbers: HashMap<BlockClass, u32>,
+    /// Classes of values that were looked up before, by their hash.
+    known_classes: Vec<(Values, u32)>,
     counts: Vec<u32>,
     /// Classes with a count, in no order, and where each stands there.
     present: Vec<u32>,
@@ -102,38 +153,21 @@ impl<'a> Census<'a> {
         thresholds: BlockThresholds,
         sex_groups: &'a [u8],
     ) -> Self {
-        let mut keys: Vec<u64> =
-            blocks.start.iter().enumerate().map(|(i, &start)| (start as u64) << 32 | i as u64).collect();
-        if !keys.is_sorted() {
-            keys.sort_unstable();
-        }
-        let mut by_start = Vec::new();
-        let mut next_site = 0;
-        for key in keys {
-            let (start, i) = ((key >> 32) as i32, key as u32);
-            while sites.get(next_site).is_some_and(|&site| site < start) {
-                next_site += 1;
-            }
-            if sites.get(next_site).is_some_and(|&site| site < start + blocks.length[i as usize]) {
-                by_start.push(i);
-            }
-        }
-        let end = |i: u32| blocks.start[i as usize] + blocks.length[i as usize];
-        let mut by_end: Vec<u64> = by_start.iter().map(|&i| (end(i) as u64) << 32 | u64::from(i)).collect();
-        by_end.sort_unstable();
+        let (entering, leaving) = turns(blocks, sites);
         Census {
             blocks,
             thresholds,
             sex_groups,
-            by_start,
-            by_end: by_end.into_iter().map(|key| key as u32).collect(),
-            next_start: 0,
-            next_end: 0,
+            sites: sites.to_vec(),
+            next_site: 0,
+            entering,
+            leaving,
             current: vec![NONE; n_samples],
             current_class: vec![NONE; n_samples],
             called: vec![0; n_samples.div_ceil(64)],
             classes: Vec::new(),
             class_numbers: HashMap::new(),
+            known_classes: vec![(NO_VALUES, 0); 1 << KNOWN_BITS],
             counts: Vec::new(),
             present: Vec::new(),
             place: Vec::new(),
@@ -141,26 +175,20 @@ impl<'a> Census<'a> {
         }
     }
 
-    /// Goes on to a base, not before the last one.
+    /// Goes on to one of the sites, not before the last one.
     pub fn advance(&mut self, vcf_pos: i32) {
-        while let Some(&i) = self.by_start.get(self.next_start).filter(|&&i| self.blocks.start[i as usize] <= vcf_pos) {
-            self.next_start += 1;
-            self.leave_ended(self.blocks.start[i as usize]);
-            self.enter(i);
-        }
-        self.leave_ended(vcf_pos);
-    }
-
-    fn leave_ended(&mut self, vcf_pos: i32) {
-        while let Some(&i) = self.by_end.get(self.next_end) {
-            let at = i as usize;
-            if self.blocks.start[at] + self.blocks.length[at] > vcf_pos {
-                break;
+        while self.sites.get(self.next_site).is_some_and(|&site| site <= vcf_pos) {
+            for turn in self.leaving.of(self.next_site) {
+                let block = self.leaving.blocks[turn];
+                let sample = self.blocks.sample[block as usize] as usize;
+                if self.current[sample] == block {
+                    self.leave(sample);
+                }
             }
-            self.next_end += 1;
-            if self.current[self.blocks.sample[at] as usize] == i {
-                self.leave(self.blocks.sample[at] as usize);
+            for turn in self.entering.of(self.next_site) {
+                self.enter(self.entering.blocks[turn]);
             }
+            self.next_site += 1;
         }
     }
 
@@ -202,8 +230,23 @@ impl<'a> Census<'a> {
     }
 
     fn class_of(&mut self, block: usize) -> u32 {
-        let sample = self.blocks.sample[block] as usize;
-        let class = self.describe(block, self.sex_groups.get(sample).copied().unwrap_or_default());
+        let blocks = self.blocks;
+        let sex_group = self.sex_groups.get(blocks.sample[block] as usize).copied().unwrap_or_default();
+        let [a, b, c] = blocks.pl[block];
+        let kind = i32::from(blocks.gt[block]) << 9 | i32::from(sex_group) << 1 | i32::from(self.has_few_reads(block));
+        let values = [a, b, c, blocks.gq[block], kind];
+        let place = place_of(&values);
+        let (known, number) = self.known_classes[place];
+        if known == values {
+            return number;
+        }
+        let number = self.new_class(block, sex_group);
+        self.known_classes[place] = (values, number);
+        number
+    }
+
+    fn new_class(&mut self, block: usize, sex_group: u8) -> u32 {
+        let class = self.describe(block, sex_group);
         if let Some(&number) = self.class_numbers.get(&class) {
             return number;
         }
@@ -226,16 +269,18 @@ impl<'a> Census<'a> {
     }
 
     fn reason(&self, block: usize, gq: Option<u32>, pl: Option<[u32; 3]>) -> Option<Reason> {
-        let thresholds = self.thresholds;
-        let blocks = self.blocks;
-        let depth = known(blocks.min_dp[block]).or(known(blocks.dp[block]));
-        if depth.is_some_and(|depth| depth < thresholds.min_dp) {
+        if self.has_few_reads(block) {
             return Some(Reason::Depth);
         }
-        if pl == Some([0; 3]) || gq.is_some_and(|gq| gq < thresholds.min_gq) {
+        if pl == Some([0; 3]) || gq.is_some_and(|gq| gq < self.thresholds.min_gq) {
             return Some(Reason::Quality);
         }
         None
+    }
+
+    fn has_few_reads(&self, block: usize) -> bool {
+        let depth = known(self.blocks.min_dp[block]).or(known(self.blocks.dp[block]));
+        depth.is_some_and(|depth| depth < self.thresholds.min_dp)
     }
 
     fn dp(&self, block: usize) -> Option<u32> {
@@ -291,6 +336,33 @@ impl<'a> Census<'a> {
             })
         })
     }
+}
+
+/// When each block that covers a site is entered and left.
+fn turns(blocks: &Blocks, sites: &[i32]) -> (Turns, Turns) {
+    let (mut entering, mut leaving) = (Vec::with_capacity(blocks.len()), Vec::with_capacity(blocks.len()));
+    let (mut next, mut last_start) = (0, i32::MIN);
+    for (i, (&start, &length)) in blocks.start.iter().zip(&blocks.length).enumerate() {
+        // sorted part by part
+        if start < last_start {
+            next = 0;
+        }
+        last_start = start;
+        if next == 0 {
+            next = sites.partition_point(|&site| site < start);
+        }
+        while sites.get(next).is_some_and(|&site| site < start) {
+            next += 1;
+        }
+        let covers = |site: &i32| i64::from(*site) - i64::from(start) < i64::from(length);
+        let n_covered = sites[next..].iter().take_while(|site| covers(site)).count();
+        if n_covered > 0 {
+            entering.push((next as u32, i as u32));
+            leaving.push(((next + n_covered) as u32, i as u32));
+        }
+    }
+    // what is left behind the last site is not left at all
+    (Turns::new(&entering, sites.len()), Turns::new(&leaving, sites.len() + 1))
 }
 
 /// Likelihoods of a block: as given, else from GQ (a het GQ below the reference, a hom ten times as far: what GATK

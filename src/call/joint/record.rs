@@ -5,7 +5,7 @@ use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned}
 use crate::decode::gvcf::Reading;
 use crate::decode::gvcf::dialect::is_unseen;
 use crate::decode::gvcf::evidence::RecordText;
-use crate::decode::vcf::{parse_f64, parse_i32};
+use crate::decode::vcf::{parse_f64, parse_i32, plain_integers};
 use crate::error::{Error, Result};
 use crate::genome::genotype::UNKNOWN;
 use std::collections::HashMap;
@@ -312,7 +312,12 @@ fn read_fields(record: &mut SampleRecord, cell: &Cell) -> Result<()> {
             b"DP" => record.dp = Some(number("DP", value)?),
             b"MIN_DP" => min_dp = Some(number("MIN_DP", value)?),
             b"AD" => record.ad = numbers("AD", value)?,
-            b"SB" => record.sb = <[u32; 4]>::try_from(numbers("SB", value)?).ok(),
+            b"SB" => {
+                record.sb = match plain_integers::<4>(value) {
+                    Some(reads) => Some(reads.map(|n| n as u32)),
+                    None => <[u32; 4]>::try_from(numbers("SB", value)?).ok(),
+                }
+            }
             b"PL" => likelihoods.pl = Some(numbers("PL", value)?),
             b"GL" => likelihoods.gl = Some(floats(value)?),
             b"PS" => record.phase_set = parse_i32(value),
@@ -466,6 +471,9 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
     if value == b"." {
         return Ok(Vec::new());
     }
+    if let Some(found) = plain_numbers(value) {
+        return Ok(found);
+    }
     let mut found = Vec::with_capacity(8);
     for item in value.split(|&byte| byte == b',') {
         match item {
@@ -474,6 +482,27 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
         }
     }
     Ok(found)
+}
+
+/// Numbers without sign of up to nine digits; `None` for any other text. The usual case of [`numbers`].
+fn plain_numbers(value: &[u8]) -> Option<Vec<u32>> {
+    const MAX_DIGITS: usize = 9;
+    let mut found = Vec::with_capacity(8);
+    let (mut number, mut n_digits) = (0u32, 0);
+    for &byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 && n_digits < MAX_DIGITS {
+            number = number * 10 + u32::from(digit);
+            n_digits += 1;
+        } else if byte == b',' && n_digits > 0 {
+            found.push(number);
+            (number, n_digits) = (0, 0);
+        } else {
+            return None;
+        }
+    }
+    found.push(number);
+    (n_digits > 0).then_some(found)
 }
 
 fn floats(value: &[u8]) -> Result<Vec<f64>> {

@@ -124,7 +124,7 @@ impl FilterNames {
 
 /// What one field of FORMAT is to a block. The number says which of several keys it is; the lowest holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
+pub(super) enum Slot {
     Gt,
     Gq(u8),
     MinDp(u8),
@@ -136,16 +136,18 @@ enum Slot {
 }
 
 /// The fields of one FORMAT text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BlockLayout {
-    /// FORMAT and the tab behind it.
+    /// FORMAT.
     pub text: Vec<u8>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     derive_gt: bool,
     /// Likelihoods are of local alleles: a sample may have none beside the reference.
     local: bool,
     /// Some field means nothing to a block.
     pub has_others: bool,
+    /// A sample may have a length of its own.
+    pub has_length: bool,
 }
 
 /// What the fixed fields of a line say of the blocks in it.
@@ -177,9 +179,15 @@ impl BlockLayout {
         let local = format.split(|&byte| byte == b':').any(|key| key == b"LPL");
         let slots: Vec<Slot> = slots.collect();
         let has_others = slots.contains(&Slot::Other);
-        let mut text = format.to_vec();
-        text.push(b'\t');
-        BlockLayout { text, slots, derive_gt: dialect.derive_gt_from_pl, local, has_others }
+        let has_length = slots.contains(&Slot::Len);
+        BlockLayout {
+            text: format.to_vec(),
+            slots,
+            derive_gt: dialect.derive_gt_from_pl,
+            local,
+            has_others,
+            has_length,
+        }
     }
 }
 
@@ -291,6 +299,13 @@ impl BlockCell {
         }
         cell.strange |= !cursor.rest.is_empty();
         Ok(cell)
+    }
+
+    /// A cell in which every field has a value. `numbers`: GQ, MIN_DP, DP, LEN, or [`MISSING`].
+    #[inline(always)]
+    pub(super) fn of_numbers(gt: Option<BlockGt>, numbers: [i32; 4], pl: [i32; 3], n_pl: u8) -> BlockCell {
+        let [gq, min_dp, dp, len] = numbers;
+        BlockCell { gt, gq, min_dp, dp, pl, n_pl, len, has_values: false, strange: false }
     }
 
     #[inline]

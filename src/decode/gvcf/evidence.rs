@@ -40,17 +40,6 @@ impl Blocks {
     pub fn is_empty(&self) -> bool {
         self.sample.is_empty()
     }
-
-    /// Makes room for `n` more.
-    pub fn reserve(&mut self, n: usize) {
-        self.sample.reserve(n);
-        for column in [&mut self.start, &mut self.length, &mut self.gq, &mut self.min_dp, &mut self.dp] {
-            column.reserve(n);
-        }
-        self.pl.reserve(n);
-        self.gt.reserve(n);
-        self.filter.reserve(n);
-    }
 }
 
 /// Records of samples, as written, as columns; sorted by (pos, sample, order in the input).

@@ -6,6 +6,7 @@
 pub mod block;
 pub mod dialect;
 pub mod evidence;
+pub mod expected;
 pub mod record;
 
 pub use block::{Block, BlockGt, FilterNames, MISSING, NO_FILTER};

@@ -76,12 +76,14 @@ impl CellRows {
         self.keys.clear();
         self.keys.extend(self.blocks.iter().enumerate().map(key));
         radix_sort(&mut self.keys, &mut self.spare);
+        // those that begin at one base are few
         let blocks = &self.blocks;
-        let sample = |key: u64| blocks[key as u32 as usize].0;
-        let in_order =
-            self.keys.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32 || sample(pair[0]) <= sample(pair[1]));
-        if !in_order {
-            self.keys.sort_by_key(|&key| (key >> 32, sample(key)));
+        let sample = |key: &u64| blocks[*key as u32 as usize].0;
+        let alike = |a: &u64, b: &u64| a >> 32 == b >> 32;
+        for of_start in self.keys.chunk_by_mut(alike).filter(|of_start| of_start.len() > 1) {
+            if !of_start.is_sorted_by_key(sample) {
+                of_start.sort_by_key(sample);
+            }
         }
     }
 }
@@ -141,27 +143,37 @@ impl<'a> Parts<'a> {
 
     /// Writes the blocks of a cell.
     pub fn write_blocks(&mut self, rows: &mut CellRows, cell: i32, filters: &FilterNames) -> Result<()> {
+        // as they come: a sample's blocks of a window are together
+        for of_sample in rows.blocks.chunk_by(|a, b| a.0 == b.0) {
+            self.count(of_sample);
+        }
         rows.sort_blocks(cell);
         for &key in &rows.keys {
             let (sample, block) = &rows.blocks[key as u32 as usize];
             self.blocks.push(self.samples[*sample as usize], block, filters)?;
-            self.count(*sample as usize, block);
         }
         rows.blocks.clear();
         Ok(())
     }
 
-    /// Depth and quality of a sample, over the bases that blocks speak for.
-    #[inline]
-    fn count(&mut self, sample: usize, block: &Block) {
-        let n_bases = i64::from(block.end - block.start) + 1;
-        if let Some(depth) = block.depth() {
-            self.counts.get_mut(Counter::DpSum)[sample] += i64::from(depth) * n_bases;
-            self.counts.get_mut(Counter::DpN)[sample] += n_bases;
+    /// Depth and quality of a sample, over the bases that some of its blocks speak for.
+    fn count(&mut self, of_sample: &[(u32, Block)]) {
+        let [mut dp_sum, mut dp_n, mut gq_sum, mut gq_n] = [0; 4];
+        for (_, block) in of_sample {
+            let n_bases = i64::from(block.end - block.start) + 1;
+            if let Some(depth) = block.depth() {
+                dp_sum += i64::from(depth) * n_bases;
+                dp_n += n_bases;
+            }
+            if block.gq >= 0 {
+                gq_sum += i64::from(block.gq) * n_bases;
+                gq_n += n_bases;
+            }
         }
-        if block.gq >= 0 {
-            self.counts.get_mut(Counter::GqSum)[sample] += i64::from(block.gq) * n_bases;
-            self.counts.get_mut(Counter::GqN)[sample] += n_bases;
+        let sample = of_sample.first().map_or(0, |(sample, _)| *sample as usize);
+        let sums = [(Counter::DpSum, dp_sum), (Counter::DpN, dp_n), (Counter::GqSum, gq_sum), (Counter::GqN, gq_n)];
+        for (counter, sum) in sums {
+            self.counts.get_mut(counter)[sample] += sum;
         }
     }
 

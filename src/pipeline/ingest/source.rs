@@ -8,6 +8,7 @@ use super::Shared;
 use super::cell::RecordLine;
 use crate::alleles::{ReferenceBases, aligned_text};
 use crate::call::joint::record::check_fields;
+use crate::decode::gvcf::expected::FixedText;
 use crate::decode::gvcf::record::{expected_pos, index};
 use crate::decode::gvcf::{Block, CellContent, Reading, Recognised, RecordParser};
 use crate::decode::lines::LineReader;
@@ -67,6 +68,8 @@ struct State {
     contig: Option<u32>,
     /// Name of the contig and the tab behind it.
     chrom: Vec<u8>,
+    /// The same, to be compared with; `None`: there is no contig yet, or its name is too long.
+    expected_chrom: Option<FixedText>,
     contigs_seen: HashSet<u32>,
     last_pos: i32,
     cells: Vec<CellContent>,
@@ -103,6 +106,7 @@ impl<'a> Source<'a> {
             samples,
             contig: None,
             chrom: Vec::new(),
+            expected_chrom: None,
             contigs_seen: HashSet::new(),
             last_pos: -1,
             cells: Vec::new(),
@@ -227,7 +231,7 @@ fn placed(error: Error, name: &str, state: &State, line: Option<u64>) -> Error {
 impl State {
     #[inline]
     fn take(&mut self, line: &[u8], window: Option<Window>, name: &str, shared: &mut Shared) -> Result<Step> {
-        let Some((vcf_pos, at)) = expected_pos(line, &self.chrom).filter(|_| self.contig.is_some()) else {
+        let Some((vcf_pos, at)) = self.expected_chrom.as_ref().and_then(|chrom| expected_pos(line, chrom)) else {
             return self.take_any(line, window, name, shared);
         };
         let contig = self.contig.unwrap_or_default();
@@ -272,6 +276,7 @@ impl State {
         self.chrom.clear();
         self.chrom.extend_from_slice(name);
         self.chrom.push(b'\t');
+        self.expected_chrom = FixedText::new(&self.chrom, None);
         let before = self.contig.replace(contig);
         self.last_pos = -1;
         let name = String::from_utf8_lossy(name);

@@ -5,9 +5,9 @@ use crate::call::joint::annotation::{fisher_strand, median_of_bins, root_mean_sq
 use crate::call::joint::census::{BlockSums, N_BINS, bin};
 use crate::call::joint::record::SampleRecord;
 use crate::call::joint::site::SampleCall;
-use crate::decode::vcf::{info_entries, parse_f64, parse_i32};
+use crate::decode::vcf::{info_entries, parse_f64, parse_i32, push_int};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::io::Write;
 
 /// Rank-sum annotations: INFO key of the input, INFO key of the row.
 const RANK_SUMS: [(&[u8], &str); 3] =
@@ -111,10 +111,8 @@ impl AlleleSums {
     }
 
     /// Appends the INFO entries of the allele to `text`.
-    pub fn write(&self, qual: f64, text: &mut String) {
-        let mut number = |key: &str, value: i64| {
-            let _ = write!(text, ";{key}={value}");
-        };
+    pub fn write(&self, qual: f64, text: &mut Vec<u8>) {
+        let mut number = |key: &str, value: i64| write_number(key, value, text);
         number("CARRIERS", self.n_carriers);
         if self.n_carriers == 0 {
             return;
@@ -145,8 +143,7 @@ impl AlleleSums {
             value(key, median_of_bins(bins).map(|place| place / RANK_SUM_BINS_PER_UNIT));
         }
         if self.has_strands {
-            let [a, b, c, d] = self.strands;
-            let _ = write!(text, ";AS_SB_TABLE={a}|{b}|{c}|{d}");
+            write_counts("AS_SB_TABLE", self.strands.iter().map(|&reads| reads as i64), text);
         }
         write_bins("DP_HIST_ALT", &self.dp_bins, text);
         write_bins("GQ_HIST_ALT", &self.gq_bins, text);
@@ -180,27 +177,91 @@ const MISSING_KEYS: [&str; 7] = ["N_NODATA", "N_INPUT", "N_DEPTH", "N_QUALITY", 
 
 impl SiteAnnotations {
     /// Appends the INFO entries of the site to `text`, which must not be empty.
-    pub fn write(&self, text: &mut String) {
-        let _ = write!(text, ";DP={};NS={}", self.sums.dp, self.n_called);
+    pub fn write(&self, text: &mut Vec<u8>) {
+        write_number("DP", self.sums.dp, text);
+        write_number("NS", self.n_called, text);
         for (key, n) in MISSING_KEYS.iter().zip(self.missing) {
-            let _ = write!(text, ";{key}={n}");
+            write_number(key, n, text);
         }
-        let low = self.sums.gq_bins[..bin(LOW_GQ)].iter().sum::<i64>();
-        let _ = write!(text, ";N_LOWGQ={low}");
+        write_number("N_LOWGQ", self.sums.gq_bins[..bin(LOW_GQ)].iter().sum::<i64>(), text);
         write_bins("DP_HIST_ALL", &self.sums.dp_bins, text);
         write_bins("GQ_HIST_ALL", &self.sums.gq_bins, text);
     }
 }
 
-/// `;KEY=value`, rounded to six decimals so that the same sums give the same bytes.
-pub fn write_float(key: &str, value: f64, text: &mut String) {
-    let rounded = (value * 1e6).round() / 1e6 + 0.0;
-    let _ = write!(text, ";{key}={rounded}");
+fn write_key(key: &str, text: &mut Vec<u8>) {
+    text.push(b';');
+    text.extend_from_slice(key.as_bytes());
+    text.push(b'=');
 }
 
-fn write_bins(key: &str, bins: &[i64; N_BINS], text: &mut String) {
-    let _ = write!(text, ";{key}={}", bins[0]);
-    for n in &bins[1..] {
-        let _ = write!(text, "|{n}");
+/// `;KEY=value`.
+pub fn write_number(key: &str, value: i64, text: &mut Vec<u8>) {
+    write_key(key, text);
+    push_int(text, value);
+}
+
+/// `;KEY=value`, rounded to six decimals so that the same sums give the same bytes.
+pub fn write_float(key: &str, value: f64, text: &mut Vec<u8>) {
+    write_key(key, text);
+    push_rounded(value, text);
+}
+
+/// Decimals of a value that is rounded.
+const MILLIONTHS: i64 = 1_000_000;
+
+/// Appends a value with up to six decimals: the shortest text of the rounded number.
+fn push_rounded(value: f64, text: &mut Vec<u8>) {
+    /// Up to so many digits, a decimal number is the shortest text of the float next to it.
+    const EXACT: f64 = 1e15;
+    let millionths = (value * MILLIONTHS as f64).round();
+    if millionths.is_nan() || millionths.abs() >= EXACT {
+        let _ = write!(text, "{}", millionths / MILLIONTHS as f64 + 0.0);
+        return;
+    }
+    let millionths = millionths as i64;
+    if millionths < 0 {
+        text.push(b'-');
+    }
+    let (whole, mut part) = (millionths.abs() / MILLIONTHS, millionths.abs() % MILLIONTHS);
+    push_int(text, whole);
+    if part > 0 {
+        text.push(b'.');
+        while part > 0 {
+            part *= 10;
+            text.push(b'0' + (part / MILLIONTHS) as u8);
+            part %= MILLIONTHS;
+        }
+    }
+}
+
+fn write_bins(key: &str, bins: &[i64; N_BINS], text: &mut Vec<u8>) {
+    write_counts(key, bins.iter().copied(), text);
+}
+
+/// `;KEY=1|2|3`.
+fn write_counts(key: &str, counts: impl Iterator<Item = i64>, text: &mut Vec<u8>) {
+    write_key(key, text);
+    for (place, n) in counts.enumerate() {
+        if place > 0 {
+            text.push(b'|');
+        }
+        push_int(text, n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rounded_values_are_written_as_the_shortest_text(value in prop_oneof![any::<f64>(), -1e4..1e4, -1.0..1.0, 0.0..1e10]) {
+            let mut text = Vec::new();
+            push_rounded(value, &mut text);
+            let rounded = (value * 1e6).round() / 1e6 + 0.0;
+            prop_assert_eq!(String::from_utf8(text).expect("digits"), format!("{rounded}"));
+        }
     }
 }

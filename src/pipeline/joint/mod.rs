@@ -67,10 +67,12 @@ fn run_range(
     let mut range = EvidenceRange::read(task.cohort, task.parts, context.contigs, contig, from, to)?;
     let owned = |vcf_pos: i32| (from..to).contains(&vcf_pos) && context.regions.contains(Locus { contig, vcf_pos });
     let sites = range.sites(owned);
-    let (Some(first), Some(last)) = (sites.first(), sites.last()) else { return Ok(0) };
-    range.read_blocks(first.vcf_pos, last.vcf_pos)?;
-    count_alleles(&range, &sites, owned, accounting);
+    if sites.is_empty() {
+        return Ok(0);
+    }
     let positions: Vec<i32> = sites.iter().map(|site| site.vcf_pos).collect();
+    range.read_blocks(&positions)?;
+    count_alleles(&range, &sites, owned, accounting);
     let mut sweep = Sweep::new(&range.sweep_input(), &positions);
     emitter.start_contig(contig)?;
     let mut writer = SiteWriter::new(context, &task.cohort.settings, &range.texts, &range.records, &range.table);

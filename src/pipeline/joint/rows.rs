@@ -1,6 +1,6 @@
 //! One evaluated site into rows: which alleles are written, and the text of their fields.
 
-use super::annotate::{AlleleSums, SiteAnnotations, write_float};
+use super::annotate::{AlleleSums, SiteAnnotations, write_float, write_number};
 use crate::alleles::{AlleleType, is_bases};
 use crate::call::joint::census::BlockClass;
 use crate::call::joint::evaluate::{Evaluated, evaluate};
@@ -12,14 +12,14 @@ use crate::call::joint::sweep::{SiteSample, Sweep};
 use crate::columns::joint::{FORMAT, POSTERIOR_FORMAT};
 use crate::commit::manifest::Accounting;
 use crate::decode::gvcf::evidence::Records;
+use crate::decode::vcf::push_int;
 use crate::error::{Error, Result};
 use crate::genome::genotype::{GtCode, HOM_REF_UNPHASED, UNKNOWN};
 use crate::pipeline::emit::{Emitter, Row};
 use crate::pipeline::shard::Context;
 use crate::pipeline::sparse::{SparseCall, SparseCalls};
 use crate::plan::Calls;
-use std::fmt::Write;
-use std::io::Write as _;
+use std::io::Write;
 
 /// QUAL below which a site is marked.
 const LOW_QUAL: f64 = 30.0;
@@ -221,9 +221,11 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let site_ref = longest.unwrap_or_default();
         let ids = self.id(listed);
         for row in kept {
-            let mut info = String::with_capacity(512);
+            let mut info = Vec::with_capacity(1024);
             let quality = &evaluated.alleles[usize::from(row.old)];
-            let _ = write!(info, "AQ={};AS_QUALapprox={}", quality.aq, quality.qual_approx);
+            info.extend_from_slice(b"AQ=");
+            push_int(&mut info, i64::from(quality.aq));
+            write_number("AS_QUALapprox", quality.qual_approx as i64, &mut info);
             write_float("AS_QUAL", quality.qual, &mut info);
             write_float("AF_EM", quality.frequency, &mut info);
             row.sums.write(quality.qual, &mut info);
@@ -256,7 +258,7 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
                 qual: Some((evaluated.site_qual * 1e6).round() / 1e6 + 0.0),
                 filter: filters.as_bytes(),
                 format: Some(self.format.as_bytes()),
-                infos: &[(info.as_bytes(), crate::columns::field::AlleleOfSite::new(1, 1))],
+                infos: &[(&info[..], crate::columns::field::AlleleOfSite::new(1, 1))],
                 parts: &[],
                 sparse: calls.as_ref(),
             })?;
@@ -322,31 +324,20 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
         let cells = &mut self.cells;
         // GT is given as a code
         for value in [sample.gq, sample.dp] {
-            match value {
-                Some(value) => {
-                    let _ = write!(cells, ":{value}");
-                }
-                None => cells.extend_from_slice(b":."),
-            }
+            push_value(cells, value.map(i64::from));
         }
         let ad = sample.call.and_then(|call| Some((call.ad.first()?, call.ad.get(usize::from(row.old))?)));
+        cells.push(b':');
         match ad {
-            Some((ad_ref, ad_alt)) => {
-                let _ = write!(cells, ":{ad_ref},{ad_alt}");
-            }
-            None => cells.extend_from_slice(b":."),
+            Some((&ad_ref, &ad_alt)) => push_list(cells, &[ad_ref, ad_alt]),
+            None => cells.push(b'.'),
         }
         cells.push(b':');
         match sample.call.and_then(|call| call.likelihoods.as_ref()) {
             Some(likelihoods) => push_list(cells, &likelihoods.biallelic(row.old)),
             None => cells.push(b'.'),
         }
-        match sample.call.and_then(|call| call.phase_set) {
-            Some(phase_set) => {
-                let _ = write!(cells, ":{phase_set}");
-            }
-            None => cells.extend_from_slice(b":."),
-        }
+        push_value(cells, sample.call.and_then(|call| call.phase_set).map(i64::from));
         cells.push(b':');
         cells.push(sample.reason.map_or(b'.', |reason| reason.letter() as u8));
         cells.push(b':');
@@ -362,10 +353,21 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
     }
 }
 
+/// Appends a field of one number.
+fn push_value(cells: &mut Vec<u8>, value: Option<i64>) {
+    cells.push(b':');
+    match value {
+        Some(value) => push_int(cells, value),
+        None => cells.push(b'.'),
+    }
+}
+
 fn push_list(cells: &mut Vec<u8>, values: &[u32]) {
-    for (i, value) in values.iter().enumerate() {
-        let comma = if i > 0 { "," } else { "" };
-        let _ = write!(cells, "{comma}{value}");
+    for (i, &value) in values.iter().enumerate() {
+        if i > 0 {
+            cells.push(b',');
+        }
+        push_int(cells, i64::from(value));
     }
 }
 

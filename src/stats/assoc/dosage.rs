@@ -49,6 +49,15 @@ pub struct Takers<'a> {
 }
 
 impl Dosages {
+    /// Any values of `n` rows that are all known: those of the rows that are not 0, ascending.
+    pub fn of_values(n: usize, values: Vec<(u32, f64)>) -> Dosages {
+        let first = values.first().map_or(0.0, |(_, value)| *value);
+        let is_constant = values.is_empty() || (values.len() == n && values.iter().all(|(_, value)| *value == first));
+        let (sum, sum_squares) =
+            values.iter().fold((0.0, 0.0), |(sum, squares), (_, value)| (sum + value, squares + value * value));
+        Dosages { carriers: values, n, sum, sum_squares, is_constant, ..Dosages::default() }
+    }
+
     /// Reads variant `at` of `block`. On `is_x`, a man's one copy counts as two (`--xchr-model 2` of PLINK 2); on other contigs a
     /// haploid copy is one.
     pub fn fill(&mut self, block: &Block, at: usize, is_x: bool, takers: &Takers) {

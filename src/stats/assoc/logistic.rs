@@ -95,6 +95,26 @@ impl Trait {
         (moved < TOLERANCE).then_some(Trait { y, n_cases, null, log_likelihood })
     }
 
+    /// y - p of the fit of the covariates, by row.
+    pub fn residual(&self) -> &[f64] {
+        &self.null.residual
+    }
+
+    /// p (1 - p) of that fit, by row.
+    pub fn weight(&self) -> &[f64] {
+        &self.null.weight
+    }
+
+    /// X'WX of that fit, `[k x k]`, its lower triangle.
+    pub fn information(&self) -> &[f64] {
+        &self.null.information
+    }
+
+    /// Whether a row is a case.
+    pub fn is_case(&self, row: u32) -> bool {
+        self.y[row as usize] == 1.0
+    }
+
     /// Cases among the rows that have a call.
     pub fn n_cases(&self, dosages: &Dosages) -> usize {
         self.n_cases - dosages.missing.iter().filter(|&&row| self.y[row as usize] == 1.0).count()

@@ -8,13 +8,14 @@
 //! Many phenotypes cost one pass over the genotypes. Formulas and what happens where there is no estimate: `docs/methods-assoc.md`.
 
 pub mod basis;
+pub mod cohort;
 pub mod covariates;
 pub mod dosage;
 pub mod estimate;
 mod irls;
 pub mod linear;
 pub mod logistic;
-mod small;
+pub mod small;
 pub mod summary;
 pub mod table;
 pub mod traits;
@@ -22,10 +23,10 @@ pub mod traits;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
-use crate::genome::sex::Sex;
 use crate::stats::block::Block;
 use crate::stats::selection::SampleSet;
-use basis::{Basis, Rows};
+use basis::Rows;
+use cohort::Cohort;
 use dosage::{Dosages, MissingCalls, Takers};
 use estimate::Outcome;
 use linear::Linear;
@@ -104,22 +105,9 @@ impl<'a> Analysis<'a> {
         covariates: &[Covariate],
         settings: Settings,
     ) -> Result<Analysis<'a>> {
-        let has_covariates: Vec<bool> =
-            (0..samples.len()).map(|at| covariates.iter().all(|covariate| !covariate.values[at].is_nan())).collect();
-        let mut masks: Vec<(Vec<bool>, Vec<usize>)> = Vec::new();
-        for (at, phenotype) in phenotypes.iter().enumerate() {
-            let mask: Vec<bool> =
-                phenotype.values.iter().zip(&has_covariates).map(|(value, &known)| known && !value.is_nan()).collect();
-            match masks.iter_mut().find(|(other, _)| *other == mask) {
-                Some((_, members)) => members.push(at),
-                None => masks.push((mask, vec![at])),
-            }
-        }
-        let new = |(mask, members): &(Vec<bool>, Vec<usize>)| {
-            let chosen: Vec<(usize, &Phenotype)> = members.iter().map(|&at| (at, &phenotypes[at])).collect();
-            Group::new(Rows::new(mask), samples, &chosen, covariates, settings)
-        };
-        let groups = masks.iter().map(new).collect::<Result<Vec<Group>>>()?;
+        let cohorts = Cohort::all(samples, &phenotypes, covariates)?;
+        let groups = cohorts.into_iter().map(|cohort| Group::new(cohort, &phenotypes, settings));
+        let groups = groups.collect::<Result<Vec<Group>>>()?;
         let contigs = dataset.manifest().contigs.iter().map(|contig| contig.name.clone()).collect();
         Ok(Analysis { phenotypes, samples, groups, settings, contigs })
     }
@@ -169,32 +157,15 @@ pub struct Size {
 }
 
 impl Group {
-    fn new(
-        rows: Rows,
-        samples: &SampleSet,
-        members: &[(usize, &Phenotype)],
-        covariates: &[Covariate],
-        settings: Settings,
-    ) -> Result<Group> {
-        let name = &members[0].1.name;
-        if rows.n() < covariates.len() + 3 {
-            let (n, k) = (rows.n(), covariates.len());
-            return Err(Error::bad_data(format!("{n} samples have the phenotype {name} and all {k} covariates"))
-                .hint(format!("expected at least {}; --pheno-name and --covar-name name the columns to take", k + 3)));
-        }
-        let basis = Basis::new(&rows, covariates).map_err(|covariate| {
-            Error::bad_data(format!(
-                "the covariate {covariate} is a combination of those before it where {name} is known"
-            ))
-            .hint("leave it out by --covar-name")
-        })?;
+    fn new(cohort: Cohort, phenotypes: &[Phenotype], settings: Settings) -> Result<Group> {
+        let Cohort { rows, n_males, basis, members } = cohort;
         let design = Design::new(&basis);
-        let of_kind = |kind| members.iter().filter(move |(_, phenotype)| phenotype.kind == kind);
-        let quantitative: Vec<usize> = of_kind(Kind::Quantitative).map(|(at, _)| *at).collect();
-        let values: Vec<Vec<f64>> = of_kind(Kind::Quantitative).map(|(_, one)| rows.of(&one.values)).collect();
-        let binary = of_kind(Kind::Binary).map(|(at, one)| Ok((*at, fit_binary(&design, &rows, one)?)));
+        let of_kind = |kind| members.iter().copied().filter(move |&at| phenotypes[at].kind == kind);
+        let quantitative: Vec<usize> = of_kind(Kind::Quantitative).collect();
+        let values: Vec<Vec<f64>> = quantitative.iter().map(|&at| rows.of(&phenotypes[at].values)).collect();
+        let binary = of_kind(Kind::Binary).map(|at| Ok((at, fit_binary(&design, &rows, &phenotypes[at])?)));
         Ok(Group {
-            n_males: rows.positions.iter().filter(|&&at| samples.sex(at as usize) == Some(Sex::Male)).count() as u64,
+            n_males,
             constant: basis.constant.clone(),
             quantitative,
             linear: Linear::new(&basis, &values, settings.logistic.max_vif),
@@ -226,7 +197,8 @@ impl Group {
     }
 }
 
-fn fit_binary(design: &Design, rows: &Rows, phenotype: &Phenotype) -> Result<Trait> {
+/// Fits the covariates of a binary phenotype; that it has no cases or no controls, or that they separate them, is an error.
+pub fn fit_binary(design: &Design, rows: &Rows, phenotype: &Phenotype) -> Result<Trait> {
     let (name, y) = (&phenotype.name, rows.of(&phenotype.values));
     let n_cases = y.iter().filter(|&&y| y == 1.0).count();
     if n_cases == 0 || n_cases == y.len() {

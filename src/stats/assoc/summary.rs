@@ -50,20 +50,6 @@ impl Tally {
         }
     }
 
-    /// Genomic control: the median chi-square against what it is without any effect. `None` without a test.
-    fn lambda_gc(&mut self) -> Option<f64> {
-        let n = self.ln_p.len();
-        if n == 0 {
-            return None;
-        }
-        let (below, &mut upper, _) = self.ln_p.select_nth_unstable_by(n / 2, f64::total_cmp);
-        let lower = match n % 2 {
-            1 => upper,
-            _ => below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper),
-        };
-        Some(0.5 * (chi2_of_ln_p(lower) + chi2_of_ln_p(upper)) / MEDIAN_CHI2)
-    }
-
     /// One line for the user.
     fn line(&self, phenotype: &Phenotype, lambda_gc: Option<f64>) -> String {
         let firth = if self.n_firth > 0 { format!(" ({} by Firth's method)", self.n_firth) } else { String::new() };
@@ -77,8 +63,22 @@ impl Tally {
     }
 }
 
+/// Genomic control: the median chi-square of tests, by their ln p, against what it is without any effect. `None` without a test.
+pub fn lambda_gc(ln_p: &mut [f64]) -> Option<f64> {
+    let n = ln_p.len();
+    if n == 0 {
+        return None;
+    }
+    let (below, &mut upper, _) = ln_p.select_nth_unstable_by(n / 2, f64::total_cmp);
+    let lower = match n % 2 {
+        1 => upper,
+        _ => below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper),
+    };
+    Some(0.5 * (chi2_of_ln_p(lower) + chi2_of_ln_p(upper)) / MEDIAN_CHI2)
+}
+
 /// p with three digits, however small.
-fn p_text(ln_p: f64) -> String {
+pub fn p_text(ln_p: f64) -> String {
     let log10 = ln_p / LN_10;
     if log10 > -300.0 {
         return format!("{:.3e}", ln_p.exp());
@@ -89,7 +89,7 @@ fn p_text(ln_p: f64) -> String {
 
 /// The table, and a line for each phenotype.
 pub fn summary(phenotypes: &[Phenotype], sizes: &[Size], tallies: &mut [Tally]) -> Result<(DataFrame, Vec<String>)> {
-    let lambdas: Vec<Option<f64>> = tallies.iter_mut().map(Tally::lambda_gc).collect();
+    let lambdas: Vec<Option<f64>> = tallies.iter_mut().map(|tally| lambda_gc(&mut tally.ln_p)).collect();
     let lines = tallies.iter().zip(phenotypes).zip(&lambdas).map(|((tally, one), &lambda)| tally.line(one, lambda));
     let lines = lines.collect();
     let kind = |one: &Phenotype| if one.kind == Kind::Quantitative { "quantitative" } else { "binary" };
@@ -128,7 +128,7 @@ mod tests {
     use crate::stats::tails::ln_p_normal;
 
     fn lambda(stats: &[f64]) -> Option<f64> {
-        Tally { ln_p: stats.iter().map(|&z| ln_p_normal(z)).collect(), ..Tally::default() }.lambda_gc()
+        lambda_gc(&mut stats.iter().map(|&z| ln_p_normal(z)).collect::<Vec<f64>>())
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! its time making compressors.
 
 use super::chunk::{ChunkBuilder, Codec, DictionaryPage, EncodedChunk, PageFacts};
-use super::columns::{push_null_page, push_text};
-use super::encoding::{even_bit_width, push_delta, push_packed, push_packed_bytes, push_run};
+use super::columns::push_null_page;
+use super::dictionary::{Dictionary, push_coded, push_floats, push_texts};
+use super::encoding::{push_delta, push_packed_bytes};
 use super::integers::IntegerDictionary;
 use super::levels::{Lists, NO_LIST, push_levels};
 use super::text_range::TextRange;
@@ -14,15 +15,12 @@ use super::word::Range;
 use crate::error::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use parquet::basic::Encoding;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
-use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::Hash;
 
 /// What is known of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,66 +70,7 @@ impl Known {
     }
 }
 
-/// Values that came so far, each with its index. It gives up for good when there are too many: pages from then on are PLAIN.
-struct Dictionary<K> {
-    index_of: HashMap<K, u32>,
-    plain: Vec<u8>,
-    given_up: bool,
-}
-
-/// Entries of a dictionary at most, and their bytes.
-const MAX_ENTRIES: usize = 1 << 14;
-const MAX_BYTES: usize = 1 << 18;
-
-impl<K: Hash + Eq> Dictionary<K> {
-    fn new() -> Self {
-        Dictionary { index_of: HashMap::new(), plain: Vec::new(), given_up: false }
-    }
-
-    /// The index of a value, entered if it is new; `None`: the dictionary is full.
-    fn index<Q>(&mut self, value: &Q, push_plain: impl FnOnce(&Q, &mut Vec<u8>)) -> Option<u32>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned + ?Sized,
-        Q::Owned: Into<K>,
-    {
-        if let Some(&index) = self.index_of.get(value) {
-            return Some(index);
-        }
-        if self.index_of.len() == MAX_ENTRIES || self.plain.len() > MAX_BYTES {
-            self.given_up = true;
-            return None;
-        }
-        let index = self.index_of.len() as u32;
-        push_plain(value, &mut self.plain);
-        self.index_of.insert(value.to_owned().into(), index);
-        Some(index)
-    }
-
-    fn page(&self) -> Option<DictionaryPage<'_>> {
-        (!self.index_of.is_empty()).then(|| DictionaryPage { values: &self.plain, n_values: self.index_of.len() })
-    }
-
-    fn clear(&mut self) {
-        self.index_of.clear();
-        self.plain.clear();
-        self.given_up = false;
-    }
-}
-
-/// Appends the indexes of a page; `n_entries`: of the dictionary so far.
-fn push_indexes(body: &mut Vec<u8>, indexes: &[u32], n_entries: usize) {
-    let bit_width = even_bit_width(n_entries.saturating_sub(1) as u32);
-    body.push(bit_width as u8);
-    match indexes.first() {
-        Some(&first) if indexes.iter().all(|&index| index == first) => {
-            push_run(body, first, indexes.len(), bit_width);
-        }
-        _ => push_packed(body, indexes, bit_width),
-    }
-}
-
-fn unknown(data_type: &DataType) -> Error {
+pub(super) fn unknown(data_type: &DataType) -> Error {
     Error::internal(format!("no table has columns of the type {data_type}"))
 }
 
@@ -213,21 +152,13 @@ impl ArrayColumn {
         let body = &mut self.body;
         let encoding = match &mut self.values {
             _ if facts.n_null == facts.n_values => Encoding::PLAIN,
-            Values::Integers(dictionary, all) => {
+            Values::Integers(..) => {
                 let present = present(array.as_primitive::<Int32Type>().values(), nulls);
-                let range = Range::of(present.iter().copied());
-                *all = Range::join(*all, range);
-                facts.bounds = range.map(Range::bounds);
-                if self.nature == Nature::Any {
-                    dictionary.push(body, &present)
-                } else {
-                    push_delta(body, &present);
-                    Encoding::DELTA_BINARY_PACKED
-                }
+                return self.push_present(&present, facts, codec);
             }
             Values::Longs(all) => {
                 let present = present(array.as_primitive::<Int64Type>().values(), nulls);
-                let range = Range::of(present.iter().copied());
+                let range = Range::of_slice(&present);
                 *all = Range::join(*all, range);
                 facts.bounds = range.map(Range::bounds);
                 push_delta(body, &present);
@@ -253,6 +184,50 @@ impl ArrayColumn {
                 *all = [all[0] | is_false, all[1] | is_true];
                 facts.bounds = Some([vec![u8::from(!is_false)], vec![u8::from(is_true)]]);
                 Encoding::PLAIN
+            }
+        };
+        self.chunk.push_page(&self.body, encoding, facts, codec)
+    }
+
+    /// Appends a page of 32-bit integers, null where they are `null`.
+    pub fn push_integers(&mut self, values: &[i32], null: i32, codec: &mut Codec) -> Result<()> {
+        let n_rows = values.len();
+        if n_rows == 0 {
+            return Ok(());
+        }
+        self.body.clear();
+        let nullable = self.chunk.column().max_def_level() > 0;
+        let n_null = if nullable { values.iter().filter(|&&value| value == null).count() } else { 0 };
+        if nullable {
+            let levels = if n_null == 0 {
+                vec![1; n_rows]
+            } else {
+                values.iter().map(|&value| u8::from(value != null)).collect()
+            };
+            push_levels(&mut self.body, &levels, n_null);
+        }
+        let facts = PageFacts { n_values: n_rows, n_rows, n_null, bounds: None };
+        if n_null == 0 {
+            return self.push_present(values, facts, codec);
+        }
+        let present: Vec<i32> = values.iter().copied().filter(|&value| value != null).collect();
+        self.push_present(&present, facts, codec)
+    }
+
+    /// Appends a page of 32-bit integers: the levels are in the body, the values that are not null follow.
+    fn push_present(&mut self, present: &[i32], mut facts: PageFacts, codec: &mut Codec) -> Result<()> {
+        let Values::Integers(dictionary, all) = &mut self.values else {
+            return Err(Error::internal("integers for a column of another type"));
+        };
+        let range = Range::of_slice(present);
+        *all = Range::join(*all, range);
+        facts.bounds = range.map(Range::bounds);
+        let encoding = match self.nature {
+            _ if present.is_empty() => Encoding::PLAIN,
+            Nature::Any => dictionary.push(&mut self.body, present),
+            _ => {
+                push_delta(&mut self.body, present);
+                Encoding::DELTA_BINARY_PACKED
             }
         };
         self.chunk.push_page(&self.body, encoding, facts, codec)
@@ -321,84 +296,6 @@ fn widen(all: &mut Option<(f64, f64)>, values: &[f64]) -> Option<(f64, f64)> {
     Some(signed)
 }
 
-fn push_str(text: &str, plain: &mut Vec<u8>) {
-    push_text(plain, text.as_bytes());
-}
-
-fn push_floats(body: &mut Vec<u8>, values: &[f64], dictionary: &mut Dictionary<u64>) -> Encoding {
-    if !dictionary.given_up {
-        let mut indexes = Vec::with_capacity(values.len());
-        for value in values {
-            let bits = value.to_bits();
-            match dictionary.index(&bits, |bits, plain| plain.extend_from_slice(&bits.to_le_bytes())) {
-                Some(index) => indexes.push(index),
-                None => break,
-            }
-        }
-        if indexes.len() == values.len() {
-            push_indexes(body, &indexes, dictionary.index_of.len());
-            return Encoding::RLE_DICTIONARY;
-        }
-    }
-    values.iter().for_each(|value| body.extend_from_slice(&value.to_le_bytes()));
-    Encoding::PLAIN
-}
-
-/// Appends texts; says how, and what is known of them.
-fn push_texts(
-    body: &mut Vec<u8>,
-    texts: &StringArray,
-    dictionary: &mut Dictionary<Box<str>>,
-    nature: Nature,
-) -> (Encoding, Option<TextRange>) {
-    if nature == Nature::Distinct {
-        texts.iter().flatten().for_each(|text| push_str(text, body));
-        return (Encoding::PLAIN, None);
-    }
-    let range = TextRange::of(texts.iter().flatten());
-    if !dictionary.given_up {
-        let mut indexes = Vec::with_capacity(texts.len());
-        for text in texts.iter().flatten() {
-            match dictionary.index(text, push_str) {
-                Some(index) => indexes.push(index),
-                None => break,
-            }
-        }
-        if !dictionary.given_up {
-            push_indexes(body, &indexes, dictionary.index_of.len());
-            return (Encoding::RLE_DICTIONARY, range);
-        }
-    }
-    texts.iter().flatten().for_each(|text| push_str(text, body));
-    (Encoding::PLAIN, range)
-}
-
-/// Appends texts that are codes already: only those in use are looked up. Says how, and what is known of them.
-fn push_coded(
-    body: &mut Vec<u8>,
-    coded: &DictionaryArray<Int32Type>,
-    dictionary: &mut Dictionary<Box<str>>,
-) -> Result<(Encoding, Option<TextRange>)> {
-    let texts = coded.values().as_string_opt::<i32>().ok_or_else(|| unknown(coded.values().data_type()))?;
-    let mut is_used = vec![false; texts.len()];
-    coded.keys().iter().flatten().for_each(|key| is_used[key as usize] = true);
-    let used = || (0..texts.len()).filter(|&key| is_used[key]);
-    let range = TextRange::of(used().map(|key| texts.value(key)));
-    let mut index_of = vec![0; texts.len()];
-    for key in used() {
-        match dictionary.index(texts.value(key), push_str) {
-            Some(index) if !dictionary.given_up => index_of[key] = index,
-            _ => {
-                coded.keys().iter().flatten().for_each(|key| push_str(texts.value(key as usize), body));
-                return Ok((Encoding::PLAIN, range));
-            }
-        }
-    }
-    let indexes: Vec<u32> = coded.keys().iter().flatten().map(|key| index_of[key as usize]).collect();
-    push_indexes(body, &indexes, dictionary.index_of.len());
-    Ok((Encoding::RLE_DICTIONARY, range))
-}
-
 /// Appends flags, one bit each, least first; whether any is not set, and whether any is.
 fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) -> (bool, bool) {
     let bits: Vec<u8> = flags.iter().flatten().map(u8::from).collect();
@@ -413,10 +310,11 @@ fn push_flags(body: &mut Vec<u8>, flags: &BooleanArray) -> (bool, bool) {
 #[cfg(test)]
 mod tests {
     use super::super::chunk::Effort;
+    use super::super::dictionary::MAX_ENTRIES;
     use super::super::file::ChunkFile;
     use super::*;
     use arrow_array::builder::{ListBuilder, StringBuilder};
-    use arrow_array::{Float64Array, Int32Array, Int64Array, ListArray, RecordBatch};
+    use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
     use arrow_schema::{Field, Schema};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;

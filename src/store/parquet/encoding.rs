@@ -210,6 +210,26 @@ pub fn single_run(mut bytes: &[u8], bit_width: u32, n: usize) -> Option<u32> {
     if covers { run_value(&mut bytes, bit_width) } else { None }
 }
 
+/// The bytes of `n` values of a hybrid that are one packed run; [`packed_value`] takes them out.
+pub fn single_packed_run(mut bytes: &[u8], bit_width: u32, n: usize) -> Option<&[u8]> {
+    let header = varint(&mut bytes)?;
+    let covers = header & 1 == 1 && usize::try_from(header >> 1).is_ok_and(|groups| groups >= n.div_ceil(8));
+    let is_whole = (1..=32).contains(&bit_width) && bytes.len() >= (n * bit_width as usize).div_ceil(8);
+    (covers && is_whole).then_some(bytes)
+}
+
+/// The value at a place of packed bytes of values of `bit_width` bits (1 to 32), least bits first.
+#[inline]
+pub fn packed_value(packed: &[u8], bit_width: u32, place: usize) -> u32 {
+    let bit = place * bit_width as usize;
+    let at = bit >> 3;
+    let word = match packed.get(at..at + 8) {
+        Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight bytes")),
+        None => last_word(packed, at),
+    };
+    ((word >> (bit & 7)) & ((1u64 << bit_width) - 1)) as u32
+}
+
 fn run_value(bytes: &mut &[u8], bit_width: u32) -> Option<u32> {
     let width_bytes = bit_width.div_ceil(8) as usize;
     let (value, rest) = bytes.split_at_checked(width_bytes)?;
@@ -242,7 +262,16 @@ pub fn hybrid(mut bytes: &[u8], bit_width: u32, n: usize, out: &mut Vec<u32>) ->
             let (here, rest) = left.split_at_mut(count.checked_mul(8)?.min(left.len()));
             // a writer may leave the padding of the last group out
             let (packed, behind) = bytes.split_at(n_bytes.min(bytes.len()));
-            unpack(packed, bit_width, here.iter_mut(), |place, value| *place = value as u32)?;
+            match bit_width {
+                8 if packed.len() >= here.len() => {
+                    here.iter_mut().zip(packed).for_each(|(place, &byte)| *place = u32::from(byte));
+                }
+                16 if packed.len() >= 2 * here.len() => {
+                    let words = packed.chunks_exact(2).map(|word| u16::from_le_bytes([word[0], word[1]]));
+                    here.iter_mut().zip(words).for_each(|(place, word)| *place = u32::from(word));
+                }
+                _ => unpack(packed, bit_width, here.iter_mut(), |place, value| *place = value as u32)?,
+            }
             (bytes, left) = (behind, rest);
         }
     }
@@ -293,6 +322,8 @@ pub fn delta(mut bytes: &[u8], out: &mut Vec<i32>) -> Option<()> {
     }
     let per_miniblock = block_values.checked_div(n_miniblocks).filter(|&n| n > 0)?;
     let mut left = n_values - 1;
+    // a page that claims to have more is damaged, and ends before
+    out.reserve(n_values.min(bytes.len() * 8 + 1));
     out.push(last as i32);
     while left > 0 {
         let least = zigzag(varint(&mut bytes)?);
@@ -334,7 +365,7 @@ pub fn plain_texts(mut bytes: &[u8]) -> Option<Vec<&str>> {
     Some(found)
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
@@ -389,6 +420,12 @@ mod tests {
                 let mut again = Vec::new();
                 push_packed_bytes(&mut again, &values.iter().map(|&value| value as u8).collect::<Vec<u8>>(), bit_width);
                 prop_assert_eq!(&again, &bytes);
+            }
+            if let Some(packed) = single_packed_run(&bytes, bit_width, values.len()) {
+                let one_by_one = (0..values.len()).map(|place| packed_value(packed, bit_width, place));
+                prop_assert_eq!(&one_by_one.collect::<Vec<u32>>(), &values);
+            } else {
+                prop_assert!(bit_width == 0 || values.is_empty());
             }
             let padding = values.len().next_multiple_of(8) - values.len();
             let mut expected = values;

@@ -43,19 +43,18 @@ impl IntegerDictionary {
 
     /// Finds the indexes of values; false when they are too many or too large.
     fn index(&mut self, values: &[i32]) -> bool {
-        self.indexes.clear();
-        self.indexes.reserve(values.len());
-        for &value in values {
+        let mut indexes = std::mem::take(&mut self.indexes);
+        indexes.resize(values.len(), 0);
+        let all = indexes.iter_mut().zip(values).all(|(place, &value)| {
             let known = match self.index_of.get(value as usize) {
-                Some(&index) if index > 0 => index,
-                _ => match self.enter(value) {
-                    Some(index) => index,
-                    None => return false,
-                },
+                Some(&index) if index > 0 => Some(index),
+                _ => self.enter(value),
             };
-            self.indexes.push(u32::from(known) - 1);
-        }
-        true
+            *place = known.map_or(0, |index| u32::from(index) - 1);
+            known.is_some()
+        });
+        self.indexes = indexes;
+        all
     }
 
     #[cold]
@@ -133,7 +132,8 @@ impl IntegerColumn {
         };
         lists.push_levels(&mut self.body);
         let n_without = lists.n_without_items();
-        self.push_values(values, values.len() + n_without, ends.len(), lists.n_null + n_without, codec)
+        let (n_values, n_null) = (values.len() + n_without, lists.n_null + n_without);
+        self.push_values(values, n_values, ends.len(), n_null, codec)
     }
 
     /// Appends rows that are null.
@@ -150,17 +150,17 @@ impl IntegerColumn {
         codec: &mut Codec,
     ) -> Result<()> {
         self.present.clear();
-        let values = if values.contains(&i32::NULL) {
+        let mut range = Range::of_slice(values);
+        let mut values = values;
+        if range.is_some_and(|range| range.reaches(i32::NULL)) {
             self.present.extend(values.iter().filter(|&&value| value != i32::NULL));
-            &self.present[..]
-        } else {
-            values
-        };
+            values = &self.present;
+            range = Range::of_slice(values);
+        }
         let encoding = match values {
             [] => Encoding::PLAIN,
             _ => self.dictionary.push(&mut self.body, values),
         };
-        let range = Range::of(values.iter().copied());
         self.range = Range::join(self.range, range);
         let facts = PageFacts { n_values, n_rows, n_null, bounds: range.map(Range::bounds) };
         self.chunk.push_page(&self.body, encoding, facts, codec)
@@ -175,6 +175,10 @@ impl IntegerColumn {
     }
 }
 
+/// Values that are null. Hardly any page has some: that is looked at first.
 fn count_nulls(values: &[i32]) -> usize {
+    if Range::of_slice(values).is_none_or(|range| !range.reaches(i32::NULL)) {
+        return 0;
+    }
     values.iter().filter(|&&value| value == i32::NULL).count()
 }

@@ -6,10 +6,12 @@
 pub mod arrays;
 pub mod chunk;
 pub mod columns;
+mod dictionary;
 pub mod encoding;
 pub mod file;
 pub mod integers;
 pub mod levels;
+pub mod pages;
 mod text_range;
 mod word;
 

@@ -158,7 +158,7 @@ impl Trouble {
             Kind::Credentials if text.is_empty() => new(
                 Class::Permission,
                 format!("cannot {doing} {uri}: no AWS credentials were found"),
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine or job a role; \
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine or job a role; \
                  AWS_SKIP_SIGNATURE=true reads public buckets",
             ),
             Kind::Credentials => new(
@@ -230,13 +230,16 @@ fn seconds_of_date(text: &str) -> Option<u64> {
     let year: i64 = parts.next()?.parse().ok()?;
     let mut time = parts.next()?.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    // days since 1970 (Hinnant, "chrono-compatible low-level date algorithms")
+    u64::try_from(days_of_date(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second).ok()
+}
+
+/// Days since 1970 of a date (Hinnant, "chrono-compatible low-level date algorithms").
+pub fn days_of_date(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let (era, m) = (y.div_euclid(400), (month + 9) % 12);
     let of_era =
         y.rem_euclid(400) * 365 + y.rem_euclid(400) / 4 - y.rem_euclid(400) / 100 + (153 * m + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era - 719_468;
-    u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()
+    era * 146_097 + of_era - 719_468
 }
 
 #[cfg(test)]

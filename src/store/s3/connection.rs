@@ -5,6 +5,7 @@
 
 use super::answer::{Answer, Trouble};
 use super::count::{self, Verb};
+use super::profile::Profile;
 use super::stop::{self, unless_stopped};
 use crate::error::{Class, Error, Result};
 use bytes::Bytes;
@@ -319,15 +320,23 @@ pub(in crate::store) struct Identity {
 }
 
 impl Identity {
-    /// By the standard variables and providers.
+    /// By the standard variables, files and providers: keys of the environment, web identity, the profile, the container, the machine.
     pub(in crate::store) fn of_environment() -> Result<Identity> {
         let builder = AmazonS3Builder::from_env();
         let value = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
-        let region = value(AmazonS3ConfigKey::Region);
         let anonymous = value(AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true" || value == "1");
+        let keys = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::WebIdentityTokenFile];
+        let has_keys = anonymous || keys.into_iter().any(|key| value(key).is_some());
+        // of a profile that is not needed the region is taken where it is known
+        let profile = Profile::of_environment();
+        let profile = if has_keys { profile.unwrap_or_default() } else { profile? };
+        let region = value(AmazonS3ConfigKey::Region).or_else(|| profile.region());
         let pays = value(AmazonS3ConfigKey::RequestPayer).is_some_and(|value| value == "true" || value == "1");
         if anonymous {
             return Ok(Identity { region, credentials: None, pays });
+        }
+        if !has_keys && let Some(credentials) = profile.credentials()? {
+            return Ok(Identity { region, credentials: Some(credentials), pays });
         }
         let retry =
             object_store::RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(15), ..Default::default() };

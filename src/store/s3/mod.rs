@@ -7,11 +7,12 @@
 mod answer;
 mod connection;
 mod count;
+mod profile;
 mod stop;
 mod upload;
 
 pub use connection::set_default_endpoint;
-pub(super) use connection::{Identity, runtime, suffix, transport};
+pub(super) use connection::{Identity, Patience, runtime, suffix, transport};
 pub use count::{Requests, requests};
 pub use stop::stop_flag;
 
@@ -19,7 +20,7 @@ use super::place::Creation;
 use crate::error::{Class, Error, Result};
 use answer::{Answer, Trouble, element, elements};
 use bytes::Bytes;
-use connection::{Connection, Patience, Request, check_key, parse_uri};
+use connection::{Connection, Request, check_key, parse_uri};
 use http::Method;
 use sha2::{Digest, Sha256};
 use std::ops::Range;

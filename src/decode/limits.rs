@@ -1,0 +1,44 @@
+//! How long a record, and a header, may be.
+//!
+//! A record is in memory as a whole while it is worked on. A file whose "record" never ends (a damaged one, or a small file that
+//! inflates to terabytes) must end with a message instead of with the memory. The limit is one for the process, because it
+//! follows from the memory that the process may use; it never changes what is written.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Largest record unless memory is scarcer, in bytes of its line or of its BCF form: a thousand times that of 3,202 samples with
+/// five fields.
+pub const MAX_RECORD_BYTES: usize = 1 << 30;
+
+/// Even with little memory records of this size are tried.
+pub const LEAST_RECORD_BYTES: usize = 1 << 20;
+
+static RECORD_BYTES: AtomicUsize = AtomicUsize::new(MAX_RECORD_BYTES);
+
+/// Sets the limit of this process for workers that may each use `bytes` of memory.
+pub fn set_memory_per_worker(bytes: u64) {
+    // the text, its inflated copy in a buffer that doubles, fields and values
+    const COPIES: u64 = 8;
+    let limit = usize::try_from(bytes / COPIES).unwrap_or(usize::MAX);
+    RECORD_BYTES.store(limit.clamp(LEAST_RECORD_BYTES, MAX_RECORD_BYTES), Ordering::Relaxed);
+}
+
+/// Fails where a record has `n_bytes` and more, which is past the limit.
+pub fn check_record(n_bytes: usize) -> Result<()> {
+    check("a record", n_bytes)
+}
+
+/// Fails where a header has `n_bytes` and more, which is past the limit.
+pub fn check_header(n_bytes: usize) -> Result<()> {
+    check("the header", n_bytes)
+}
+
+fn check(what: &str, n_bytes: usize) -> Result<()> {
+    let limit = RECORD_BYTES.load(Ordering::Relaxed);
+    if n_bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::bad_data(format!("{what} has more than {} MB, expected less", limit >> 20))
+        .hint("is the file damaged? more `--memory` and fewer `--threads` allow for longer ones"))
+}

@@ -1,0 +1,204 @@
+//! Peak memory under `--memory`, for inputs of every unpleasant shape; and inputs that would fill any memory.
+//!
+//! Peaks are those that the system counted for the process (`wait4`), with a small Python in between: a process begins with
+//! the peak of the one that started it, and this one is large.
+
+use super::common::*;
+use super::inputs::{bgzf, gzip};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs a command and prints the peak of its resident memory in KiB behind its standard error.
+const MEASURE: &str = "import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+sys.stderr.write('\\nPEAK %d\\n' % usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+";
+
+/// `varbatch call input -o dataset EXTRA...`: how it ended, and its peak in MiB.
+fn measured(inputs: &[&Path], dataset: &Path, extra: &[&str]) -> (Finished, u64) {
+    let mut command = Command::new("python3");
+    command.args(["-c", MEASURE, binary(), "call"]).args(inputs).arg("-o").arg(dataset).args(extra);
+    let done = finish(&mut command);
+    let peak = done.stderr.rsplit("PEAK ").next().and_then(|text| text.trim().parse::<u64>().ok());
+    let peak = peak.unwrap_or_else(|| panic!("no peak in {}", done.stderr));
+    (done, peak >> 10)
+}
+
+/// Calls with `--memory` and asserts that it is kept, and that the dataset is the one of a call without a limit.
+#[track_caller]
+fn assert_bounded(folder: &Path, name: &str, inputs: &[&Path], memory_mib: u64, extra: &[&str]) {
+    let (free, bounded) = (folder.join(format!("{name}.free.ds")), folder.join(format!("{name}.ds")));
+    call(inputs, &free, extra);
+    let memory = format!("{memory_mib}M");
+    let settings: Vec<&str> =
+        ["--memory", &memory, "--threads", "4"].into_iter().chain(extra.iter().copied()).collect();
+    let (done, peak) = measured(inputs, &bounded, &settings);
+    assert_eq!(done.code, 0, "{name}: {}", done.stderr);
+    eprintln!("{name}: {peak} MiB of {memory_mib}");
+    assert!(peak <= memory_mib, "{name}: {peak} MiB of {memory_mib}");
+    let different = differing_files(&free, &bounded);
+    assert!(different.is_empty(), "{name}: {different:?}");
+}
+
+/// A header with the tags of this file.
+fn header(n_samples: usize) -> String {
+    let mut text = String::from("##fileformat=VCFv4.3\n##contig=<ID=1,length=10000000>\n");
+    for (id, number, kind) in [("GT", "1", "String"), ("DP", "1", "Integer"), ("GQ", "1", "Integer")] {
+        let _ = writeln!(text, "##FORMAT=<ID={id},Number={number},Type={kind},Description=\"x\">");
+    }
+    text += "##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"x\">\n##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"x\">\n";
+    text += "##INFO=<ID=LIST,Number=.,Type=Integer,Description=\"x\">\n##INFO=<ID=TEXT,Number=1,Type=String,Description=\"x\">\n";
+    text += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT";
+    (0..n_samples).for_each(|sample| {
+        let _ = write!(text, "\ts{sample}");
+    });
+    text + "\n"
+}
+
+/// A record of all five fields with `n_alts` alternate alleles; every third sample is no reference.
+fn record(pos: usize, n_samples: usize, n_alts: usize, info: &str) -> String {
+    let alts: Vec<String> = (0..n_alts).map(|at| format!("A{}", "ACGT"[at % 4..=at % 4].repeat(at / 4 + 1))).collect();
+    let depths = vec!["3"; n_alts + 1].join(",");
+    let likelihoods = vec!["30"; (n_alts + 1) * (n_alts + 2) / 2].join(",");
+    let mut line = format!("1\t{pos}\t.\tA\t{}\t50\tPASS\t{info}\tGT:AD:DP:GQ:PL", alts.join(","));
+    for sample in 0..n_samples {
+        let allele = if (sample + pos).is_multiple_of(3) { 1 + (sample / 3) % n_alts } else { 0 };
+        let _ = write!(line, "\t0/{allele}:{depths}:{}:99:{likelihoods}", sample % 60);
+    }
+    line + "\n"
+}
+
+fn large_cohort(folder: &Path) -> PathBuf {
+    let mut text = header(3_202);
+    (0..600).for_each(|at| text += &record(100 + at * 7, 3_202, 1, "."));
+    write(folder, "samples.vcf.gz", bgzf_large(text.as_bytes()))
+}
+
+/// BGZF with blocks of the usual size.
+fn bgzf_large(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+    writer.write_all(bytes).expect("compress");
+    writer.finish().expect("finish")
+}
+
+#[test]
+fn memory_is_kept_for_wide_and_long_records() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let samples = large_cohort(folder);
+    assert_bounded(folder, "3,202 samples", &[&samples], 128, &[]);
+    assert_bounded(folder, "3,202 samples, all calls", &[&samples], 128, &["--calls", "all"]);
+    let stream = write(folder, "samples.plain.gz", gzip(&super::vcf::text(&samples).into_bytes()));
+    assert_bounded(folder, "3,202 samples, one stream", &[&stream], 256, &[]);
+
+    let mut text = header(2_500);
+    (0..3).for_each(|at| text += &record(100 + at * 1_000, 2_500, 65, "."));
+    let many_alleles = write(folder, "alleles.vcf.gz", bgzf_large(text.as_bytes()));
+    assert_bounded(folder, "65 alleles x 2,500 samples", &[&many_alleles], 640, &[]);
+
+    let list = format!("LIST={}", vec!["7"; 1_000_000].join(","));
+    let mut text = header(2);
+    (0..20).for_each(|at| text += &record(100 + at * 100, 2, 1, if at == 7 { &list } else { "LIST=1,2" }));
+    let long = write(folder, "long.vcf", &text);
+    assert_bounded(folder, "INFO of 10^6 values", &[&long], 128, &[]);
+
+    let mut text = header(2);
+    text += &record(100, 2, 1, &format!("TEXT={}", "x".repeat(24 << 20)));
+    text += &record(200, 2, 1, ".");
+    let giant = write(folder, "giant.vcf.gz", bgzf_large(text.as_bytes()));
+    assert_bounded(folder, "one record of 24 MB", &[&giant], 1024, &[]);
+}
+
+#[test]
+fn memory_is_kept_for_many_files() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let list = many_files(folder, 5_000);
+    let list = list.to_str().expect("UTF-8");
+    assert_bounded(folder, "5,000 files", &[], 384, &["--inputs", list]);
+}
+
+/// Files of one sample each, and the list of them.
+fn many_files(folder: &Path, n_files: usize) -> PathBuf {
+    let mut list = String::new();
+    for file in 0..n_files {
+        let mut text = header(1).replace("\ts0\n", &format!("\tsample{file}\n"));
+        (0..20).for_each(|at| text += &record(100 + at * 50 + file % 7, 1, 1, "."));
+        let path = write(folder, &format!("{file}.vcf.gz"), bgzf_large(text.as_bytes()));
+        let _ = writeln!(list, "{}", path.display());
+    }
+    write(folder, "files.txt", list)
+}
+
+/// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF, and a BCF that announces a giant record.
+#[test]
+fn decompression_bombs_end_with_a_message() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let head = header(1) + "1\t100\t.\tA\tC\t.\t.\tTEXT=";
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut blocks = noodles_bgzf::io::Writer::new(Vec::new());
+    bomb.write_all(head.as_bytes()).expect("compress");
+    blocks.write_all(head.as_bytes()).expect("compress");
+    let piece = vec![b'x'; 1 << 20];
+    (0..600).for_each(|_| {
+        bomb.write_all(&piece).expect("compress");
+        blocks.write_all(&piece).expect("compress");
+    });
+    let forms =
+        [("bomb.vcf.gz", bomb.finish().expect("finish")), ("bomb.bgzf.vcf.gz", blocks.finish().expect("finish"))];
+    for (name, bytes) in forms {
+        let input = write(folder, name, &bytes);
+        assert!(bytes.len() < 8 << 20);
+        let dataset = folder.join(format!("{name}.ds"));
+        let (done, peak) = measured(&[&input], &dataset, &["--memory", "512M", "--threads", "2"]);
+        assert_eq!(done.code, 65, "{name}: {}", done.stderr);
+        assert!(done.stderr.contains("a record has more than"), "{}", done.stderr);
+        assert!(done.stderr.contains(name), "{}", done.stderr);
+        assert!(peak <= 512, "{name}: {peak} MiB");
+        assert!(!is_published(&dataset));
+        eprintln!("{name}: {peak} MiB of 512");
+    }
+    let header_bomb =
+        write(folder, "header.vcf.gz", gzip(&[b"##fileformat=VCFv4.3\n##x=".to_vec(), vec![b'x'; 700 << 20]].concat()));
+    let (done, peak) = measured(&[&header_bomb], &folder.join("header.ds"), &["--memory", "512M"]);
+    assert_eq!(done.code, 65, "{}", done.stderr);
+    assert!(peak <= 512, "a header without end: {peak} MiB");
+}
+
+/// A position has room for 65,536 alleles; more are refused and not wrapped around.
+#[test]
+fn more_alleles_than_a_position_holds_are_refused() {
+    let folder = temp();
+    let folder = folder.path();
+    let alts: Vec<String> = (0..70_000).map(|at| format!("A{}", base4(at))).collect();
+    let text = format!("{}1\t100\t.\tA\t{}\t.\t.\t.\tGT\t0/1\n", header(1), alts.join(","));
+    let input = write(folder, "alleles.vcf.gz", bgzf(text.as_bytes()));
+    let dataset = folder.join("ds");
+    let done = call_any(&[&input], &dataset, &[]).expect(65);
+    assert!(error_lines(&done.stderr).len() == 1 && done.stderr.contains("alleles.vcf.gz"), "{}", done.stderr);
+    assert!(!is_published(&dataset));
+}
+
+/// A number in the letters of bases.
+fn base4(mut number: usize) -> String {
+    let mut text = String::new();
+    for _ in 0..9 {
+        text.push(['A', 'C', 'G', 'T'][number % 4]);
+        number /= 4;
+    }
+    text
+}
