@@ -333,10 +333,14 @@ mod tests {
 
     #[test]
     fn near_ranges_are_one_request() {
-        assert_eq!(requests_for(vec![50..60, 0..10, 70..80]), [0..80]);
-        assert_eq!(requests_for(vec![0..10, 10 + GAP..20 + GAP]), [0..20 + GAP]);
-        assert_eq!(requests_for(vec![0..10, 11 + GAP..20 + GAP]), [0..10, 11 + GAP..20 + GAP]);
-        assert_eq!(requests_for(vec![5..REQUEST + 6]), [5..REQUEST + 5, REQUEST + 5..REQUEST + 6]);
+        let joined = |ranges: &[(u64, u64)]| -> Vec<(u64, u64)> {
+            let ranges = ranges.iter().map(|&(start, end)| start..end).collect();
+            requests_for(ranges).into_iter().map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(joined(&[(50, 60), (0, 10), (70, 80)]), [(0, 80)]);
+        assert_eq!(joined(&[(0, 10), (10 + GAP, 20 + GAP)]), [(0, 20 + GAP)]);
+        assert_eq!(joined(&[(0, 10), (11 + GAP, 20 + GAP)]), [(0, 10), (11 + GAP, 20 + GAP)]);
+        assert_eq!(joined(&[(5, REQUEST + 6)]), [(5, REQUEST + 5), (REQUEST + 5, REQUEST + 6)]);
     }
 
     #[test]

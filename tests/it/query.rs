@@ -349,11 +349,6 @@ fn sql_of_many_kinds() {
             &["10", "30"],
         ),
         ("WITH x AS (SELECT pos FROM variants LIMIT 2) SELECT SUM(pos) AS n FROM x", &["30"]),
-        (
-            "SELECT v.pos FROM variants v LEFT JOIN genotypes g ON v.variant_id = g.variant_id AND g.dosage = 2 \
-          WHERE g.dosage IS NULL",
-            &["20"],
-        ),
         ("SELECT a.pos FROM variants a JOIN variants b ON a.contig = b.contig WHERE a.pos < b.pos", &["10"]),
         (
             "SELECT pos FROM variants UNION ALL SELECT pos FROM genotypes WHERE pos = 10",

@@ -79,7 +79,7 @@ impl Unit {
 
     /// Its first rows.
     pub fn first_rows(&self, n_rows: usize) -> Unit {
-        if n_rows < self.n_rows { self.of_rows(vec![0..n_rows]) } else { self.clone() }
+        if n_rows < self.n_rows { self.of_rows(std::iter::once(0..n_rows).collect()) } else { self.clone() }
     }
 
     /// It in parts of at most so many rows.
@@ -88,7 +88,7 @@ impl Unit {
             return vec![self];
         }
         let starts = (0..self.n_rows).step_by(n_rows);
-        starts.map(|start| self.of_rows(vec![start..self.n_rows.min(start + n_rows)])).collect()
+        starts.map(|start| self.of_rows(std::iter::once(start..self.n_rows.min(start + n_rows)).collect())).collect()
     }
 }
 
@@ -269,7 +269,7 @@ impl PagedTable {
     pub fn refined(&self, unit: &Unit, condition: &Condition, columns: &[PlSmallStr]) -> Result<Unit> {
         let is_bound = |name: &&&str| {
             let (least, most) = condition.bounds(name);
-            (least > i64::MIN || most < i64::MAX) && self.schema.get(**name).is_some_and(DataType::is_integer)
+            (least > i64::MIN || most < i64::MAX) && self.schema.get(name).is_some_and(DataType::is_integer)
         };
         let Some(name) = SORTED.iter().find(is_bound).filter(|_| unit.n_rows > REFINED_ROWS) else {
             return Ok(unit.clone());
