@@ -3,8 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;
-use varbatch::decode::bcf::{Dictionary, RecordReader, TextReader};
+use varbatch::decode::bcf::{Dictionary, Form, RecordReader, TextReader, probe_bcf};
 use varbatch::decode::header::Header;
+use varbatch::store::window::Window;
 
 const HEADER: &str = "\
 ##fileformat=VCFv4.3
@@ -41,4 +42,12 @@ fuzz_target!(|bytes: &[u8]| {
         lines.push(b'\n');
     }
     assert!(!whole || lines == text, "the two ways to read a record differ");
+    for from in [1, bytes.len() / 2 + 1] {
+        let found = probe_bcf(&mut Window::from(bytes), Form::Raw, from, 0, dictionary());
+        if let Ok(Some(found)) = found {
+            assert!((from..bytes.len()).contains(&(found.offset as usize)), "a record outside of the bytes");
+            let mut records = RecordReader::of_bytes_from(bytes, found.offset, dictionary());
+            assert!(records.next_record().is_ok_and(|record| record.is_some()), "no record where one was found");
+        }
+    }
 });

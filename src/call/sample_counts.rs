@@ -1,5 +1,7 @@
 //! Per-sample counts of one shard, added up over shards by finalize. Integers only: any order of addition gives the same.
 
+use crate::decode::samples::NO_INTEGER;
+
 /// Counters, one entry per sample of the cohort. `docs/formats.md` (table samples) says what each means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SampleCounts {
@@ -61,10 +63,12 @@ impl SampleCounts {
         &mut self.counters[counter as usize]
     }
 
-    /// The values of two different counters, each `[n_samples]`.
-    pub fn get_two_mut(&mut self, one: Counter, other: Counter) -> [&mut [i64]; 2] {
-        let counters = self.counters.get_disjoint_mut([one as usize, other as usize]);
-        counters.expect("two different counters").map(|counter| counter.as_mut_slice())
+    /// Adds values of the samples from `first` on to the counter `sum`, and one for each value to the counter `n`. A sample
+    /// without a value has [`NO_INTEGER`].
+    pub fn add_known(&mut self, sum: Counter, n: Counter, first: usize, values: &[i32]) {
+        let counters = self.counters.get_disjoint_mut([sum as usize, n as usize]);
+        let [sums, ns] = counters.expect("two different counters");
+        add_known(values, &mut sums[first..], &mut ns[first..]);
     }
 
     /// The values of one counter, `[n_samples]`.
@@ -79,6 +83,29 @@ impl SampleCounts {
                 *own += theirs;
             }
         }
+    }
+}
+
+/// [`SampleCounts::add_known`], several samples at a time where the processor can.
+fn add_known(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
+            add_each(values, sums, ns)
+        }
+        // SAFETY: the processor has the feature.
+        return unsafe { with_avx2(values, sums, ns) };
+    }
+    add_each(values, sums, ns)
+}
+
+#[inline(always)]
+fn add_each(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
+    for ((&value, sum), n) in values.iter().zip(sums).zip(ns) {
+        let is_known = value != NO_INTEGER;
+        *sum += i64::from(if is_known { value } else { 0 });
+        *n += i64::from(is_known);
     }
 }
 

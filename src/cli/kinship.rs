@@ -6,13 +6,20 @@ use super::verify::use_threads;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
+use crate::stats::grm::Grm;
 use crate::stats::kinship::{Kinship, Relation};
+use crate::stats::pc_relate::PcRelate;
+use crate::stats::pca::{exact, randomized};
 use crate::stats::results::Results;
+use crate::stats::selection::Selection;
 use crate::stats::source::Source;
 use std::path::PathBuf;
 
 /// As KING and PLINK 2: autosomes, one ALT, rare ones too.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: None };
+
+/// Of PC-Relate: rare variants say little of ancestry.
+const COMMON: Defaults = Defaults { min_maf: Some(0.01), ..DEFAULTS };
 
 /// Flags of `kinship`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +28,10 @@ KING-robust coefficients, as `plink2 --make-king-table`: 0.5 for duplicates and 
 for the second degree, 0.0625 for the third. They hold in samples of several populations; do not prune variants before.
 Without other flags: alleles of the autosomes at sites with one ALT, of any frequency. Memory: 10 bytes x samples x samples.
 Stored: kinship (a row for each pair).
+--method grm makes the genomic relationship matrix in its place, as `plink2 --make-rel`: the mean product of standardised genotypes,
+for mixed models and heritability. Stored: grm (a row for each pair, and each sample with itself).
+--method pc-relate gives coefficients that hold in samples of mixed ancestry, as Hail and GENESIS: frequencies are predicted by principal
+components, which are found first (-k) from the same variants; by default those with a frequency of 0.01 and more. Stored: pc_relate.
 
 Examples:
   varbatch kinship demo.ds
@@ -29,6 +40,12 @@ Examples:
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
+    /// What relatedness is
+    #[arg(long, value_enum, default_value_t = Method::King)]
+    method: Method,
+    /// Principal components of pc-relate
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
+    components: usize,
     /// Keep pairs with at least this coefficient; 0.0442 is the third degree
     #[arg(long, value_name = "PHI", default_value_t = 0.0442, allow_negative_numbers = true)]
     min_kinship: f64,
@@ -44,14 +61,85 @@ pub struct Args {
     threads: Option<usize>,
 }
 
+/// What relatedness is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    /// Coefficient of kinship, without allele frequencies
+    King,
+    /// Mean product of standardised genotypes
+    Grm,
+    /// Coefficient of kinship, with frequencies predicted by principal components
+    PcRelate,
+}
+
+/// Samples up to which all eigenvectors are found, as in `pca`.
+const MAX_EXACT: usize = 5_000;
+/// Of the randomized method, as in `pca`.
+const SEED: u64 = 1;
+
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
     use_threads(args.threads)?;
     let dataset = Dataset::open(&args.dataset)?;
-    let selection = args.select.resolve(&dataset, DEFAULTS)?;
+    if args.method != Method::King && args.method != Method::PcRelate && args.all_pairs {
+        return Err(Error::usage("--method grm has all pairs always"));
+    }
+    let defaults = if args.method == Method::PcRelate { COMMON } else { DEFAULTS };
+    let selection = args.select.resolve(&dataset, defaults)?;
+    match args.method {
+        Method::King => run_king(&args, &dataset, &selection),
+        Method::Grm => run_grm(&args, &dataset, &selection),
+        Method::PcRelate => run_pc_relate(&args, &dataset, &selection),
+    }
+}
+
+fn run_pc_relate(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {
+    let samples = &selection.samples;
+    let n = samples.len();
+    if args.components == 0 || args.components > n {
+        return Err(Error::usage(format!("-k is {}, expected 1 to {n}, the number of samples", args.components)));
+    }
+    let source = Source::new(dataset, selection)?;
+    let found = match n <= MAX_EXACT {
+        true => exact::components(&Grm::new(&source, n)?, args.components)?,
+        false => randomized::components(&source, n, args.components, SEED)?,
+    };
+    if found.n_variants == 0 {
+        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where"));
+    }
+    let min_maf = selection.variants.min_maf.unwrap_or_default();
+    let pairs = PcRelate::new(&source, n, &found.vectors, min_maf)?;
+    let least = (!args.all_pairs).then_some(args.min_kinship);
+    let settings = serde_json::json!({
+        "select": args.select.described(COMMON), "method": "pc-relate", "components": args.components,
+        "min_kinship": least,
+    });
+    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "pc_relate")?;
+    let n_pairs = pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
+    writer.finish(serde_json::json!({ "n_samples": n, "n_variants": pairs.n_variants, "n_pairs": n_pairs }))?;
+    eprintln!("{}: {n_pairs} pairs of {n} samples, {} variants", args.dataset.display(), pairs.n_variants);
+    Ok(())
+}
+
+fn run_grm(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {
+    let samples = &selection.samples;
+    let grm = Grm::new(&Source::new(dataset, selection)?, samples.len())?;
+    if grm.n_variants == 0 {
+        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where"));
+    }
+    let settings = serde_json::json!({ "select": args.select.described(DEFAULTS), "method": "grm" });
+    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "grm")?;
+    grm.table(samples, |mut piece| writer.write(&mut piece))?;
+    writer.finish(serde_json::json!({ "n_samples": samples.len(), "n_variants": grm.n_variants }))?;
+    let (n_samples, n_variants) = (samples.len(), grm.n_variants);
+    eprintln!("{}: relationship matrix of {n_samples} samples, {n_variants} variants", args.dataset.display());
+    Ok(())
+}
+
+fn run_king(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {
     let samples = &selection.samples;
     let mut counts = Kinship::new(samples.len())?;
-    Source::new(&dataset, &selection)?.run(Ok, |block| {
+    Source::new(dataset, selection)?.run(Ok, |block| {
         counts.add(&block);
         Ok(())
     })?;
@@ -63,7 +151,7 @@ pub fn run(args: Args) -> Result<()> {
     let least = (!args.all_pairs).then_some(args.min_kinship);
     let n_by_relation = pairs.n_by_relation();
     let settings = serde_json::json!({ "select": args.select.described(DEFAULTS), "min_kinship": least });
-    let mut writer = args.result.begin(&Results::new(&dataset, "kinship", settings), "kinship")?;
+    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "kinship")?;
     pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
     let by_name: serde_json::Map<_, _> = names().zip(n_by_relation).map(|(name, n)| (name.into(), n.into())).collect();
     writer.finish(serde_json::json!({ "n_samples": samples.len(), "n_variants": n_variants, "n_pairs": by_name }))?;

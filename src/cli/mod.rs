@@ -17,6 +17,7 @@ pub mod query;
 pub mod report;
 pub mod result_flags;
 mod run_flags;
+pub mod score;
 pub mod select_flags;
 pub mod simulate;
 pub mod stats;
@@ -75,7 +76,7 @@ enum Command {
     /// Test every variant for association with phenotypes, with covariates
     Assoc(assoc::Args),
     /// Test sets of rare variants, such as those of a gene: collapsing, burden, SKAT, SKAT-O
-    Burden(burden::Args),
+    Burden(Box<burden::Args>),
     /// Show the quality of a dataset: one HTML page, readable offline
     Report(report::Args),
     /// Say which records, and which rule, made a sample's call at a position
@@ -90,6 +91,8 @@ enum Command {
     Export(export::Args),
     /// Find related samples: KING-robust kinship of pairs
     Kinship(kinship::Args),
+    /// Score samples by weights of alleles: polygenic scores
+    Score(score::Args),
     /// Check files against the VCF specification, and list all that is wrong
     Validate(validate::Args),
     /// Make a cohort with known truth, for demos, tests and benchmarks
@@ -122,7 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Query(args) => query::run(args),
         Command::Annotate(args) => annotate::run(args),
         Command::Assoc(args) => assoc::run(args),
-        Command::Burden(args) => burden::run(args),
+        Command::Burden(args) => burden::run(*args),
         Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Stats(args) => stats::run(args),
@@ -130,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + C
         Command::Pca(args) => pca::run(args),
         Command::Export(args) => export::run(args),
         Command::Kinship(args) => kinship::run(args),
+        Command::Score(args) => score::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Simulate(args) => simulate::run(args),
     };

@@ -35,9 +35,9 @@ pub struct Args {
     /// Inbreeding coefficient F of each sample over autosomal variants with one ALT (always there with a selection)
     #[arg(long)]
     het: bool,
-    /// Also count by group: a file with a sample and its group in each line, a tab between them
-    #[arg(long, value_name = "FILE")]
-    groups: Option<PathBuf>,
+    /// Also count by group: a file with a sample and its group in each line, a tab between them, or a column of the table samples
+    #[arg(long, value_name = "FILE|COLUMN")]
+    groups: Option<String>,
     /// Compare the calls on X and Y with the sex that the sample sheet says
     #[arg(long)]
     sex_check: bool,
@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let settings = serde_json::json!({
         "select": args.select.described(Defaults::default()), "het": args.het,
-        "groups": args.groups.as_ref().map(|path| path.display().to_string()),
+        "groups": args.groups,
         "sex_check": args.sex_check, "ped": args.ped.as_ref().map(|path| path.display().to_string()),
     });
     let wanted = args.result.output.as_ref().map(|path| Wanted {
@@ -91,7 +91,7 @@ struct Counted {
 fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counted> {
     let all = SampleSet::all(dataset)?;
     let selection = args.select.resolve(dataset, Defaults::default())?;
-    let groups = args.groups.as_ref().map(|path| Groups::read(path, &all, &selection.samples)).transpose()?;
+    let groups = args.groups.as_ref().map(|name| Groups::named(name, dataset, &all, &selection.samples)).transpose()?;
     let (cohort, table, scanned) = match args.select.is_empty() {
         true => from_tables(args, dataset, &selection, groups.as_ref(), output)?,
         false => {

@@ -210,11 +210,27 @@ impl GenotypesBuilder {
         layout: &FormatLayout,
         allele: AlleleOfSite,
     ) -> Result<(), (usize, CellProblem)> {
+        if let Some(rows) = cells.rows() {
+            return self.push_rows(cells, rows, layout, allele);
+        }
         let mut rows = std::mem::take(&mut self.rows);
         match self.shape(layout, allele) {
             Some(shape) => rows.read(cells, &shape),
             None => rows.fit_nothing(cells.len()),
         }
+        let pushed = self.push_rows(cells, &rows, layout, allele);
+        self.rows = rows;
+        pushed
+    }
+
+    /// [`GenotypesBuilder::push_cells`] of cells whose numbers were read.
+    fn push_rows(
+        &mut self,
+        cells: Cells,
+        rows: &Rows,
+        layout: &FormatLayout,
+        allele: AlleleOfSite,
+    ) -> Result<(), (usize, CellProblem)> {
         let mut start = 0;
         while start < cells.len() {
             let n_usual = rows.fits[start..].iter().take_while(|&&fits| fits).count();
@@ -231,7 +247,6 @@ impl GenotypesBuilder {
             }
             start += n_usual;
         }
-        self.rows = rows;
         Ok(())
     }
 
@@ -247,6 +262,13 @@ impl GenotypesBuilder {
             self.push_fields(cells.fields(i), layout, allele).map_err(|problem| (i, problem))?;
         }
         Ok(())
+    }
+
+    /// What samples usually look like in the rows of any allele of a site; `None` where that is not known, or there is more to
+    /// them than genotypes and numbers.
+    pub fn shape_of_numbers(&self, layout: &FormatLayout, n_alts: u32) -> Option<Shape> {
+        let shape = self.shape(layout, AlleleOfSite::new(n_alts.min(1), n_alts))?;
+        shape.is_numbers_but(layout.slot_of(&Slot::Genotype)).then_some(shape)
     }
 
     /// What samples usually look like; `None` where that is not known.
@@ -367,7 +389,7 @@ mod tests {
             let (mut samples, mut table) = (SampleColumns::default(), GtTable::new());
             let n_slots = format.split(':').count();
             samples.read(text.as_bytes(), cells.len(), Some(0), n_slots, &mut table).expect("genotypes");
-            let cells = samples.listed_cells(text.as_bytes());
+            let cells = samples.cells_of(text.as_bytes(), false);
             let allele = AlleleOfSite::new(allele.0, allele.1);
             let (mut by_column, mut by_cell) = (builder(), builder());
             let layout = by_cell.layout(format.as_bytes());

@@ -11,9 +11,7 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, Int32Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
 use std::sync::Arc;
 
 /// Rows of a batch.
@@ -42,21 +40,14 @@ impl<F> CallStream<F> {
     pub fn open(path: &DataFile, select: &Select, meaning: F) -> Result<CallStream<F>> {
         let failed = |error| parquet_error(path, error);
         let input = path.open()?;
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let found = ArrowReaderMetadata::load(&input, options).map_err(failed)?;
+        let found = ArrowReaderMetadata::load(&input, select.options()).map_err(failed)?;
         let options = ArrowReaderOptions::new().with_schema(Arc::new(with_coded_gt(found.schema())));
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options).map_err(failed)?;
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata).with_batch_size(BATCH_ROWS);
-        let roots = builder.schema().fields().iter().enumerate();
+        let roots = metadata.schema().fields().iter().enumerate();
         let wanted: Vec<usize> =
             roots.filter(|(_, field)| COLUMNS.contains(&field.name().as_str())).map(|(at, _)| at).collect();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-        builder = builder.with_projection(mask);
-        if let Some(groups) = &select.row_groups {
-            builder = builder.with_row_groups(groups.clone());
-        }
-        let reader = builder.build().map_err(failed)?;
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted);
+        let reader = select.reader(path, input, metadata, (mask, BATCH_ROWS))?;
         Ok(CallStream { path: path.clone(), reader, meaning })
     }
 }

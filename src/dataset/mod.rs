@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod calls;
 pub mod joint;
+pub mod plain;
 pub mod region;
 pub mod results;
 pub mod sites;
@@ -49,6 +50,15 @@ impl Dataset {
             }
         }
         Ok(dataset)
+    }
+
+    /// The same for a query, which may need few of very many files: on S3 they are not listed, and a missing one is an error when it
+    /// is read.
+    pub fn open_for_query(path: &Path) -> Result<Dataset> {
+        match Place::parse(path)? {
+            Place::Local(_) => Self::open(path),
+            Place::S3(_) => Self::open_manifest_only(path),
+        }
     }
 
     /// Opens the dataset without looking at its files, for a check that lists every missing one.

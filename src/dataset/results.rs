@@ -41,10 +41,15 @@ impl Description {
 
 /// The stored results of `dataset` that are of its plan, by name.
 pub fn stored(dataset: &Dataset) -> Result<Vec<Description>> {
+    stored_of(dataset, &|_| true)
+}
+
+/// Those of them that are `wanted` by name; the others are not looked at.
+pub fn stored_of(dataset: &Dataset, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Description>> {
     let place = dataset.place();
     let mut found = Vec::new();
     for (name, _) in place.list(RESULTS_FOLDER)? {
-        if !name.ends_with(".json") {
+        if !name.strip_suffix(".json").is_some_and(wanted) {
             continue;
         }
         let file = format!("{RESULTS_FOLDER}/{name}");

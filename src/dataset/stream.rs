@@ -3,13 +3,19 @@
 use super::batch::Batch;
 use crate::error::Result;
 use crate::store::DataFile;
+use crate::store::data_file::FileReader;
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
+};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows of a batch: large enough to decode fast, small enough that a window of them fits in memory.
@@ -22,12 +28,14 @@ pub struct Select {
     pub columns: Option<Vec<String>>,
     /// Row groups in order; `None` is all.
     pub row_groups: Option<Vec<usize>>,
+    /// Only pages that can hold a `variant_id` from the first to the second are read; other rows of those pages come too.
+    pub ids: Option<(i64, i64)>,
 }
 
 impl Select {
     /// These columns of all rows.
     pub fn columns<S: AsRef<str>>(names: &[S]) -> Select {
-        Select { columns: Some(names.iter().map(|name| name.as_ref().to_owned()).collect()), row_groups: None }
+        Select { columns: Some(names.iter().map(|name| name.as_ref().to_owned()).collect()), ..Select::default() }
     }
 
     /// Everything.
@@ -41,6 +49,92 @@ impl Select {
         self.row_groups = row_groups;
         self
     }
+
+    /// The same columns of the pages that can hold a `variant_id` in this range.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Option<(i64, i64)>) -> Select {
+        self.ids = ids;
+        self
+    }
+
+    /// How a file is opened for it.
+    pub fn options(&self) -> ArrowReaderOptions {
+        let policy = if self.ids.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy)
+    }
+
+    /// A reader of these rows, and of the columns of `mask`. Of an object, what it will read is fetched, if it is not too much.
+    pub fn reader(
+        &self,
+        path: &DataFile,
+        input: FileReader,
+        metadata: ArrowReaderMetadata,
+        (mask, batch_rows): (ProjectionMask, usize),
+    ) -> Result<ParquetRecordBatchReader> {
+        let found = Arc::clone(metadata.metadata());
+        let mut groups: Vec<usize> = self.row_groups.clone().unwrap_or_else(|| (0..found.num_row_groups()).collect());
+        let mut kept: Vec<RowSelection> = Vec::new();
+        if let Some(ids) = self.ids {
+            let rows = |group: usize| (group, rows_with_ids(&found, group, ids));
+            let chosen: Vec<_> = groups.into_iter().map(rows).filter(|(_, rows)| rows.selects_any()).collect();
+            (groups, kept) = chosen.into_iter().unzip();
+        }
+        let ranges = groups.iter().enumerate().flat_map(|(at, &group)| byte_ranges(&found, group, &mask, kept.get(at)));
+        input.prefetch(ranges.collect())?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata);
+        let mut builder = builder.with_batch_size(batch_rows).with_projection(mask).with_row_groups(groups);
+        if self.ids.is_some() {
+            let selectors: Vec<RowSelector> = kept.iter().flat_map(|rows| rows.iter().copied()).collect();
+            builder = builder.with_row_selection(RowSelection::from(selectors));
+        }
+        builder.build().map_err(|error| parquet_error(path, error))
+    }
+}
+
+/// Rows of the pages of a row group that can hold a `variant_id` from the first to the second; all where there is no page index.
+fn rows_with_ids(metadata: &ParquetMetaData, group: usize, (first, last): (i64, i64)) -> RowSelection {
+    let n_rows = metadata.row_group(group).num_rows() as usize;
+    let schema = metadata.file_metadata().schema_descr();
+    let pages = metadata.page_index_for_row_group(group);
+    let column = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == "variant_id");
+    let known = column.and_then(|at| match (pages.column_index(at)?, pages.page_locations(at)?) {
+        (ColumnIndexMetaData::INT64(index), places) => Some((index, places)),
+        _ => None,
+    });
+    let Some((index, places)) = known else {
+        return RowSelection::from_consecutive_ranges(std::iter::once(0..n_rows), n_rows);
+    };
+    let begins = |page: usize| places.get(page).map_or(n_rows, |place| place.first_row_index as usize);
+    let can_hold = |&page: &usize| {
+        let bounds = index.min_value(page).zip(index.max_value(page));
+        bounds.is_none_or(|(&least, &most)| least <= last && most >= first)
+    };
+    let ranges = (0..places.len()).filter(can_hold).map(|page| begins(page)..begins(page + 1));
+    RowSelection::from_consecutive_ranges(ranges, n_rows)
+}
+
+/// Where the pages of some rows of a row group are, of the columns of `mask`.
+pub fn byte_ranges(
+    metadata: &ParquetMetaData,
+    group: usize,
+    mask: &ProjectionMask,
+    rows: Option<&RowSelection>,
+) -> Vec<Range<u64>> {
+    let columns = metadata.row_group(group).columns();
+    let pages = metadata.page_index_for_row_group(group);
+    let mut ranges = Vec::new();
+    for (at, column) in columns.iter().enumerate().filter(|(at, _)| mask.leaf_included(*at)) {
+        let (start, length) = column.byte_range();
+        match (rows, pages.page_locations(at)) {
+            (Some(rows), Some(places)) if !places.is_empty() => {
+                // a dictionary is before the first page
+                ranges.push(start..places[0].offset as u64);
+                ranges.extend(rows.scan_ranges(places));
+            }
+            _ => ranges.push(start..start + length),
+        }
+    }
+    ranges
 }
 
 pub use crate::store::parquet::reading_error as parquet_error;
@@ -88,21 +182,19 @@ pub struct FileStream {
 impl FileStream {
     /// Opens `path`; dictionary-encoded text arrives as plain text.
     pub fn open(path: &DataFile, select: &Select) -> Result<FileStream> {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(path.open()?, options)
-            .map_err(|error| parquet_error(path, error))?
-            .with_batch_size(BATCH_ROWS);
-        if let Some(names) = &select.columns {
-            let roots = builder.schema().fields().iter().enumerate();
-            let wanted: Vec<usize> =
-                roots.filter(|(_, field)| names.contains(field.name())).map(|(at, _)| at).collect();
-            let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-            builder = builder.with_projection(mask);
-        }
-        if let Some(groups) = &select.row_groups {
-            builder = builder.with_row_groups(groups.clone());
-        }
-        let reader = builder.build().map_err(|error| parquet_error(path, error))?;
+        let input = path.open()?;
+        let metadata =
+            ArrowReaderMetadata::load(&input, select.options()).map_err(|error| parquet_error(path, error))?;
+        let mask = match &select.columns {
+            None => ProjectionMask::all(),
+            Some(names) => {
+                let roots = metadata.schema().fields().iter().enumerate();
+                let wanted: Vec<usize> =
+                    roots.filter(|(_, field)| names.contains(field.name())).map(|(at, _)| at).collect();
+                ProjectionMask::roots(metadata.parquet_schema(), wanted)
+            }
+        };
+        let reader = select.reader(path, input, metadata, (mask, BATCH_ROWS))?;
         let schema = arrow_array::RecordBatchReader::schema(&reader);
         let index = schema.fields().iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
         Ok(FileStream {

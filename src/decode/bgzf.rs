@@ -129,6 +129,8 @@ pub fn stream_error(error: std::io::Error) -> Error {
 /// Reads blocks from `at` on as one stream of bytes.
 pub struct BgzfReader<'a> {
     window: Window<'a>,
+    /// The block that is read, and the one behind it.
+    block: usize,
     at: usize,
     inflater: Inflater,
     buffer: Vec<u8>,
@@ -138,21 +140,37 @@ pub struct BgzfReader<'a> {
 impl<'a> BgzfReader<'a> {
     /// From the block at `at` on, where the window begins or later.
     pub fn new(window: impl Into<Window<'a>>, at: usize) -> Self {
-        BgzfReader { window: window.into(), at, inflater: Inflater::default(), buffer: Vec::new(), consumed: 0 }
+        let (window, inflater) = (window.into(), Inflater::default());
+        BgzfReader { window, block: at, at, inflater, buffer: Vec::new(), consumed: 0 }
+    }
+
+    /// Inflates the next block that is not empty, when the last one is read; false at the end of the file.
+    fn fill(&mut self) -> std::io::Result<bool> {
+        while self.consumed == self.buffer.len() {
+            if self.at >= self.window.len() {
+                return Ok(false);
+            }
+            self.buffer.clear();
+            self.consumed = 0;
+            self.window.give_back(self.at);
+            self.block = self.at;
+            let next = self.inflater.append_next(&mut self.window, self.at, &mut self.buffer);
+            self.at = next.map_err(std::io::Error::other)?;
+        }
+        Ok(true)
+    }
+
+    /// The virtual offset of the next byte; of the end of the file at its end.
+    pub fn virtual_offset(&mut self) -> std::io::Result<u64> {
+        let block = if self.fill()? { self.block } else { self.at };
+        Ok((block as u64) << 16 | self.consumed as u64)
     }
 }
 
 impl std::io::Read for BgzfReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while self.consumed == self.buffer.len() {
-            if self.at >= self.window.len() {
-                return Ok(0);
-            }
-            self.buffer.clear();
-            self.consumed = 0;
-            self.window.give_back(self.at);
-            let next = self.inflater.append_next(&mut self.window, self.at, &mut self.buffer);
-            self.at = next.map_err(std::io::Error::other)?;
+        if !self.fill()? {
+            return Ok(0);
         }
         let n = out.len().min(self.buffer.len() - self.consumed);
         out[..n].copy_from_slice(&self.buffer[self.consumed..self.consumed + n]);

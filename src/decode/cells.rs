@@ -60,6 +60,16 @@ impl Shape {
         }
         Some(shape)
     }
+
+    /// Place of the first item of each field, and how many numbers it has.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.slots.iter().map(|slot| (slot.lane, if slot.is_number { slot.n_items } else { 0 }))
+    }
+
+    /// Whether every field but `gt_slot` is numbers.
+    pub fn is_numbers_but(&self, gt_slot: Option<usize>) -> bool {
+        self.slots.iter().enumerate().all(|(at, slot)| slot.is_number || Some(at) == gt_slot)
+    }
 }
 
 /// Reads the only cell of a line, if it has a shape. False: it does not, or the processor cannot read it in one go.
@@ -91,12 +101,16 @@ impl Rows {
         self.fits.resize(n, false);
     }
 
+    /// As if all of `n` cells fitted, whose items are written after.
+    pub fn begin(&mut self, n: usize) {
+        self.items.resize(n, [0; LANES]);
+        self.fits.clear();
+        self.fits.resize(n, true);
+    }
+
     /// Reads cells that are expected to have a shape; forgets what was read before.
     pub fn read(&mut self, cells: Cells, shape: &Shape) {
-        self.items.clear();
-        self.fits.clear();
-        self.items.resize(cells.len(), [0; LANES]);
-        self.fits.resize(cells.len(), false);
+        self.begin(cells.len());
         let rows = self.items.iter_mut().zip(&mut self.fits).enumerate();
         #[cfg(target_arch = "x86_64")]
         if x86::is_there() {
@@ -228,7 +242,7 @@ mod tests {
         let (mut samples, mut table) = (SampleColumns::default(), GtTable::new());
         let n_samples = text.split('\t').count();
         samples.read(text.as_bytes(), n_samples, Some(0), shape.slots.len(), &mut table).expect("genotypes");
-        let cells = samples.listed_cells(text.as_bytes());
+        let cells = samples.cells_of(text.as_bytes(), false);
         let mut rows = Rows::default();
         rows.read(cells, shape);
         let numbers = |items: &Items| -> Vec<i32> {

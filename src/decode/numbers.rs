@@ -5,6 +5,8 @@
 //!
 //! [`parse_i32`]: super::vcf::parse_i32
 
+use super::samples::NO_INTEGER;
+use super::vcf::parse_i32;
 use std::ops::Range;
 
 /// Digits at most.
@@ -101,10 +103,96 @@ pub fn comma(text: &[u8], start: usize) -> Option<usize> {
     (commas != 0).then(|| commas.trailing_zeros() as usize / 8)
 }
 
+/// The integers in some ranges of a text, each as [`short_integer`] or else [`parse_i32`] reads it, or [`NO_INTEGER`]: of the field
+/// `slot` of each sample, where `first[i]` is the first field of sample `i`, `first` has one more than there are samples, and a
+/// field ends one before the next one `starts`. A field that the sample has not is none.
+pub fn integers(text: &[u8], starts: &[u32], first: &[u32], slot: usize, out: &mut Vec<i32>) {
+    let n_samples = first.len().saturating_sub(1);
+    out.clear();
+    out.resize(n_samples, NO_INTEGER);
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bw") && text.len() < i32::MAX as usize {
+        // SAFETY: the processor has the feature, and the length was looked at.
+        done = unsafe { x86::integers_avx512(text, starts, first, slot, out) };
+    }
+    for (sample, value) in out.iter_mut().enumerate().skip(done) {
+        *value = integer_of(text, starts, first, slot, sample);
+    }
+}
+
+/// One of [`integers`].
+fn integer_of(text: &[u8], starts: &[u32], first: &[u32], slot: usize, sample: usize) -> i32 {
+    let field = first[sample] as usize + slot;
+    if field >= first[sample + 1] as usize {
+        return NO_INTEGER;
+    }
+    let range = starts[field] as usize..starts[field + 1] as usize - 1;
+    short_integer(text, range.clone()).or_else(|| parse_i32(&text[range])).unwrap_or(NO_INTEGER)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::integer_of;
+    use std::arch::x86_64::*;
+
+    /// [`super::integers`] of sixteen samples at a time; says how many were done. The text is shorter than 2 GiB.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub fn integers_avx512(text: &[u8], starts: &[u32], first: &[u32], slot: usize, out: &mut [i32]) -> usize {
+        const LANES: usize = 16;
+        let whole = out.len() / LANES * LANES;
+        let (one, slot_lanes) = (_mm512_set1_epi32(1), _mm512_set1_epi32(slot as i32));
+        let n_starts = _mm512_set1_epi32(starts.len() as i32);
+        for sample in (0..whole).step_by(LANES) {
+            let (own, next) = (&first[sample..sample + LANES], &first[sample + 1..sample + 1 + LANES]);
+            // SAFETY: both have sixteen numbers; loads need no alignment.
+            let (own, next) =
+                unsafe { (_mm512_loadu_si512(own.as_ptr().cast()), _mm512_loadu_si512(next.as_ptr().cast())) };
+            let field = _mm512_add_epi32(own, slot_lanes);
+            let behind = _mm512_add_epi32(field, one);
+            let is_there = _mm512_cmplt_epu32_mask(field, next) & _mm512_cmplt_epu32_mask(behind, n_starts);
+            // SAFETY: the fields of the mask, and the ones behind them, are among the starts.
+            let (start, end) = unsafe {
+                (
+                    _mm512_mask_i32gather_epi32::<4>(one, is_there, field, starts.as_ptr().cast()),
+                    _mm512_mask_i32gather_epi32::<4>(one, is_there, behind, starts.as_ptr().cast()),
+                )
+            };
+            let end = _mm512_sub_epi32(end, one);
+            let len = _mm512_sub_epi32(end, start);
+            // one to four digits, which end four bytes behind the start of the text or later, and inside of it
+            let is_short = is_there
+                & _mm512_cmplt_epu32_mask(_mm512_sub_epi32(len, one), _mm512_set1_epi32(4))
+                & _mm512_cmpge_epu32_mask(end, _mm512_set1_epi32(4))
+                & _mm512_cmple_epu32_mask(end, _mm512_set1_epi32(text.len() as i32));
+            let from = _mm512_sub_epi32(end, _mm512_set1_epi32(4));
+            // SAFETY: the four bytes from each place of the mask on are in the text.
+            let words = unsafe { _mm512_mask_i32gather_epi32::<1>(one, is_short, from, text.as_ptr().cast()) };
+            let digits = _mm512_xor_si512(words, _mm512_set1_epi8(b'0' as i8));
+            let shift = _mm512_sub_epi32(_mm512_set1_epi32(32), _mm512_slli_epi32::<3>(len));
+            let digits = _mm512_and_si512(digits, _mm512_sllv_epi32(_mm512_set1_epi32(-1), shift));
+            let above_nine = _mm512_subs_epu8(digits, _mm512_set1_epi8(9));
+            let good = is_short & !_mm512_test_epi32_mask(above_nine, above_nine);
+            let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(i16::from_le_bytes([10, 1])));
+            let values = _mm512_madd_epi16(pairs, _mm512_set1_epi32(100 + (1 << 16)));
+            let own = &mut out[sample..sample + LANES];
+            // SAFETY: there are sixteen numbers; the store needs no alignment.
+            unsafe { _mm512_mask_storeu_epi32(own.as_mut_ptr(), good, values) };
+            let mut others = !good;
+            while others != 0 {
+                let lane = others.trailing_zeros() as usize;
+                own[lane] = integer_of(text, starts, first, slot, sample + lane);
+                others &= others - 1;
+            }
+        }
+        whole
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::vcf::parse_i32;
+    use crate::decode::delimiters::{self, FieldStarts};
     use proptest::prelude::*;
 
     #[test]
@@ -138,6 +226,25 @@ mod tests {
         fn the_next_comma_is_found(text in "[0-9,:]{0,20}", start in 0usize..22) {
             let expected = text.bytes().skip(start).take(8).position(|byte| byte == b',');
             prop_assert_eq!(comma(text.as_bytes(), start), expected);
+        }
+
+        #[test]
+        fn integers_of_samples_are_read_one_by_one_or_many_at_a_time(
+            cells in prop::collection::vec("[0-9.]{0,3}(:([0-9]{1,4}|[0-9]{1,11}|[.]|-[0-9]|[0-9],[0-9]|)){0,3}", 1..70),
+            slot in 0usize..4,
+        ) {
+            let text = cells.join("\t");
+            let mut fields = FieldStarts { starts: vec![0], first: vec![0] };
+            delimiters::scan(text.as_bytes(), &mut fields);
+            fields.first.push(fields.starts.len() as u32);
+            fields.starts.push(text.len() as u32 + 1);
+            let expected: Vec<i32> = cells
+                .iter()
+                .map(|cell| cell.split(':').nth(slot).and_then(|field| parse_i32(field.as_bytes())).unwrap_or(NO_INTEGER))
+                .collect();
+            let mut found = Vec::new();
+            integers(text.as_bytes(), &fields.starts, &fields.first, slot, &mut found);
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -13,16 +13,16 @@ pub enum Records<'a> {
 }
 
 /// One record.
-pub struct Record<'r, 'a> {
+pub struct Record<'r> {
     /// The line without its line end; of BCF only its fields up to FORMAT.
     pub line: &'r [u8],
     /// The samples, where they are not in the line.
-    pub samples: Option<TypedSamples<'a>>,
+    pub samples: Option<TypedSamples<'r>>,
 }
 
-impl<'a> Records<'a> {
+impl Records<'_> {
     /// The next record; `None` at the end.
-    pub fn next_record(&mut self) -> Result<Option<Record<'_, 'a>>> {
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         Ok(match self {
             Records::Text(lines) => lines.next_line()?.map(|line| Record { line, samples: None }),
             Records::Bcf(records) => {
@@ -47,11 +47,20 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Where the last line given out starts, as [`LineReader::line_offset`]; 0 for BCF.
-    pub fn line_offset(&self) -> u64 {
+    /// Where the last record given out starts, as [`LineReader::line_offset`].
+    pub fn offset(&self) -> u64 {
         match self {
             Records::Text(lines) => lines.line_offset(),
-            Records::Bcf(_) => 0,
+            Records::Bcf(records) => records.record_offset(),
+        }
+    }
+
+    /// Says at which offset, where a record begins, reading probably ends. Of BCF it is checked that one does.
+    #[must_use]
+    pub fn expecting_end(self, offset: u64) -> Self {
+        match self {
+            Records::Text(lines) => Records::Text(lines.expecting_end(offset)),
+            Records::Bcf(records) => Records::Bcf(records.landing_on(offset)),
         }
     }
 }

@@ -326,10 +326,7 @@ impl<'a> Queue<'a> {
         }
         let pieces = stream.pieces.as_mut().expect("just opened");
         loop {
-            let place = |error: Error| {
-                let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
-                error.map_line(|line| Some(line + header)).at(file.place())
-            };
+            let place = |error: Error| error.map_line(|line| Some(line + lines_of_header(file))).at(file.place());
             let Some(piece) = pieces.next_piece().map_err(place)? else {
                 stream.ended = true;
                 stream.pieces = None;
@@ -358,20 +355,12 @@ fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
     let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
         return Err(Error::internal("a stream is not a range"));
     };
-    let mut lines = file.lines_once_from(offset)?;
+    let mut records = file.records_once_from(offset)?;
     if let Some(end) = end_offset.filter(|&end| end > offset) {
-        lines = lines.expecting_end(end);
+        records = records.expecting_end(end);
     }
-    let lines_before = own_start.is_none().then_some(file.n_header_lines);
-    Ok(Task {
-        number: shard.number,
-        input: &file.name,
-        records: Records::Text(lines),
-        own_start,
-        own_end,
-        end_offset,
-        lines_before,
-    })
+    let lines_before = own_start.is_none().then_some(lines_of_header(file));
+    Ok(Task { number: shard.number, input: &file.name, records, own_start, own_end, end_offset, lines_before })
 }
 
 /// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is
@@ -380,14 +369,26 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let ShardSource::Range { own_start: Some(_), .. } = shard.source else { return error };
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
-    let Ok(mut lines) = file.lines() else { return error };
-    while let Ok(Some(line)) = lines.next_line() {
-        if line.starts_with(wanted.as_bytes()) {
-            let line = file.n_header_lines + lines.n_lines();
-            return error.at(Location { line: Some(line), ..Default::default() });
+    let Ok(mut records) = file.records_once_from(file.data_start) else { return error };
+    let is_there = loop {
+        match records.next_record() {
+            Ok(Some(record)) if record.line.starts_with(wanted.as_bytes()) => break true,
+            Ok(Some(_)) => {}
+            // a BCF record that cannot be taken apart
+            Err(again) => break again.message() == error.message(),
+            Ok(None) => break false,
         }
+    };
+    if !is_there {
+        return error;
     }
-    error
+    let line = lines_of_header(file) + records.n_records();
+    error.at(Location { line: Some(line), ..Default::default() })
+}
+
+/// Lines before the first record, as messages count: of BCF records alone.
+fn lines_of_header(file: &InputFile) -> u64 {
+    if file.format.is_bcf() { 0 } else { file.n_header_lines }
 }
 
 fn run_piece(
@@ -401,7 +402,6 @@ fn run_piece(
         None => Records::Text(LineReader::of_text(&piece.bytes)),
         Some(dictionary) => Records::Bcf(RecordReader::new(&piece.bytes, dictionary)),
     };
-    let header = if file.format.is_bcf() { 0 } else { file.n_header_lines };
     let task = Task {
         number,
         input: &file.name,
@@ -409,7 +409,7 @@ fn run_piece(
         own_start: piece.own_start,
         own_end: piece.own_end,
         end_offset: None,
-        lines_before: Some(header + piece.records_before),
+        lines_before: Some(lines_of_header(file) + piece.records_before),
     };
     run_shard(context, task, staging)
 }

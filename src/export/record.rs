@@ -1,11 +1,12 @@
 //! One site (or one allele row) as a line of VCF.
 
 use super::cell::{Cell, FieldRefs, Shape, write_field, write_value};
-use super::genotype::{OtherAllele, PlainReference, RowCounts, count_copies, join};
+use super::genotype::{OtherAllele, count_copies, join};
 use super::joint::JointColumns;
 use super::number::write_float;
 use crate::columns::schema::{FieldColumns, Projection, TableSchemas};
 use crate::dataset::batch::{Batch, Value};
+use crate::dataset::plain::{PlainReference, RowCounts};
 use crate::dataset::sites::{AlleleRow, Site, row_extent, site_extent};
 use crate::decode::vcf::push_int;
 use crate::error::Result;

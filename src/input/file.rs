@@ -6,6 +6,8 @@ use crate::decode::gvcf::Survey;
 use crate::decode::header::{Header, HeaderPool};
 use crate::decode::limits::check_header;
 use crate::decode::lines::LineReader;
+use crate::decode::probe::{Probed, probe_bgzf, probe_text};
+use crate::decode::records::Records;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
 use crate::store::window::{Window, WindowReader};
@@ -50,7 +52,22 @@ impl Format {
 
     /// Whether reading can begin at any record, so that shards can be cut at plan time.
     pub fn is_splittable(self) -> bool {
-        matches!(self, Format::Vcf | Format::VcfBgzf)
+        !matches!(self, Format::VcfGzip | Format::BcfGzip)
+    }
+
+    /// Whether reading lines can begin at any of them.
+    pub fn has_lines_anywhere(self) -> bool {
+        self.is_splittable() && !self.is_bcf()
+    }
+
+    /// Whether it is in BGZF blocks, so that offsets are virtual.
+    pub fn is_bgzf(self) -> bool {
+        matches!(self, Format::VcfBgzf | Format::Bcf)
+    }
+
+    /// The byte of the file that an offset stands for.
+    pub fn physical(self, offset: u64) -> u64 {
+        if self.is_bgzf() { offset >> 16 } else { offset }
     }
 
     /// Whether the records are binary.
@@ -72,7 +89,8 @@ pub struct InputFile {
     pub header: Header,
     /// Names behind the indexes of BCF records.
     pub dictionary: Option<Dictionary>,
-    /// First record: byte offset (plain text), virtual offset (BGZF text), bytes of the inflated stream (others).
+    /// First record: byte offset (plain text, BCF without compression), virtual offset (BGZF), bytes of the inflated stream
+    /// (gzip).
     pub data_start: u64,
     /// Number of header lines, for line numbers in messages.
     pub n_header_lines: u64,
@@ -167,15 +185,16 @@ impl InputFile {
         result.map_err(|error| error.at(self.place()))
     }
 
-    /// The inflated bytes behind the header, for formats that are read as one stream.
+    /// The inflated bytes behind the header.
     pub fn stream(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let window = self.mapped.window(0);
-        let mut stream: Box<dyn Read + Send + '_> = match self.format {
-            Format::Vcf | Format::BcfRaw => Box::new(WindowReader::new(window, 0)),
-            Format::VcfBgzf | Format::Bcf => Box::new(BgzfReader::new(window, 0)),
-            Format::VcfGzip | Format::BcfGzip => Box::new(gzip(window)),
+        let start = if self.format.is_splittable() { self.physical(self.data_start) } else { 0 };
+        let window = self.mapped.window(start);
+        let (mut stream, behind): (Box<dyn Read + Send + '_>, u64) = match self.format {
+            Format::Vcf | Format::BcfRaw => (Box::new(WindowReader::new(window, start)), 0),
+            Format::VcfBgzf | Format::Bcf => (Box::new(BgzfReader::new(window, start)), self.data_start & 0xffff),
+            Format::VcfGzip | Format::BcfGzip => (Box::new(gzip(window)), self.data_start),
         };
-        let skipped = std::io::copy(&mut (&mut stream).take(self.data_start), &mut std::io::sink());
+        let skipped = std::io::copy(&mut (&mut stream).take(behind), &mut std::io::sink());
         skipped.map_err(|error| stream_error(error).at(self.place()))?;
         Ok(stream)
     }
@@ -200,9 +219,38 @@ impl InputFile {
         self.lines_in(self.mapped.window(at).releasing(&self.mapped, at), offset)
     }
 
-    /// The byte of the file that an offset stands for.
+    /// The records from an offset on, where one begins; what was read leaves the memory. For formats that can be split.
+    pub fn records_once_from(&self, offset: u64) -> Result<Records<'_>> {
+        let Some(dictionary) = &self.dictionary else { return self.lines_once_from(offset).map(Records::Text) };
+        let at = self.physical(offset);
+        let window = self.mapped.window(at).releasing(&self.mapped, at);
+        let reader = match self.format {
+            Format::Bcf => {
+                bcf::RecordReader::of_blocks(window, offset, dictionary).map_err(|error| error.at(self.place()))?
+            }
+            Format::BcfRaw => bcf::RecordReader::of_bytes_from(window, offset, dictionary),
+            _ => return Err(Error::internal("a stream is read from its start only")),
+        };
+        Ok(Records::Bcf(reader))
+    }
+
+    /// First record at or behind a byte of the file. For formats that can be split.
+    pub fn probe(&self, from: u64) -> Result<Option<Probed>> {
+        let (from, start) = (from as usize, self.physical(self.data_start));
+        let window = |at: usize| self.mapped.window(at);
+        let found = match (self.format, &self.dictionary) {
+            (Format::Vcf, _) => probe_text(&mut window(from.max(start).saturating_sub(1)), from, start),
+            (_, None) => probe_bgzf(&mut window(from.max(start)), from, self.data_start),
+            (format, Some(dictionary)) => {
+                let form = if format == Format::Bcf { bcf::Form::Blocks } else { bcf::Form::Raw };
+                bcf::probe_bcf(&mut window(from.max(start)), form, from, self.data_start, dictionary)
+            }
+        };
+        found.map_err(|error| error.at(self.place()))
+    }
+
     fn physical(&self, offset: u64) -> usize {
-        (if self.format == Format::VcfBgzf { offset >> 16 } else { offset }) as usize
+        self.format.physical(offset) as usize
     }
 
     fn lines_in<'a>(&'a self, window: Window<'a>, offset: u64) -> Result<LineReader<'a>> {
@@ -348,7 +396,7 @@ fn header_of(mapped: &Mapped, format: Format) -> Result<(Vec<u8>, u64)> {
         Format::Vcf => stream_header(WindowReader::new(window, 0)),
         Format::VcfBgzf => bgzf_header(window),
         Format::VcfGzip => stream_header(gzip(window)),
-        Format::Bcf => bcf_header(BgzfReader::new(window, 0)),
+        Format::Bcf => bcf_header_in_blocks(window),
         Format::BcfRaw => bcf_header(WindowReader::new(window, 0)),
         Format::BcfGzip => bcf_header(gzip(window)),
     }
@@ -387,6 +435,14 @@ fn stream_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {
             return Ok((text, len as u64));
         }
     }
+}
+
+/// The same of a BCF in blocks, where the records begin at a virtual offset.
+fn bcf_header_in_blocks(window: Window) -> Result<(Vec<u8>, u64)> {
+    let mut reader = BgzfReader::new(window, 0);
+    let (text, _) = bcf_header(&mut reader)?;
+    let offset = reader.virtual_offset().map_err(stream_error)?;
+    Ok((text, offset))
 }
 
 fn bcf_header(mut stream: impl Read) -> Result<(Vec<u8>, u64)> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub fn prepare(cohort: &mut Cohort, copies: &Path) -> Result<()> {
     let merges = cohort.layout() == Layout::Merge;
     if merges {
-        for (index, file) in cohort.files.iter_mut().enumerate().filter(|(_, file)| !file.format.is_splittable()) {
+        for (index, file) in cohort.files.iter_mut().enumerate().filter(|(_, file)| !file.format.has_lines_anywhere()) {
             copy::make_splittable(file, &copies.join(format!("input-{index}.vcf.gz")))?;
         }
     }

@@ -3,7 +3,7 @@
 use super::record::{Held, locus};
 use super::shard::{Context, Outcome};
 use super::sparse::SparseCalls;
-use super::stored::{EveryCall, StoredCalls};
+use super::stored::StoredCalls;
 use super::writers::ShardFiles;
 use crate::alleles::AlleleType;
 use crate::call::sample_counts::{Counter, Lane, SampleCounts, SampleTally};
@@ -13,12 +13,13 @@ use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, NO_
 use crate::columns::schema::Projection;
 use crate::columns::variants::{VariantRow, VariantsBuilder};
 use crate::commit::manifest::Accounting;
+use crate::decode::cells::Shape;
 use crate::decode::header::Kind;
 use crate::decode::samples::SampleColumns;
 use crate::decode::vcf::{info_entries, parse_i32};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
-use crate::plan::Calls;
+use crate::plan::{Calls, OnBadRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -99,8 +100,8 @@ pub struct Emitter<'a> {
     text_of: Vec<u16>,
     /// What a call of each code counts as in this row or site.
     lane_of: Vec<Lane>,
-    /// All calls of the record, where all are stored.
-    every_call: EveryCall,
+    /// Numbers of the samples of a record, from 0, where all calls are stored.
+    every: Vec<u32>,
     /// Rows written.
     n_variant_rows: u64,
     /// Calls written.
@@ -130,7 +131,7 @@ impl<'a> Emitter<'a> {
             tally: SampleTally::new(context.n_samples),
             text_of: Vec::new(),
             lane_of: Vec::new(),
-            every_call: EveryCall::default(),
+            every: Vec::new(),
             n_variant_rows: 0,
             n_genotype_rows: 0,
             warnings: BTreeMap::new(),
@@ -161,9 +162,16 @@ impl<'a> Emitter<'a> {
         Some(layout)
     }
 
-    /// Whether the texts of samples are looked at after their genotypes are known.
-    pub fn reads_cells(&self, layout: &FormatLayout) -> bool {
-        self.stores_all() || layout.has_fields()
+    /// What the stored cells of a record usually look like, where no more of them is looked at than genotypes and numbers.
+    pub fn shape_of_numbers(&self, layout: &FormatLayout, n_alts: u32, samples: &SampleColumns) -> Option<Shape> {
+        // other ways to look at cells need their text: rows of several records, records that are tried out, calls one by one
+        let is_plain = |&(code, _): &(GtCode, u32)| self.gt.genotype(code).is_plain_reference();
+        let by_text = self.context.merges
+            || self.context.on_bad_record == OnBadRecord::Skip
+            || !layout.has_fields()
+            || !self.stores_all() && samples.distinct.iter().any(is_plain);
+        let builder = self.genotypes.as_ref().filter(|_| !by_text)?;
+        builder.shape_of_numbers(layout, n_alts)
     }
 
     /// Whether plain reference calls are stored, too.
@@ -271,20 +279,15 @@ impl<'a> Emitter<'a> {
             set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
         }
         let all = self.context.calls == Calls::All;
-        let calls = if all {
+        if all {
             for code in [HOM_REF_UNPHASED, HOM_REF_PHASED] {
                 let call = self.gt.call(code, alt_index);
                 set_at(&mut self.text_of, code, call.text.map_or(NO_GT, |text| text as u16));
             }
-            self.every_call.read(samples, text, layout)
-        } else {
-            StoredCalls {
-                samples: &samples.not_reference,
-                codes: &samples.codes,
-                cells: samples.listed_cells(text),
-                layout,
-            }
-        };
+            self.every.truncate(samples.n_samples());
+            self.every.extend(self.every.len() as u32..samples.n_samples() as u32);
+        }
+        let calls = StoredCalls::of(samples, text, layout, all.then_some(&self.every));
         let pushed = if all || all_carriers {
             calls.push_all(builder, part, &self.text_of)
         } else {
@@ -352,17 +355,12 @@ impl<'a> Emitter<'a> {
         let Some((record, layout)) = part.record.and_then(|record| Some((record, record.layout.as_ref()?))) else {
             return;
         };
-        let text = record.view().samples();
         let first = part.first_sample as usize;
         let counters = [(Counter::DpSum, Counter::DpN), (Counter::GqSum, Counter::GqN)];
-        for (slot, (sum, n)) in layout.depth_slots().into_iter().zip(counters) {
-            let Some(slot) = slot else { continue };
-            let [sums, ns] = self.counts.get_two_mut(sum, n);
-            let (sums, ns) = (&mut sums[first..], &mut ns[first..]);
-            record.samples.integers(text, slot, |sample, value| {
-                sums[sample] += i64::from(value);
-                ns[sample] += 1;
-            });
+        for (which, (slot, (sum, n))) in layout.depth_slots().into_iter().zip(counters).enumerate() {
+            if slot.is_some() {
+                self.counts.add_known(sum, n, first, record.samples.integers(which));
+            }
         }
     }
 

@@ -97,34 +97,11 @@ pub fn fill(
     (record.vcf_pos, record.rank) = (line.vcf_pos, line.rank);
     record.n_rows_left = 0;
     record.line.clear();
-    let reads_cells = record.layout.as_ref().is_some_and(|layout| emitter.reads_cells(layout));
-    match (line.samples, &record.layout) {
-        (Some(samples), Some(layout)) => {
-            record.line.extend_from_slice(line.text);
-            if emitter.stores_all() {
-                // as text, which holds the cells of all samples
-                for sample in 0..samples.n_samples() {
-                    record.line.push(b'\t');
-                    samples.append_cell(sample, &mut record.line);
-                }
-                record.index = RecordIndex::new(&record.line)?;
-                let view = record.index.view(&record.line);
-                read_text(&mut record.samples, view.samples(), n_samples, layout, emitter)?;
-            } else {
-                record.line.push(b'\t');
-                let (gt_slot, slots) = (layout.slot_of(&Slot::Genotype), layout.depth_slots().into_iter().flatten());
-                record.samples.read_typed(samples, gt_slot, slots, &mut emitter.gt)?;
-                if reads_cells {
-                    record.samples.append_cells(samples, &mut record.line);
-                }
-                record.index = line.index.with_samples(record.line.len());
-            }
-        }
-        (_, layout) => {
-            if let Some(layout) = layout {
-                read_text(&mut record.samples, view.samples(), n_samples, layout, emitter)?;
-            }
-            let (index, len) = if reads_cells { (line.index, line.text.len()) } else { line.index.without_samples() };
+    match (line.samples, record.layout.clone()) {
+        (Some(samples), Some(layout)) => fill_typed(record, &line, samples, &layout, emitter)?,
+        (_, Some(layout)) => fill_text(record, &line, n_samples, &layout, emitter)?,
+        (_, None) => {
+            let (index, len) = line.index.without_samples();
             record.index = index;
             record.line.extend_from_slice(&line.text[..len]);
         }
@@ -132,14 +109,64 @@ pub fn fill(
     check_alleles_named(record, emitter)
 }
 
-fn read_text(
-    samples: &mut SampleColumns,
-    text: &[u8],
+/// The line, and the samples out of its text. Where numbers are all that is looked at later, no text of samples is kept.
+fn fill_text(
+    record: &mut Held,
+    line: &Line,
     n_samples: usize,
     layout: &FormatLayout,
     emitter: &mut Emitter,
 ) -> Result<()> {
-    samples.read(text, n_samples, layout.slot_of(&Slot::Genotype), layout.slots.len(), &mut emitter.gt)
+    let (gt_slot, all) = (layout.slot_of(&Slot::Genotype), emitter.stores_all());
+    let text = line.index.view(line.text).samples();
+    let samples = &mut record.samples;
+    samples.read(text, n_samples, gt_slot, layout.slots.len(), &mut emitter.gt)?;
+    samples.read_integers(text, layout.depth_slots());
+    if all {
+        samples.read_every(text, gt_slot);
+    }
+    let shape = emitter.shape_of_numbers(layout, record.n_alts, &record.samples);
+    if layout.has_fields() && shape.is_none() {
+        record.index = line.index.clone();
+        record.line.extend_from_slice(line.text);
+        return Ok(());
+    }
+    let (index, len) = line.index.clone().without_samples();
+    record.index = index;
+    record.line.extend_from_slice(&line.text[..len]);
+    if let Some(shape) = shape {
+        record.line.push(b'\t');
+        record.samples.keep_numbers(text, all, &shape, &mut record.line);
+        record.index = line.index.clone().with_samples(record.line.len());
+    }
+    Ok(())
+}
+
+/// The line, which ends with FORMAT, and the samples out of typed arrays.
+fn fill_typed(
+    record: &mut Held,
+    line: &Line,
+    typed: &TypedSamples,
+    layout: &FormatLayout,
+    emitter: &mut Emitter,
+) -> Result<()> {
+    let (gt_slot, all) = (layout.slot_of(&Slot::Genotype), emitter.stores_all());
+    let samples = &mut record.samples;
+    samples.read_typed(typed, gt_slot, &mut emitter.gt)?;
+    samples.read_typed_integers(typed, layout.depth_slots());
+    if all {
+        samples.read_typed_every(typed, gt_slot);
+    }
+    record.line.extend_from_slice(line.text);
+    record.line.push(b'\t');
+    if layout.has_fields() {
+        match emitter.shape_of_numbers(layout, record.n_alts, &record.samples) {
+            Some(shape) => record.samples.keep_typed_numbers(typed, all, &shape, &mut record.line),
+            None => record.samples.write_cells(typed, all, &mut record.line),
+        }
+    }
+    record.index = line.index.clone().with_samples(record.line.len());
+    Ok(())
 }
 
 /// Genotypes name alleles that the record has.

@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
                 self.context.progress.bytes.fetch_add(now - bytes, Ordering::Relaxed);
                 bytes = now;
             }
-            if !go_on && end_offset.is_some_and(|end| records.line_offset() >= end) {
+            if !go_on && end_offset.is_some_and(|end| records.offset() >= end) {
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! The calls of a record that the table `genotypes` holds.
 
 use super::emit::Part;
-use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder, Slot};
+use crate::columns::genotypes::{CellProblem, FormatLayout, GenotypesBuilder};
 use crate::decode::samples::{Cells, SampleColumns};
 use crate::genome::genotype::GtCode;
 
@@ -47,24 +47,18 @@ impl StoredCalls<'_> {
     }
 }
 
-/// Samples and codes of a record whose calls are all stored. Buffers are reused from record to record.
-#[derive(Debug, Default)]
-pub struct EveryCall {
-    samples: Vec<u32>,
-    codes: Vec<GtCode>,
-}
-
-impl EveryCall {
-    /// All calls of a record out of the `text` that was read.
-    pub fn read<'a>(
-        &'a mut self,
+impl<'a> StoredCalls<'a> {
+    /// Those of a record: of all samples, whose numbers are `every`, or of the listed ones. `text`: of the record's samples.
+    pub fn of(
         record: &'a SampleColumns,
         text: &'a [u8],
         layout: &'a FormatLayout,
+        every: Option<&'a [u32]>,
     ) -> StoredCalls<'a> {
-        self.samples.clear();
-        self.samples.extend(0..record.n_samples() as u32);
-        record.all_codes(text, layout.slot_of(&Slot::Genotype), &mut self.codes);
-        StoredCalls { samples: &self.samples, codes: &self.codes, cells: record.all_cells(text), layout }
+        let cells = record.cells_of(text, every.is_some());
+        match every {
+            Some(samples) => StoredCalls { samples, codes: &record.every, cells, layout },
+            None => StoredCalls { samples: &record.not_reference, codes: &record.codes, cells, layout },
+        }
     }
 }

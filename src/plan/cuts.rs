@@ -5,7 +5,7 @@ use super::joint::{IngestRange, LOOK_BACK_BP};
 use super::region::Regions;
 use crate::alleles::MAX_SHIFT_BP;
 use crate::decode::bgzf::{MAX_BLOCK_BYTES, block_size};
-use crate::decode::probe::{Probed, probe_bgzf, probe_text};
+use crate::decode::probe::Probed;
 use crate::decode::stream::Pieces;
 use crate::decode::vcf::{locus_of_line, undefined_contig};
 use crate::error::{Class, Result};
@@ -38,28 +38,12 @@ pub fn in_order_of_position(cohort: &Cohort, files: &[usize]) -> Result<Vec<usiz
 
 fn first_locus(file: &InputFile, contigs: &Contigs) -> Result<Option<Locus>> {
     if file.format.is_splittable() {
-        let first = probe(file, 0)?;
+        let first = file.probe(0)?;
         return first.map(|probed| locus(file, contigs, &probed)).transpose();
     }
     let mut pieces = Pieces::new(file.stream()?, file.dictionary.as_ref(), contigs, 1, 0);
     let piece = pieces.next_piece().map_err(|error| error.at(file.place()))?;
     Ok(piece.and_then(|piece| piece.first))
-}
-
-/// First record at or behind a physical offset.
-fn probe(file: &InputFile, from: u64) -> Result<Option<Probed>> {
-    let from = from as usize;
-    let found = match file.format {
-        Format::Vcf => {
-            let data_start = file.data_start as usize;
-            probe_text(&mut file.mapped.window(from.max(data_start).saturating_sub(1)), from, data_start)
-        }
-        _ => {
-            let first_block = (file.data_start >> 16) as usize;
-            probe_bgzf(&mut file.mapped.window(from.max(first_block)), from, file.data_start)
-        }
-    };
-    found.map_err(|error| error.at(file.place()))
 }
 
 fn locus(file: &InputFile, contigs: &Contigs, probed: &Probed) -> Result<Locus> {
@@ -75,12 +59,12 @@ pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regio
     if let Some(shards) = indexed_ranges(file, contigs, spacing, regions)? {
         return Ok(shards);
     }
-    let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
-    let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
+    let physical = |offset: u64| file.format.physical(offset);
+    let Some(first) = file.probe(0)? else { return Ok(Vec::new()) };
     let mut cuts = vec![Cut { offset: first.offset, locus: locus(file, contigs, &first)? }];
     let mut target = physical(first.offset) + spacing;
     while target < n_bytes {
-        let Some(probed) = probe(file, target)? else { break };
+        let Some(probed) = file.probe(target)? else { break };
         let locus = locus(file, contigs, &probed)?;
         let last = cuts[cuts.len() - 1];
         if probed.offset > last.offset && locus != last.locus {
@@ -227,7 +211,7 @@ fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus
     let mut step = HALO_STEP_BYTES;
     loop {
         let from = (offset >> 16).saturating_sub(step);
-        match probe(file, from)? {
+        match file.probe(from)? {
             Some(before) if before.offset < offset => {
                 let mut last = locus(file, contigs, &before)?;
                 let mut lines = file.lines_from(before.offset)?.expecting_end(offset);
@@ -262,11 +246,11 @@ fn overlaps(regions: &Regions, own_start: Option<Locus>, own_end: Option<Locus>)
 
 /// A record before every one at or behind `wanted` (on the contig of the record at `cut`): on another contig, or before it.
 fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> Result<u64> {
-    let physical = if file.format == Format::Vcf { cut } else { cut >> 16 };
+    let physical = file.format.physical(cut);
     let mut step = HALO_STEP_BYTES;
     loop {
         let from = physical.saturating_sub(step);
-        let Some(probed) = probe(file, from)? else { break };
+        let Some(probed) = file.probe(from)? else { break };
         if probed.offset < cut {
             let found = locus(file, contigs, &probed)?;
             if found.contig != wanted.contig || found.vcf_pos < wanted.vcf_pos {
@@ -285,8 +269,8 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> R
 /// before all that it must see.
 pub fn ingest_ranges(file: &InputFile, contigs: &Contigs, spacing: u64) -> Result<Vec<(IngestRange, u64)>> {
     let n_bytes = file.mapped.len() as u64;
-    let physical = |offset: u64| if file.format == Format::Vcf { offset } else { offset >> 16 };
-    let Some(first) = probe(file, 0)? else { return Ok(Vec::new()) };
+    let physical = |offset: u64| file.format.physical(offset);
+    let Some(first) = file.probe(0)? else { return Ok(Vec::new()) };
     let on_grid = |probed: &Probed| -> Result<Cut> {
         let found = locus(file, contigs, probed)?;
         let start = Locus { contig: found.contig, vcf_pos: cell_start(grid_cell(found.vcf_pos)) };
@@ -295,7 +279,7 @@ pub fn ingest_ranges(file: &InputFile, contigs: &Contigs, spacing: u64) -> Resul
     let mut cuts = vec![on_grid(&first)?];
     let mut target = physical(first.offset) + spacing;
     while target < n_bytes {
-        let Some(probed) = probe(file, target)? else { break };
+        let Some(probed) = file.probe(target)? else { break };
         let (cut, last) = (on_grid(&probed)?, cuts[cuts.len() - 1]);
         if cut.offset > last.offset && cut.locus != last.locus {
             cuts.push(cut);
@@ -327,7 +311,7 @@ pub fn merge_cuts(cohort: &Cohort, wanted: u64) -> Result<Vec<Locus>> {
         let n_bytes = file.mapped.len() as u64;
         let n_probes = (n_bytes / (wanted / 4).max(1)).clamp(1, MERGE_PROBES);
         for i in 0..n_probes {
-            if let Some(probed) = probe(file, n_bytes / n_probes * i)? {
+            if let Some(probed) = file.probe(n_bytes / n_probes * i)? {
                 weighted.push((locus(file, &cohort.contigs, &probed)?, n_bytes / n_probes));
             }
         }
@@ -348,13 +332,13 @@ pub fn merge_cuts(cohort: &Cohort, wanted: u64) -> Result<Vec<Locus>> {
 /// Where to begin reading a sorted file so that no record at or behind `wanted` less `halo_bp` is missed; `None` when the
 /// file has no records. A binary search by probes: no index is needed.
 pub fn seek(file: &InputFile, contigs: &Contigs, wanted: Locus, halo_bp: i32) -> Result<Option<u64>> {
-    let Some(first) = probe(file, 0)? else { return Ok(None) };
+    let Some(first) = file.probe(0)? else { return Ok(None) };
     let before = Locus { contig: wanted.contig, vcf_pos: wanted.vcf_pos.saturating_sub(halo_bp) };
     let mut best = first.offset;
     let (mut low, mut high) = (0, file.mapped.len() as u64);
     while high - low > HALO_STEP_BYTES / 4 {
         let middle = low + (high - low) / 2;
-        match probe(file, middle)? {
+        match file.probe(middle)? {
             Some(probed) if locus(file, contigs, &probed)? < before => {
                 best = best.max(probed.offset);
                 low = middle;

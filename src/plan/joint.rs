@@ -57,7 +57,7 @@ pub fn ingest_shards(cohort: &Cohort, regions: &Regions) -> Result<Vec<Shard>> {
     let wanted = (total / INGEST_SHARDS_WANTED).clamp(MIN_INGEST_BYTES, MAX_INGEST_BYTES);
     let mut shards = ShardList::default();
     for (input, (&(bytes, by_index), file)) in sizes.iter().zip(&cohort.files).enumerate() {
-        if bytes > wanted + wanted / 2 && file.format.is_splittable() && !by_index {
+        if bytes > wanted + wanted / 2 && file.format.has_lines_anywhere() && !by_index {
             shards.close();
             let n_ranges = bytes.div_ceil(wanted);
             let spacing = (file.mapped.len() as u64).div_ceil(n_ranges);

@@ -30,6 +30,10 @@ pub const ROWS: &str = "rows";
 pub const INGEST: &str = "ingest";
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
+/// The same for inputs that come to less than [`SMALL_SHARD_BYTES`] so.
+const SMALL_SHARDS_WANTED: u64 = 12;
+/// Largest default size of a shard of a small input: a shard costs as much as some 0.3 MB of input.
+const SMALL_SHARD_BYTES: u64 = 4 << 20;
 /// Least default size of a shard in bytes of compressed input.
 const MIN_SHARD_BYTES: u64 = 2 << 20;
 /// Largest default size of a shard in bytes of compressed input.
@@ -290,7 +294,7 @@ impl NewPlan {
     /// the folder below which copies of inputs are.
     pub fn new(cohort: &Cohort, settings: Settings, reference: Option<&Path>, dataset: &Path) -> Result<NewPlan> {
         let total: u64 = cohort.files.iter().map(compressed_bytes).sum();
-        let wanted = settings.shard_bytes.unwrap_or((total / SHARDS_WANTED).clamp(MIN_SHARD_BYTES, MAX_SHARD_BYTES));
+        let wanted = settings.shard_bytes.unwrap_or_else(|| default_shard_bytes(total));
         let inputs = plan_inputs(cohort, dataset)?;
         let root = Plan {
             plan_version: PLAN_VERSION,
@@ -331,7 +335,11 @@ impl NewPlan {
             self.shards.push(Shard { number, input, source, bytes: file.mapped.len() as u64 });
             return Ok(());
         }
-        let spacing = if file.format == Format::Vcf { wanted.saturating_mul(TEXT_PER_COMPRESSED) } else { wanted };
+        let spacing = if matches!(file.format, Format::Vcf | Format::BcfRaw) {
+            wanted.saturating_mul(TEXT_PER_COMPRESSED)
+        } else {
+            wanted
+        };
         for (source, bytes) in cuts::ranges(file, &cohort.contigs, spacing, &self.root.settings.regions)? {
             self.shards.push(Shard { number: *next_number, input, source, bytes });
             *next_number += 1;
@@ -355,6 +363,14 @@ impl Plan {
     pub fn first_stage(&self) -> &'static str {
         if self.is_joint() { INGEST } else { ROWS }
     }
+}
+
+/// Size of a shard of inputs of `total` compressed bytes. An even number of them, so that two cores end at the same time.
+fn default_shard_bytes(total: u64) -> u64 {
+    let small = (total / SMALL_SHARDS_WANTED).clamp(MIN_SHARD_BYTES, SMALL_SHARD_BYTES);
+    let wanted = (total / SHARDS_WANTED).clamp(small, MAX_SHARD_BYTES);
+    let n_shards = total.div_ceil(wanted).next_multiple_of(2).max(2);
+    total.div_ceil(n_shards).max(MIN_SHARD_BYTES / 2)
 }
 
 fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> {
@@ -418,4 +434,18 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Result<Vec<PlanInput>> {
 fn compressed_bytes(file: &InputFile) -> u64 {
     let bytes = file.mapped.len() as u64;
     if matches!(file.format, Format::Vcf | Format::BcfRaw) { bytes / TEXT_PER_COMPRESSED } else { bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_neither_tiny_nor_few() {
+        const MIB: u64 = 1 << 20;
+        for (total, n_shards) in [(MIB / 2, 1), (12 * MIB, 6), (36 * MIB, 12), (52 * MIB, 14), (1 << 30, 128)] {
+            assert_eq!(total.div_ceil(default_shard_bytes(total)), n_shards, "{total}");
+        }
+        assert!(default_shard_bytes(1 << 50) > MAX_SHARD_BYTES / 2);
+    }
 }

@@ -1,54 +1,113 @@
 //! The tables of a dataset as lazy frames over the files that the manifest lists.
 
+use super::paged::table::PagedTable;
+use super::paged::{Failure, PagedScan, convert};
 use super::{Scope, polars_error};
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
-use crate::dataset::results::stored;
+use crate::dataset::results::stored_of;
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use crate::store::DataFile;
-use arrow_schema::{DataType as ArrowType, SchemaRef as ArrowSchema};
+use arrow_schema::SchemaRef as ArrowSchema;
 use polars::prelude::*;
 use std::collections::HashMap;
 
 /// Tables that can be asked, in the order they are listed in messages.
 pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
 
-/// The rows in `scope` of the tables that the dataset has, then its stored results, those that are `wanted` by name. A table
-/// without files (no variants at all) is an empty frame with its columns.
-pub fn frames(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, LazyFrame)>> {
+/// The rows in `scope` of the tables that the dataset has, then its stored results, those that are `wanted` by name; read
+/// page by page. A table without files (no variants at all) is an empty frame with its columns.
+pub fn paged(
+    dataset: &Dataset,
+    scope: &Scope,
+    wanted: &dyn Fn(&str) -> bool,
+    failure: &Failure,
+) -> Result<Vec<(String, LazyFrame)>> {
+    let view = wanted(VARIANTS_ANNOTATED);
+    let wanted = |name: &str| wanted(name) || (view && PARTS_OF_VIEW.contains(&name));
+    let mut frames = paged_own(dataset, scope, &wanted, failure)?;
+    // those of the dataset are not wanted twice
+    let may_be_one = |name: &str| wanted(name) && !TABLES.contains(&name);
+    for result in stored_of(dataset, &may_be_one)? {
+        let table = PagedTable::of_result(&result.table, result.file(dataset), result.n_rows)?;
+        let frame = PagedScan::frame(table, failure).map_err(|error| polars_error(error, &[]))?;
+        frames.push((result.table.clone(), frame));
+    }
+    add_view(&mut frames, view);
+    Ok(frames)
+}
+
+/// The same without stored results.
+pub fn paged_own(
+    dataset: &Dataset,
+    scope: &Scope,
+    wanted: &dyn Fn(&str) -> bool,
+    failure: &Failure,
+) -> Result<Vec<(String, LazyFrame)>> {
+    own(dataset, wanted, &|table| {
+        let files = scope.files_of_contigs(dataset, table);
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let frame = PagedScan::frame(PagedTable::new(dataset, table, files)?, failure);
+        frame.map(|frame| Some(scope.narrow(table, frame))).map_err(|error| polars_error(error, &[]))
+    })
+}
+
+/// The same of a dataset on this machine, read by polars: in parallel, and in pieces where a query allows it.
+pub fn whole(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, LazyFrame)>> {
     let order: HashMap<&str, usize> =
         dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
-    let mut frames = Vec::new();
+    let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
     let view = wanted(VARIANTS_ANNOTATED);
-    for table in TABLES.into_iter().filter(|table| wanted(table) || (view && *table == "variants")) {
+    let wanted = |name: &str| wanted(name) || (view && PARTS_OF_VIEW.contains(&name));
+    let mut frames = own(dataset, &wanted, &|table| {
         let mut files = scope.files(dataset, table)?;
-        let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
         files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
+        let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
         if files.is_empty() {
-            if let Some(schema) = empty_schema(dataset, table)? {
-                frames.push((table.to_owned(), empty_frame(&schema)?));
-            }
-        } else {
-            let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
-            frames.push((table.to_owned(), scope.narrow(table, scan(&files)?)));
+            return Ok(None);
         }
-    }
-    for result in
-        stored(dataset)?.into_iter().filter(|result| wanted(&result.table) || (view && result.table == ANNOTATIONS))
-    {
+        scan(&files).map(|frame| Some(scope.narrow(table, frame)))
+    })?;
+    for result in stored_of(dataset, &wanted)? {
         frames.push((result.table.clone(), scan(&[result.file(dataset)])?));
     }
+    add_view(&mut frames, view);
+    Ok(frames)
+}
+
+/// Adds `variants_annotated` where it is wanted and its parts are there.
+fn add_view(frames: &mut Vec<(String, LazyFrame)>, is_wanted: bool) {
     let named = |name: &str| frames.iter().find(|(known, _)| known == name).map(|(_, frame)| frame.clone());
-    if let (true, Some(variants), Some(annotations)) = (view, named("variants"), named(ANNOTATIONS)) {
+    if let (true, [Some(variants), Some(annotations)]) = (is_wanted, PARTS_OF_VIEW.map(named)) {
         frames.push((VARIANTS_ANNOTATED.to_owned(), annotated(variants, annotations)));
+    }
+}
+
+/// The dataset's own tables; `frame` gives none for one without files.
+fn own(
+    dataset: &Dataset,
+    wanted: &dyn Fn(&str) -> bool,
+    frame: &dyn Fn(&str) -> Result<Option<LazyFrame>>,
+) -> Result<Vec<(String, LazyFrame)>> {
+    let mut frames = Vec::new();
+    for table in TABLES.into_iter().filter(|table| wanted(table)) {
+        let found = match frame(table)? {
+            Some(found) => Some(found),
+            None => empty_schema(dataset, table)?.map(|schema| empty_frame(&schema)).transpose()?,
+        };
+        frames.extend(found.map(|found| (table.to_owned(), found)));
     }
     Ok(frames)
 }
 
 /// The stored table of what `annotate` found.
 const ANNOTATIONS: &str = "annotations";
+/// The tables that the view below is made of.
+const PARTS_OF_VIEW: [&str; 2] = ["variants", ANNOTATIONS];
 /// The view of `variants` with the columns of `annotations`, null where a variant has none.
 pub const VARIANTS_ANNOTATED: &str = "variants_annotated";
 
@@ -111,18 +170,12 @@ fn empty_frame(schema: &ArrowSchema) -> Result<LazyFrame> {
     let columns = schema
         .fields()
         .iter()
-        .map(|field| Column::new_empty(field.name().as_str().into(), &polars_type(field.data_type())))
+        .map(|field| {
+            Column::new_empty(
+                field.name().as_str().into(),
+                &convert::data_type(field.data_type()).unwrap_or(DataType::String),
+            )
+        })
         .collect();
     Ok(DataFrame::new(0, columns).map_err(|error| polars_error(error, &[]))?.lazy())
-}
-
-fn polars_type(data_type: &ArrowType) -> DataType {
-    match data_type {
-        ArrowType::Int32 => DataType::Int32,
-        ArrowType::Int64 => DataType::Int64,
-        ArrowType::Float64 => DataType::Float64,
-        ArrowType::Boolean => DataType::Boolean,
-        ArrowType::List(item) => DataType::List(Box::new(polars_type(item.data_type()))),
-        _ => DataType::String,
-    }
 }

@@ -1,4 +1,5 @@
-//! Keeps SQL inside the dataset: polars' SQL has table functions that open any file.
+//! Keeps SQL inside the dataset: polars' SQL has table functions that open any file. They are refused by name before polars sees the
+//! query, so that nothing is opened; what is planned all the same is looked at again (`plan.rs`), whatever it is called.
 
 use crate::error::{Error, Result};
 
@@ -9,18 +10,16 @@ pub fn check(sql: &str) -> Result<()> {
         if let [Token::Name(name), Token::Other('(')] = pair
             && ["read_", "scan_"].iter().any(|prefix| name.to_lowercase().starts_with(prefix))
         {
-            return Err(Error::usage(format!("`{name}` reads other files: a query sees this dataset only"))
-                .hint("the tables are in the FROM clause by name: variants, genotypes, samples"));
+            return Err(other_files(&format!("`{name}`")));
         }
     }
     Ok(())
 }
 
-/// Whether the rows of the result come in the order of the files, without all of them being needed at once.
-pub fn is_plain_scan(sql: &str) -> bool {
-    const OTHER: [&str; 9] = ["join", "group", "order", "distinct", "union", "intersect", "except", "over", "with"];
-    !(Tokens { rest: sql })
-        .any(|token| matches!(token, Token::Name(name) if OTHER.contains(&name.to_lowercase().as_str())))
+/// What a query is told that would read something else.
+pub fn other_files(what: &str) -> Error {
+    Error::usage(format!("{what} reads other files: a query sees this dataset only"))
+        .hint("the tables are in the FROM clause by name: variants, genotypes, samples")
 }
 
 /// Whether a name stands in the query, as that of a table or of anything else.

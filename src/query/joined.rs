@@ -1,5 +1,6 @@
 //! Variants with their stored annotation, for conditions on both; and pairs of a variant and the name of a set.
 
+use super::paged::Failure;
 use super::{Scope, TableColumns, frames, guard, polars_error};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ pub struct Pairs {
     key: String,
     /// Ending of columns that `variants` has too.
     suffix: &'static str,
+    /// What goes wrong while `frame` is read.
+    failure: Failure,
 }
 
 /// A set as its pairs have it.
@@ -46,8 +49,8 @@ impl Pairs {
     /// The pairs of the stored table `consequences`, of which `key` names the set.
     pub fn of_consequences(dataset: &Dataset, key: &str) -> Result<Pairs> {
         let how = "`varbatch annotate` stores it from INFO/CSQ or INFO/ANN; --sets takes genes from a file";
-        let Some((_, mut frame)) = frames::frames(dataset, &Scope::default(), &|name| name == CONSEQUENCES)?.pop()
-        else {
+        let failure = Failure::default();
+        let Some(mut frame) = table(dataset, CONSEQUENCES, &failure)? else {
             return Err(
                 Error::usage("the dataset has no stored table consequences, which --genes takes genes from").hint(how)
             );
@@ -58,7 +61,7 @@ impl Pairs {
                 .hint(format!("its columns are {}", columns.join(", "))));
         }
         let frame = frame.filter(col(key).is_not_null()).with_columns([col(key).cast(DataType::String)]);
-        Ok(Pairs { frame, key: key.to_owned(), suffix: "_consequence" })
+        Ok(Pairs { frame, key: key.to_owned(), suffix: "_consequence", failure })
     }
 
     /// The pairs of a user's table: `key`, and `variant_id` or contig, pos, ref and alt. Also the number of rows whose variant the
@@ -80,13 +83,16 @@ impl Pairs {
             casts.filter(|(name, _)| has(name)).map(|(name, kind)| col(name).strict_cast(kind)).collect();
         let wanted = table.lazy().with_columns(casts).filter(col(key).is_not_null());
         let on: Vec<Expr> = by.iter().map(|name| col(*name)).collect();
-        let known = variants(dataset)?.select([on.clone(), vec![col("variant_id").alias("varbatch_known")]].concat());
+        let failure = Failure::default();
+        let known =
+            variants(dataset, &failure)?.select([on.clone(), vec![col("variant_id").alias("varbatch_known")]].concat());
         let joined = wanted.join(known, on.clone(), on, JoinArgs::new(JoinType::Left));
         let rest: Vec<Expr> = names(&mut joined.clone())?.into_iter().filter(|name| keeps(name)).map(col).collect();
         let joined = joined.select([vec![col("varbatch_known").alias("variant_id")], rest].concat());
-        let joined = joined.collect().map_err(|error| polars_error(error, &[("sets".to_owned(), Vec::new())]))?;
+        let explain = |error| failure.or(|| polars_error(error, &[("sets".to_owned(), Vec::new())]));
+        let joined = joined.collect().map_err(explain)?;
         let n_unknown = joined.column("variant_id").map_or(0, |column| column.null_count());
-        Ok((Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set" }, n_unknown))
+        Ok((Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set", failure }, n_unknown))
     }
 
     /// The sets, by name.
@@ -94,7 +100,8 @@ impl Pairs {
         let ids = || col("variant_id");
         let grouped = self.frame.clone().group_by([col(self.key.as_str())]);
         let grouped = grouped.agg([ids().min().alias("least"), ids().max().alias("most")]);
-        let frame = grouped.sort([self.key.as_str()], SortMultipleOptions::default()).collect().map_err(internal)?;
+        let frame = grouped.sort([self.key.as_str()], SortMultipleOptions::default()).collect();
+        let frame = frame.map_err(|error| self.failure.or(|| internal(error)))?;
         let (names, least) = (text(&frame, &self.key)?, long(&frame, "least")?);
         let most = long(&frame, "most")?;
         let one = |at: usize| NamedSet {
@@ -117,20 +124,19 @@ pub fn matches(
     guard::check(condition)?;
     let weight_sql = weight.map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
     let mentioned = format!("{condition} {}", weight_sql.as_deref().unwrap_or_default());
-    let mut frame = variants(dataset)?;
+    let failure = pairs.map(|pairs| pairs.failure.clone()).unwrap_or_default();
+    let mut frame = variants(dataset, &failure)?;
     let mut tables: Vec<TableColumns> = vec![("variants".to_owned(), names(&mut frame)?)];
     if let Some(pairs) = pairs {
         let mut own = pairs.frame.clone();
         tables.push(("sets".to_owned(), names(&mut own)?));
         frame = join(frame, own, pairs.suffix, JoinType::Inner);
     }
-    for (table, suffix) in [(ANNOTATIONS, "_annotation"), (CONSEQUENCES, "_consequence")] {
+    for (name, suffix) in [(ANNOTATIONS, "_annotation"), (CONSEQUENCES, "_consequence")] {
         if pairs.is_some_and(|pairs| pairs.suffix == suffix) {
             continue;
         }
-        let Some((_, mut own)) = frames::frames(dataset, &Scope::default(), &|name| name == table)?.pop() else {
-            continue;
-        };
+        let Some(mut own) = table(dataset, name, &failure)? else { continue };
         let columns = names(&mut own)?;
         let is_used = columns.iter().any(|name| {
             guard::mentions(&mentioned, &format!("{name}{suffix}"))
@@ -139,7 +145,7 @@ pub fn matches(
         if is_used {
             frame = join(frame, own, suffix, JoinType::Left);
         }
-        tables.push((table.to_owned(), columns));
+        tables.push((name.to_owned(), columns));
     }
     let mut context = SQLContext::new();
     context.register("variants", frame);
@@ -147,7 +153,7 @@ pub fn matches(
     let weight = weight_sql.map(|sql| format!(", CAST({sql} AS DOUBLE) AS varbatch_weight")).unwrap_or_default();
     let sql = format!("SELECT variant_id{key}{weight} FROM variants WHERE ({condition})");
     let found = context.execute(&sql).and_then(|frame| frame.collect());
-    read(&found.map_err(|error| polars_error(error, &tables))?)
+    read(&found.map_err(|error| failure.or(|| polars_error(error, &tables)))?)
 }
 
 fn read(frame: &DataFrame) -> Result<Vec<Match>> {
@@ -165,9 +171,13 @@ fn read(frame: &DataFrame) -> Result<Vec<Match>> {
     Ok((0..frame.height()).map(one).collect())
 }
 
-fn variants(dataset: &Dataset) -> Result<LazyFrame> {
-    let found = frames::frames(dataset, &Scope::default(), &|name| name == "variants")?.pop();
-    found.map(|(_, frame)| frame).ok_or_else(|| Error::bad_data("the dataset has no table variants"))
+fn table(dataset: &Dataset, name: &str, failure: &Failure) -> Result<Option<LazyFrame>> {
+    let found = frames::paged(dataset, &Scope::default(), &|table| table == name, failure)?.pop();
+    Ok(found.map(|(_, frame)| frame))
+}
+
+fn variants(dataset: &Dataset, failure: &Failure) -> Result<LazyFrame> {
+    table(dataset, "variants", failure)?.ok_or_else(|| Error::bad_data("the dataset has no table variants"))
 }
 
 fn join(frame: LazyFrame, other: LazyFrame, suffix: &'static str, kind: JoinType) -> LazyFrame {

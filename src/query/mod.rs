@@ -3,6 +3,9 @@
 pub mod frames;
 pub mod guard;
 pub mod joined;
+pub mod paged;
+mod pieces;
+mod plan;
 pub mod render;
 mod scope;
 pub mod table_writer;
@@ -11,75 +14,222 @@ mod variants;
 
 use crate::dataset::Dataset;
 use crate::error::{Class, Error, Result};
+use paged::Failure;
+use paged::table::Unit;
+use pieces::Pieces;
+use plan::{Limit, Plan, Read, without_limit};
 use polars::prelude::*;
 use polars::sql::SQLContext;
 pub use scope::Scope;
-use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 pub use variants::{variant_ids_of_list, variant_ids_where};
 
-/// What `varbatch query` shows where no SQL is given: the genotypes of a region with the alleles and the names of the samples.
-pub const CALLS_SQL: &str = "\
-    SELECT g.contig, g.pos, v.ref, v.alt, s.sample, g.gt, g.dosage FROM genotypes g \
-    JOIN variants v ON g.variant_id = v.variant_id JOIN samples s ON g.sample_index = s.sample_index \
-    ORDER BY g.variant_id, g.sample_index";
+/// A table of a dataset on this machine that a query reads more of than this is read by polars, in rows.
+const WIDE_ROWS: u64 = 2_000_000;
+/// Name of the table that a view is.
+pub const VIEW: &str = "view";
+/// A result from more rows than this comes in pieces, where it can, in rows.
+const STREAMED_ROWS: usize = 1 << 17;
+/// Rows that are read for one piece.
+const WINDOW_ROWS: usize = 1 << 18;
 
 /// Runs `sql` on the tables of `dataset`. A mistake in the query is [`Class::Usage`].
 pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
-    let (frame, tables) = prepare(dataset, &Scope::default(), sql)?;
-    frame.collect().map_err(|error| polars_error(error, &tables))
+    let mut whole = DataFrame::default();
+    run(dataset, &Scope::default(), sql, |piece| append(&mut whole, piece.clone()))?;
+    whole.rechunk_mut();
+    Ok(whole)
 }
 
-/// Runs `sql` on the rows in `scope`; hands the result to `take` in pieces, at least one.
+/// Puts the rows of `piece` behind those of `whole`, which has the same columns, or none.
+pub fn append(whole: &mut DataFrame, piece: DataFrame) -> Result<()> {
+    if whole.width() == 0 {
+        *whole = piece;
+        return Ok(());
+    }
+    whole.vstack_mut_owned(piece).map(drop).map_err(|error| polars_error(error, &[]))
+}
+
+/// Runs `sql` on the rows in `scope`; hands the result to `take` in pieces of one size, at least one.
 ///
-/// A plain scan (no join, grouping, sorting) comes as it is read, in order, and ends early when `take` fails. Memory: a few pieces.
-/// Any other query is one piece.
-pub fn run(
+/// Where each row of the result comes from one row of a table (no join, grouping, sorting), rows come in their order as they
+/// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole; where
+/// the query does not sort it, it is sorted by its columns.
+pub fn run(dataset: &Dataset, scope: &Scope, sql: &str, take: impl FnMut(&mut DataFrame) -> Result<()>) -> Result<()> {
+    run_query(&Query::new(dataset, scope, sql, None)?, dataset, scope, sql, take)
+}
+
+/// The same with one table more, `view`.
+pub fn run_with_view(
     dataset: &Dataset,
     scope: &Scope,
     sql: &str,
-    mut take: impl FnMut(&mut DataFrame) -> Result<()>,
+    view: DataFrame,
+    take: impl FnMut(&mut DataFrame) -> Result<()>,
 ) -> Result<()> {
-    let (mut frame, tables) = prepare(dataset, scope, sql)?;
-    if !guard::is_plain_scan(sql) {
-        return take(&mut frame.collect().map_err(|error| polars_error(error, &tables))?);
-    }
-    let schema = frame.collect_schema().map_err(|error| polars_error(error, &tables))?;
-    take(&mut DataFrame::empty_with_schema(&schema))?;
-    let (send, pieces) = sync_channel::<DataFrame>(1);
-    // the engine stops when nobody takes its pieces any more
-    let callback = PlanCallback::new(move |piece: DataFrame| Ok(send.send(piece).is_err()));
-    let pieces_of = frame.sink_batches(callback, true, NonZeroUsize::new(PIECE_ROWS));
-    let pieces_of = pieces_of.map_err(|error| polars_error(error, &tables))?;
-    let engine = std::thread::spawn(move || pieces_of.collect_with_engine(Engine::Streaming).map(drop));
-    let taken = pieces.iter().try_for_each(|mut piece| take(&mut piece));
-    drop(pieces);
-    let done = engine.join().expect("a panic ends the process");
-    taken?;
-    done.map_err(|error| polars_error(error, &tables))
+    run_query(&Query::new(dataset, scope, sql, Some(view))?, dataset, scope, sql, take)
 }
 
-/// Rows of a piece of a result.
-const PIECE_ROWS: usize = 1 << 16;
-
-/// The plan of `sql`, and the tables for messages.
-fn prepare(dataset: &Dataset, scope: &Scope, sql: &str) -> Result<(LazyFrame, Vec<TableColumns>)> {
-    guard::check(sql)?;
-    // tables that the query does not name are not opened, but for a message
-    let (mut context, tables) = context(dataset, scope, &|name| guard::mentions(sql, name))?;
-    if let Ok(frame) = context.execute(sql) {
-        return Ok((frame, tables));
+fn run_query(
+    query: &Query,
+    dataset: &Dataset,
+    scope: &Scope,
+    sql: &str,
+    take: impl FnMut(&mut DataFrame) -> Result<()>,
+) -> Result<()> {
+    let plan = query.failing(Plan::of(&query.frame))?;
+    if plan.reads_others() {
+        return Err(guard::other_files("the query"));
     }
-    let (mut context, tables) = self::context(dataset, scope, &|_| true)?;
-    let frame = context.execute(sql).map_err(|error| polars_error(error, &tables))?;
-    Ok((frame, tables))
+    let is_cut = plan.reads().iter().any(|read| read.is_cut);
+    if !is_cut {
+        let (frame, limit) = without_limit(&query.frame)?;
+        let plan = query.failing(Plan::of(&frame))?;
+        if let Some(read) = plan.row_by_row()
+            && let Some(scan) = read.scan()
+            && scan.table.n_rows() > STREAMED_ROWS as u64
+        {
+            return query.in_windows(frame, &read, Pieces::new(limit, take));
+        }
+    }
+    let mut pieces = Pieces::new(Limit { skip: 0, take: usize::MAX }, take);
+    pieces.push(query.collected(dataset, scope, sql, &plan)?)?;
+    pieces.finish()
 }
 
-/// The tables that are wanted, by name.
-fn context(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<(SQLContext, Vec<TableColumns>)> {
+/// A query on tables that are read page by page.
+struct Query {
+    frame: LazyFrame,
+    /// For messages.
+    tables: Vec<TableColumns>,
+    failure: Failure,
+    /// It is not known outside of `frame`.
+    has_view: bool,
+}
+
+impl Query {
+    fn new(dataset: &Dataset, scope: &Scope, sql: &str, view: Option<DataFrame>) -> Result<Query> {
+        guard::check(sql)?;
+        let failure = Failure::default();
+        let named = |name: &str| guard::mentions(sql, name);
+        // tables that the query does not name are not opened, and results not looked for, but for a message
+        let view = view.map(|view| (VIEW.to_owned(), view.lazy()));
+        let context = |frames: Vec<_>| context(frames.into_iter().chain(view.clone()).collect());
+        let own = frames::paged_own(dataset, scope, &named, &failure)?;
+        let (mut known, tables) = context(own)?;
+        if let Ok(frame) = known.execute(sql) {
+            return Ok(Query { frame, tables, failure, has_view: view.is_some() });
+        }
+        let (mut known, tables) = context(frames::paged(dataset, scope, &named, &failure)?)?;
+        if let Ok(frame) = known.execute(sql) {
+            return Ok(Query { frame, tables, failure, has_view: view.is_some() });
+        }
+        let (mut known, tables) = context(frames::paged(dataset, scope, &|_| true, &failure)?)?;
+        let frame = known.execute(sql).map_err(|error| polars_error(error, &tables))?;
+        Ok(Query { frame, tables, failure, has_view: view.is_some() })
+    }
+
+    fn failing<T>(&self, result: PolarsResult<T>) -> Result<T> {
+        result.map_err(|error| self.failure.or(|| polars_error(error, &self.tables)))
+    }
+
+    /// The whole result.
+    fn collected(&self, dataset: &Dataset, scope: &Scope, sql: &str, plan: &Plan) -> Result<DataFrame> {
+        let can_be_wide = dataset.place().local().is_some() && !self.has_view;
+        let found = match can_be_wide && self.is_wide(plan)? {
+            true => {
+                let (mut context, _) = context(frames::whole(dataset, scope, &|name| guard::mentions(sql, name))?)?;
+                let frame = context.execute(sql);
+                frame.and_then(|frame| frame.collect_with_engine(Engine::Streaming)).map(|found| found.unwrap_single())
+            }
+            false => self.frame.clone().collect(),
+        };
+        let found = self.failing(found)?;
+        let is_by_row = plan.row_by_row().is_some() || plan.reads().iter().any(|read| read.is_cut);
+        if is_by_row || plan.is_sorted() || found.height() < 2 {
+            return Ok(found);
+        }
+        let sortable = |column: &&Column| !column.dtype().is_nested();
+        let names: Vec<PlSmallStr> =
+            found.columns().iter().filter(sortable).map(|column| column.name().clone()).collect();
+        if names.is_empty() {
+            return Ok(found);
+        }
+        let options = SortMultipleOptions::default().with_maintain_order(true);
+        self.failing(found.sort(names, options))
+    }
+
+    /// Whether so much is read that polars is faster, and can do with less memory.
+    fn is_wide(&self, plan: &Plan) -> Result<bool> {
+        for read in plan.reads() {
+            let Some(scan) = read.scan() else { continue };
+            let all = scan.table.n_rows();
+            if read.is_cut || all <= WIDE_ROWS {
+                continue;
+            }
+            let rows = match &read.condition {
+                paged::condition::Condition::Any => all,
+                condition => scan.table.units(condition)?.iter().map(|unit| unit.n_rows() as u64).sum(),
+            };
+            if rows > WIDE_ROWS {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A result that comes row by row from one table: some row groups are read ahead while others are taken.
+    fn in_windows<F: FnMut(&mut DataFrame) -> Result<()>>(
+        &self,
+        mut frame: LazyFrame,
+        read: &Read<'_>,
+        mut pieces: Pieces<F>,
+    ) -> Result<()> {
+        let schema = self.failing(frame.collect_schema())?;
+        pieces.push(DataFrame::empty_with_schema(&schema))?;
+        let Some(scan) = read.scan() else { return pieces.finish() };
+        let windows = windows(scan.table.units(&read.condition)?);
+        let (send, receive) = sync_channel::<PolarsResult<DataFrame>>(1);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for window in windows {
+                    scan.set_window(window);
+                    if send.send(frame.clone().collect()).is_err() {
+                        return;
+                    }
+                }
+            });
+            for piece in receive {
+                pieces.push(self.failing(piece)?)?;
+                if pieces.is_full() {
+                    break;
+                }
+            }
+            pieces.finish()
+        })
+    }
+}
+
+/// Row groups in parts, in their order; those that have few rows together.
+fn windows(units: Vec<Unit>) -> Vec<Vec<Unit>> {
+    let mut windows: Vec<(usize, Vec<Unit>)> = Vec::new();
+    for unit in units.into_iter().flat_map(|unit| unit.parts(WINDOW_ROWS)) {
+        match windows.last_mut() {
+            Some((n_rows, window)) if *n_rows + unit.n_rows() <= WINDOW_ROWS => {
+                *n_rows += unit.n_rows();
+                window.push(unit);
+            }
+            _ => windows.push((unit.n_rows(), vec![unit])),
+        }
+    }
+    windows.into_iter().map(|(_, window)| window).collect()
+}
+
+/// Frames by name, as SQL sees them.
+fn context(frames: Vec<(String, LazyFrame)>) -> Result<(SQLContext, Vec<TableColumns>)> {
     let mut tables = Vec::new();
     let context = SQLContext::new();
-    for (name, mut frame) in frames::frames(dataset, scope, wanted)? {
+    for (name, mut frame) in frames {
         let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
         tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
         context.register(&name, frame);

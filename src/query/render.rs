@@ -21,9 +21,17 @@ pub enum Format {
 /// Writes `frame` to `out`.
 pub fn render(frame: &mut DataFrame, format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Table => write_table(frame, out),
+        Format::Table => {
+            let widths = widths(frame);
+            write_table_head(frame, &widths, out)?;
+            write_table_rows(frame, &widths, out)
+        }
         Format::Csv | Format::Tsv => render_rows(frame, format, true, out),
-        Format::Json => write_json(frame, out),
+        Format::Json => {
+            out.write_all(b"[")?;
+            write_json_rows(frame, 0, out)?;
+            out.write_all(JSON_END)
+        }
         Format::Parquet => {
             let mut bytes = Vec::new();
             ParquetWriter::new(&mut bytes).finish(frame).map_err(io::Error::other)?;
@@ -35,8 +43,8 @@ pub fn render(frame: &mut DataFrame, format: Format, out: &mut dyn Write) -> io:
 /// Writes the rows of `frame` as separated values (another format is taken for TSV), with a line of names where `with_names`.
 pub fn render_rows(frame: &DataFrame, format: Format, with_names: bool, out: &mut dyn Write) -> io::Result<()> {
     let separated = match format {
-        Format::Csv => Separated { separator: b",", field: csv_field },
-        _ => Separated { separator: b"\t", field: tsv_field },
+        Format::Csv => Separated { separator: b',', needs_care: csv_needs_quotes, with_care: csv_quoted },
+        _ => Separated { separator: b'\t', needs_care: tsv_needs_escapes, with_care: tsv_escaped },
     };
     if with_names {
         separated.write_names(frame, out)?;
@@ -79,86 +87,164 @@ fn row<'a>(columns: &'a [Column], at: usize) -> impl Iterator<Item = AnyValue<'a
     columns.iter().map(move |column| column.get(at).unwrap_or(AnyValue::Null))
 }
 
-fn write_table(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+fn cell(value: &AnyValue<'_>) -> String {
+    let text = text(value).unwrap_or_else(|| "NULL".to_owned());
+    if tsv_needs_escapes(&text) { tsv_escaped(&text) } else { text }
+}
+
+/// Characters that the columns of aligned text need.
+pub fn widths(frame: &DataFrame) -> Vec<usize> {
     let columns = frame.columns();
     let mut widths: Vec<usize> = columns.iter().map(|column| column.name().chars().count()).collect();
-    let cell = |value: AnyValue<'_>| tsv_field(&text(&value).unwrap_or_else(|| "NULL".to_owned()));
     for at in 0..frame.height() {
         for (width, value) in widths.iter_mut().zip(row(columns, at)) {
-            *width = (*width).max(cell(value).chars().count());
+            *width = (*width).max(cell(&value).chars().count());
         }
     }
-    let write_line = |cells: &mut dyn Iterator<Item = String>, out: &mut dyn Write| -> io::Result<()> {
-        let mut line = String::new();
-        for ((cell, column), &width) in cells.zip(columns).zip(&widths) {
-            if !line.is_empty() {
-                line.push_str("  ");
-            }
-            match is_number(column.dtype()) {
-                true => line.push_str(&format!("{cell:>width$}")),
-                false => line.push_str(&format!("{cell:<width$}")),
-            }
+    widths
+}
+
+fn write_aligned(
+    columns: &[Column],
+    widths: &[usize],
+    cells: &mut dyn Iterator<Item = String>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut line = String::new();
+    for ((cell, column), &width) in cells.zip(columns).zip(widths) {
+        if !line.is_empty() {
+            line.push_str("  ");
         }
-        writeln!(out, "{}", line.trim_end())
-    };
-    write_line(&mut columns.iter().map(|column| column.name().to_string()), out)?;
-    write_line(&mut widths.iter().map(|&width| "-".repeat(width)), out)?;
+        match is_number(column.dtype()) {
+            true => line.push_str(&format!("{cell:>width$}")),
+            false => line.push_str(&format!("{cell:<width$}")),
+        }
+    }
+    writeln!(out, "{}", line.trim_end())
+}
+
+/// Names of the columns, and a line below them.
+pub fn write_table_head(frame: &DataFrame, widths: &[usize], out: &mut dyn Write) -> io::Result<()> {
+    let columns = frame.columns();
+    write_aligned(columns, widths, &mut columns.iter().map(|column| column.name().to_string()), out)?;
+    write_aligned(columns, widths, &mut widths.iter().map(|&width| "-".repeat(width)), out)
+}
+
+/// Rows of aligned columns. A value that is wider than its column moves the rest of its line.
+pub fn write_table_rows(frame: &DataFrame, widths: &[usize], out: &mut dyn Write) -> io::Result<()> {
+    let columns = frame.columns();
     for at in 0..frame.height() {
-        write_line(&mut row(columns, at).map(cell), out)?;
+        write_aligned(columns, widths, &mut row(columns, at).map(|value| cell(&value)), out)?;
     }
     Ok(())
 }
 
 /// Values with something between them.
 struct Separated {
-    separator: &'static [u8],
-    /// A value as the form wants it.
-    field: fn(&str) -> String,
+    separator: u8,
+    /// Whether a text cannot stand as it is.
+    needs_care: fn(&str) -> bool,
+    /// It as the form wants it.
+    with_care: fn(&str) -> String,
+}
+
+/// Values of a column, with those at hand that most tables are made of.
+enum Values<'a> {
+    Int(&'a Int32Chunked),
+    Long(&'a Int64Chunked),
+    Text(&'a StringChunked),
+    Other(&'a Column),
+}
+
+impl<'a> Values<'a> {
+    fn of(column: &'a Column) -> Values<'a> {
+        let by_type = || -> PolarsResult<Values<'a>> {
+            Ok(match column.dtype() {
+                DataType::Int32 => Values::Int(column.i32()?),
+                DataType::Int64 => Values::Long(column.i64()?),
+                DataType::String => Values::Text(column.str()?),
+                _ => Values::Other(column),
+            })
+        };
+        by_type().unwrap_or(Values::Other(column))
+    }
 }
 
 impl Separated {
-    fn write_names(&self, frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
-        for (at, column) in frame.columns().iter().enumerate() {
-            if at > 0 {
-                out.write_all(self.separator)?;
-            }
-            out.write_all((self.field)(column.name()).as_bytes())?;
+    fn write_text(&self, text: &str, line: &mut Vec<u8>) {
+        match (self.needs_care)(text) {
+            true => line.extend_from_slice((self.with_care)(text).as_bytes()),
+            false => line.extend_from_slice(text.as_bytes()),
         }
-        out.write_all(b"\n")
+    }
+
+    fn write_names(&self, frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        for column in frame.columns() {
+            self.write_text(column.name(), &mut line);
+            line.push(self.separator);
+        }
+        line.pop();
+        line.push(b'\n');
+        out.write_all(&line)
     }
 
     fn write_rows(&self, frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
-        let columns = frame.columns();
+        let columns: Vec<Values<'_>> = frame.columns().iter().map(Values::of).collect();
+        let mut line = Vec::new();
         for at in 0..frame.height() {
-            for (i, value) in row(columns, at).enumerate() {
-                if i > 0 {
-                    out.write_all(self.separator)?;
+            line.clear();
+            for values in &columns {
+                match values {
+                    Values::Int(values) => push_int(values.get(at).map(i64::from), &mut line),
+                    Values::Long(values) => push_int(values.get(at), &mut line),
+                    Values::Text(values) => self.write_text(values.get(at).unwrap_or_default(), &mut line),
+                    Values::Other(column) => {
+                        let value = column.get(at).unwrap_or(AnyValue::Null);
+                        self.write_text(&text(&value).unwrap_or_default(), &mut line);
+                    }
                 }
-                out.write_all((self.field)(&text(&value).unwrap_or_default()).as_bytes())?;
+                line.push(self.separator);
             }
-            out.write_all(b"\n")?;
+            line.pop();
+            line.push(b'\n');
+            out.write_all(&line)?;
         }
         Ok(())
     }
 }
 
-/// RFC 4180: a value with `,`, `"` or a line end is quoted.
-fn csv_field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+fn push_int(value: Option<i64>, line: &mut Vec<u8>) {
+    if let Some(value) = value {
+        crate::decode::vcf::push_int(line, value);
+    }
 }
 
-fn tsv_field(text: &str) -> String {
-    if !text.contains(['\t', '\n', '\r']) {
-        return text.to_owned();
-    }
+/// RFC 4180: a value with `,`, `"` or a line end is quoted.
+fn csv_needs_quotes(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
+}
+
+fn csv_quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+fn tsv_needs_escapes(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r'))
+}
+
+fn tsv_escaped(text: &str) -> String {
     text.replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
 }
 
-fn write_json(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
+/// What ends an array of objects.
+pub const JSON_END: &[u8] = b"\n]\n";
+
+/// Rows as objects of an array that has `n_before` of them already.
+pub fn write_json_rows(frame: &DataFrame, n_before: u64, out: &mut dyn Write) -> io::Result<()> {
     let columns = frame.columns();
-    out.write_all(b"[")?;
     for at in 0..frame.height() {
-        out.write_all(if at == 0 { b"\n{" } else { b",\n{" })?;
+        out.write_all(if n_before == 0 && at == 0 { b"\n{" } else { b",\n{" })?;
         for (i, (column, value)) in columns.iter().zip(row(columns, at)).enumerate() {
             if i > 0 {
                 out.write_all(b",")?;
@@ -167,7 +253,7 @@ fn write_json(frame: &DataFrame, out: &mut dyn Write) -> io::Result<()> {
         }
         out.write_all(b"}")?;
     }
-    out.write_all(b"\n]\n")
+    Ok(())
 }
 
 /// One value as JSON; a float that JSON cannot hold (nan, inf) is null.

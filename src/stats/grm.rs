@@ -2,18 +2,25 @@
 //! Yang et al. 2011, Am J Hum Genet 88:76, doi:10.1016/j.ajhg.2010.11.011 (without their correction of the diagonal, as
 //! `plink2 --make-rel`).
 //!
-//! The matrix is cut into tiles; products of a chunk of variants are in f32, their sums in f64. Tiles and chunks depend on the
+//! The matrix is cut into tiles; products of 128 variants are summed in f32, all else in f64. Tiles and chunks depend on the
 //! data alone, so the same bytes come out of any number of threads. Time: n^2 M multiplications; memory: 6 n^2 bytes.
 
 use super::pca::standard::each_chunk;
+use super::selection::SampleSet;
 use super::source::Source;
+use super::tables::frame;
 use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use polars::prelude::{Column, DataFrame};
 use rayon::prelude::*;
 
 /// Rows and columns of a tile.
 const TILE: usize = 512;
+/// Variants whose products are summed in f32: few, so that an entry is right to 1e-6.
+const SUMMED: usize = 128;
+/// Entries that are written at once.
+const PIECE_ENTRIES: usize = 1 << 18;
 /// Largest matrix.
 const MAX_BYTES: u64 = 64 << 30;
 
@@ -45,11 +52,14 @@ impl Tile {
     fn add(&mut self, z: MatRef<f32>) {
         let (n_rows, n_columns) = (self.rows.len(), self.columns.len());
         let mut products = vec![0.0_f32; n_rows * n_columns];
-        let left = z.subrows(self.rows.start, n_rows);
-        let right = z.subrows(self.columns.start, n_columns);
-        let target = MatMut::from_column_major_slice_mut(&mut products, n_rows, n_columns);
-        matmul(target, Accum::Replace, left, right.transpose(), 1.0_f32, Par::Seq);
-        self.sums.iter_mut().zip(&products).for_each(|(sum, &product)| *sum += f64::from(product));
+        for start in (0..z.ncols()).step_by(SUMMED) {
+            let part = z.subcols(start, SUMMED.min(z.ncols() - start));
+            let left = part.subrows(self.rows.start, n_rows);
+            let right = part.subrows(self.columns.start, n_columns);
+            let target = MatMut::from_column_major_slice_mut(&mut products, n_rows, n_columns);
+            matmul(target, Accum::Replace, left, right.transpose(), 1.0_f32, Par::Seq);
+            self.sums.iter_mut().zip(&products).for_each(|(sum, &product)| *sum += f64::from(product));
+        }
     }
 
     /// Counts the pairs where both samples have no call: those were taken off twice.
@@ -111,6 +121,46 @@ impl Grm {
                 *sum = if n == 0 { 0.0 } else { *sum / n as f64 };
             }
         });
+    }
+
+    /// Entry of a row and a column that is not larger: its value, and the variants where both samples have a call.
+    pub fn entry(&self, row: usize, column: usize) -> (f64, u64) {
+        let (row_tile, column_tile) = (row / TILE, column / TILE);
+        let tile = &self.tiles[row_tile * (row_tile + 1) / 2 + column_tile];
+        let at = (column - tile.columns.start) * tile.rows.len() + row - tile.rows.start;
+        (tile.sums[at], self.n_variants - u64::from(tile.n_without[at]))
+    }
+
+    /// The table `grm`, row by row of the lower triangle with its diagonal, in pieces.
+    pub fn table(&self, samples: &SampleSet, mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
+        let pairs = |rows: std::ops::Range<usize>| rows.flat_map(|row| (0..=row).map(move |column| (row, column)));
+        let mut start = 0;
+        loop {
+            let mut end = start;
+            while end < self.n_samples && (end - start) * end <= PIECE_ENTRIES {
+                end += 1;
+            }
+            let index = |at: usize| samples.indexes()[at] as i32;
+            let entries: Vec<(usize, usize, f64, u64)> = pairs(start..end)
+                .map(|(row, column)| {
+                    let (value, n) = self.entry(row, column);
+                    (row, column, value, n)
+                })
+                .collect();
+            let n_variants: Vec<i32> = entries.iter().map(|entry| entry.3 as i32).collect();
+            take(frame(vec![
+                Column::new("sample_index_1".into(), entries.iter().map(|entry| index(entry.0)).collect::<Vec<_>>()),
+                Column::new("sample_1".into(), entries.iter().map(|entry| samples.name(entry.0)).collect::<Vec<_>>()),
+                Column::new("sample_index_2".into(), entries.iter().map(|entry| index(entry.1)).collect::<Vec<_>>()),
+                Column::new("sample_2".into(), entries.iter().map(|entry| samples.name(entry.1)).collect::<Vec<_>>()),
+                Column::new("n_variants".into(), n_variants),
+                Column::new("relatedness".into(), entries.iter().map(|entry| entry.2).collect::<Vec<_>>()),
+            ])?)?;
+            start = end;
+            if start == self.n_samples {
+                return Ok(());
+            }
+        }
     }
 
     /// Calls `take` with row, column (not larger) and value of every entry, tile by tile.

@@ -88,10 +88,7 @@ impl<'a> Source<'a> {
         let index = contigs.iter().position(|known| known.name == contig).unwrap_or_default() as u32;
         let path = self.dataset.full_path(file)?;
         let filter = &self.selection.variants;
-        let select = Select::columns(&SITE_COLUMNS).with_row_groups(match filter.regions {
-            Some(_) => Some(touched_groups(&long_bounds(&read_metadata(&path)?, "variant_id"), filter, contig, index)),
-            None => None,
-        });
+        let select = Select::columns(&SITE_COLUMNS).with_ids(wanted_ids(filter, contig, index));
         let mut sites = Vec::new();
         for batch in FileStream::open(&path, &select)? {
             read_sites(&batch?, filter, (contig, index), &mut sites)?;
@@ -104,7 +101,10 @@ impl<'a> Source<'a> {
         let samples = &self.selection.samples;
         let mut filling = Filling { block: Block::new(samples.len()), selection: self.selection, rest: sites };
         if let Some(calls) = self.dataset.genotypes_of(file) {
-            let select = Select::default().with_row_groups(Some(row_groups.to_vec()));
+            let filter = &self.selection.variants;
+            let is_part = filter.regions.is_some() || filter.variant_ids.is_some();
+            let ids = sites.first().zip(sites.last()).map(|(first, last)| (first.variant_id, last.variant_id));
+            let select = Select::default().with_row_groups(Some(row_groups.to_vec())).with_ids(ids.filter(|_| is_part));
             for batch in CallStream::open(&self.dataset.full_path(calls)?, &select, Call::of_text)? {
                 filling.take(&batch?);
             }
@@ -153,18 +153,28 @@ fn parts(bounds: &[Option<(i64, i64)>]) -> Vec<Part> {
     parts
 }
 
-/// Row groups of `variants` that may have a row in a region.
-fn touched_groups(bounds: &[Option<(i64, i64)>], filter: &VariantFilter, contig: &str, index: u32) -> Vec<usize> {
-    let regions = filter.regions.as_deref().unwrap_or_default().iter().filter(|region| region.contig == contig);
+/// Least and largest `variant_id` of the wanted rows of a contig; `None`: all are.
+fn wanted_ids(filter: &VariantFilter, contig: &str, index: u32) -> Option<(i64, i64)> {
     let id = |pos: i64, rank: u16| {
         let vcf_pos = pos.clamp(0, i64::from(i32::MAX)) as i32;
         Locus { contig: index, vcf_pos }.id(rank)
     };
-    let spans: Vec<(i64, i64)> = regions.map(|region| (id(region.first, 0), id(region.last, u16::MAX))).collect();
-    let touched = |bound: &Option<(i64, i64)>| {
-        bound.is_none_or(|(first, last)| spans.iter().any(|&(from, to)| first <= to && last >= from))
-    };
-    (0..bounds.len()).filter(|&group| touched(&bounds[group])).collect()
+    let whole = (id(0, 0), id(i64::MAX, u16::MAX));
+    let narrower = |a: (i64, i64), b: (i64, i64)| (a.0.max(b.0), a.1.min(b.1));
+    let hull = |a: (i64, i64), b: (i64, i64)| (a.0.min(b.0), a.1.max(b.1));
+    let none = (i64::MAX, i64::MIN);
+    let by_region = filter.regions.as_ref().map(|regions| {
+        let own = regions.iter().filter(|region| region.contig == contig);
+        own.map(|region| (id(region.first, 0), id(region.last, u16::MAX))).fold(none, hull)
+    });
+    let by_list = filter.variant_ids.as_ref().map(|ids| {
+        let own = ids.iter().filter(|&&id| whole.0 <= id && id <= whole.1);
+        own.map(|&id| (id, id)).fold(none, hull)
+    });
+    match (by_region, by_list) {
+        (Some(one), Some(two)) => Some(narrower(one, two)),
+        (one, two) => one.or(two),
+    }
 }
 
 /// Adds the wanted rows of a batch. `contig`: name and index.

@@ -7,12 +7,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Where a file of a dataset is.
 #[derive(Clone, Debug)]
@@ -77,9 +78,13 @@ impl DataFile {
                 Ok(FileReader::Local(file))
             }
             DataFile::S3 { prefix, name } => {
-                let stat = prefix.stat(name)?.ok_or_else(|| self.not_there())?;
+                let (stat, end) = prefix.read_end(name, END_BYTES)?.ok_or_else(|| self.not_there())?;
+                // a server that ignores ranges sends everything
+                let at = stat.bytes - (end.len() as u64).min(stat.bytes);
+                let mut held = Held::default();
+                held.insert(at, end);
                 let (prefix, name) = (prefix.clone(), name.clone());
-                let remote = Remote { prefix, name, bytes: stat.bytes, etag: stat.etag, blocks: Mutex::default() };
+                let remote = Remote { prefix, name, bytes: stat.bytes, etag: stat.etag, held: Mutex::new(held) };
                 Ok(FileReader::S3(Arc::new(remote)))
             }
         }
@@ -107,8 +112,16 @@ impl DataFile {
 
 /// How much of an object is hashed at a time, in bytes.
 const HASH_STEP: u64 = 8 << 20;
-/// Objects are read in pieces of this size, in bytes: a page is less than that, and its neighbours are wanted next.
+/// The first request for an object is for so many bytes at its end: where a Parquet file says what is in it.
+const END_BYTES: u64 = 64 << 10;
+/// Least that a request is for where nobody said what will be wanted, in bytes: a page is less, and its neighbours are wanted next.
 const BLOCK: u64 = 1 << 20;
+/// Ranges with no more than this between them are one request, in bytes: a request costs more than so many bytes.
+const GAP: u64 = 32 << 10;
+/// Most that one request is for, in bytes.
+const REQUEST: u64 = 8 << 20;
+/// Bytes of an object that are kept while it is open. What came first goes first.
+const HELD_BYTES: u64 = 32 << 20;
 
 /// An open file of a dataset.
 pub enum FileReader {
@@ -118,44 +131,134 @@ pub enum FileReader {
     S3(Arc<Remote>),
 }
 
-/// An object that is being read; what was read stays until it is closed.
+impl FileReader {
+    /// Says which bytes will be read: those of an object are fetched at once, in few requests. More than [`HELD_BYTES`] are
+    /// left to be fetched as they are read.
+    pub fn prefetch(&self, ranges: Vec<Range<u64>>) -> Result<()> {
+        match self {
+            FileReader::Local(_) => Ok(()),
+            FileReader::S3(remote) => remote.prefetch(ranges),
+        }
+    }
+}
+
+/// An object that is being read, at one version of it.
 pub struct Remote {
     prefix: S3Prefix,
     name: String,
     bytes: u64,
     etag: Option<String>,
-    blocks: Mutex<BTreeMap<u64, Bytes>>,
+    held: Mutex<Held>,
+}
+
+/// Parts of an object, by where they begin. They do not overlap.
+#[derive(Default)]
+struct Held {
+    parts: BTreeMap<u64, Bytes>,
+    /// Where parts begin, in the order in which they came.
+    order: VecDeque<u64>,
+    bytes: u64,
+}
+
+impl Held {
+    fn insert(&mut self, at: u64, bytes: Bytes) {
+        self.bytes += bytes.len() as u64;
+        self.order.push_back(at);
+        if let Some(before) = self.parts.insert(at, bytes) {
+            self.bytes -= before.len() as u64;
+        }
+        while self.bytes > HELD_BYTES && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if oldest != at
+                && let Some(gone) = self.parts.remove(&oldest)
+            {
+                self.bytes -= gone.len() as u64;
+            }
+        }
+    }
+
+    /// What is held from `at` on, without a break.
+    fn from(&self, at: u64) -> Option<Bytes> {
+        let (start, bytes) = self.parts.range(..=at).next_back()?;
+        let offset = usize::try_from(at - start).ok()?;
+        (offset < bytes.len()).then(|| bytes.slice(offset..))
+    }
+
+    /// Where the next part begins that is behind `at`.
+    fn next_after(&self, at: u64) -> Option<u64> {
+        self.parts.range(at + 1..).next().map(|(start, _)| *start)
+    }
 }
 
 impl Remote {
-    fn read(&self, start: u64, len: usize) -> Result<Bytes> {
-        let end = start + len as u64;
-        let wanted = start / BLOCK..end.div_ceil(BLOCK);
-        let mut blocks = self.blocks.lock().expect("no thread panics with the lock");
-        let missing: Vec<u64> = wanted.clone().filter(|block| !blocks.contains_key(block)).collect();
-        // neighbours in one request
-        for run in missing.chunk_by(|a, b| a + 1 == *b) {
-            let (first, last) = (run[0], run[run.len() - 1]);
-            let range = first * BLOCK..self.bytes.min((last + 1) * BLOCK);
-            let got = self.prefix.read_range(&self.name, range, self.etag.as_deref())?;
-            for (i, &block) in run.iter().enumerate() {
-                let from = i * BLOCK as usize;
-                blocks.insert(block, got.slice(from..got.len().min(from + BLOCK as usize)));
-            }
-        }
-        let mut found = BytesMut::with_capacity(len);
-        for block in wanted {
-            let bytes = &blocks[&block];
-            let at = block * BLOCK;
-            let from = start.saturating_sub(at) as usize;
-            let to = (end - at).min(bytes.len() as u64) as usize;
-            if from == 0 && to == bytes.len() && len == bytes.len() || (start >= at && end <= at + bytes.len() as u64) {
-                return Ok(bytes.slice(from..to));
-            }
-            found.extend_from_slice(&bytes[from..to]);
-        }
-        Ok(found.freeze())
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("no thread panics with the lock")
     }
+
+    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
+        self.prefix.read_range(&self.name, range, self.etag.as_deref())
+    }
+
+    /// Some bytes from `at` on, where at least one is there; `wanted` of them will be asked for.
+    fn some(&self, at: u64, wanted: u64) -> Result<Bytes> {
+        let mut held = self.held();
+        if let Some(bytes) = held.from(at) {
+            return Ok(bytes);
+        }
+        let end = self.bytes.min(at + wanted.max(BLOCK));
+        let end = held.next_after(at).map_or(end, |next| next.min(end));
+        let bytes = self.fetch(at..end)?;
+        held.insert(at, bytes.clone());
+        Ok(bytes)
+    }
+
+    fn read(&self, start: u64, len: usize) -> Result<Bytes> {
+        let mut all = BytesMut::new();
+        while all.len() < len {
+            let missing = len - all.len();
+            let bytes = self.some(start + all.len() as u64, missing as u64)?;
+            if all.is_empty() && bytes.len() >= missing {
+                return Ok(bytes.slice(..missing));
+            }
+            all.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        }
+        Ok(all.freeze())
+    }
+
+    fn prefetch(&self, ranges: Vec<Range<u64>>) -> Result<()> {
+        let requests = {
+            let held = self.held();
+            let is_held = |range: &Range<u64>| {
+                held.from(range.start).is_some_and(|bytes| bytes.len() as u64 >= range.end - range.start)
+            };
+            requests_for(ranges.into_iter().filter(|range| !range.is_empty() && !is_held(range)).collect())
+        };
+        if requests.iter().map(|range| range.end - range.start).sum::<u64>() > HELD_BYTES {
+            return Ok(());
+        }
+        let fetched = super::at_once(&requests, |range| Ok((range.start, self.fetch(range.clone())?)))?;
+        let mut held = self.held();
+        for (at, bytes) in fetched {
+            held.insert(at, bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Ranges in ascending order, neighbours as one, none longer than a request.
+fn requests_for(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end + GAP => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    let pieces = |range: Range<u64>| {
+        (range.start..range.end).step_by(REQUEST as usize).map(move |at| at..range.end.min(at + REQUEST))
+    };
+    joined.into_iter().flat_map(pieces).collect()
 }
 
 /// Bytes of a file from a place on.
@@ -179,9 +282,8 @@ impl Read for ReadFrom {
             ReadFrom::Local(file) => file.read(out),
             ReadFrom::S3 { remote, open, next } => {
                 if open.is_empty() && *next < remote.bytes {
-                    let end = remote.bytes.min((*next / BLOCK + 1) * BLOCK);
-                    *open = remote.read(*next, (end - *next) as usize).map_err(std::io::Error::other)?;
-                    *next = end;
+                    *open = remote.some(*next, BLOCK).map_err(std::io::Error::other)?;
+                    *next += open.len() as u64;
                 }
                 let n = open.len().min(out.len());
                 open.copy_to_slice(&mut out[..n]);
@@ -222,5 +324,31 @@ impl ChunkReader for FileReader {
                 remote.bytes
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_ranges_are_one_request() {
+        assert_eq!(requests_for(vec![50..60, 0..10, 70..80]), [0..80]);
+        assert_eq!(requests_for(vec![0..10, 10 + GAP..20 + GAP]), [0..20 + GAP]);
+        assert_eq!(requests_for(vec![0..10, 11 + GAP..20 + GAP]), [0..10, 11 + GAP..20 + GAP]);
+        assert_eq!(requests_for(vec![5..REQUEST + 6]), [5..REQUEST + 5, REQUEST + 5..REQUEST + 6]);
+    }
+
+    #[test]
+    fn what_came_first_goes_first() {
+        let mut held = Held::default();
+        let half = Bytes::from(vec![0; HELD_BYTES as usize / 2]);
+        held.insert(0, half.clone());
+        held.insert(HELD_BYTES, half.clone());
+        assert_eq!(held.from(10).map(|bytes| bytes.len()), Some(half.len() - 10));
+        assert_eq!((held.from(half.len() as u64), held.next_after(0)), (None, Some(HELD_BYTES)));
+        held.insert(2 * HELD_BYTES, half.clone());
+        assert!(held.from(10).is_none() && held.from(HELD_BYTES).is_some() && held.from(2 * HELD_BYTES).is_some());
+        assert_eq!(held.bytes, HELD_BYTES);
     }
 }

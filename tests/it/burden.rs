@@ -446,10 +446,13 @@ fn regenie_mask() {
     };
     let names: Vec<String> =
         read("example_3chr.bim").lines().map(|line| line.split('\t').nth(1).unwrap_or("").into()).collect();
+    let lists = read("example_3chr.setlist");
+    let list = lists.lines().find_map(|line| line.strip_prefix("SET1 1 1 ")).expect("the set SET1");
     let mut sets = String::from("set\tcontig\tpos\tref\talt\tannotation\n");
     for line in read("example_3chr.annotations").lines() {
         let [variant, set, annotation] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        if let Some(at) = names.iter().position(|name| name == variant) {
+        let is_listed = set == "SET1" && list.split(',').any(|name| name == variant);
+        if let Some(at) = names.iter().position(|name| is_listed && name == variant) {
             writeln!(sets, "{set}\t1\t{}\tA\tC\t{annotation}", at + 1).expect("text");
         }
     }

@@ -4,7 +4,7 @@ use super::common::*;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: &[&str] = &["call", "verify", "query", "export", "simulate"];
+const SUBCOMMANDS: &[&str] = &["call", "verify", "query", "export", "simulate", "kinship", "score"];
 
 /// The small hand-written cohort.
 pub fn small() -> PathBuf {

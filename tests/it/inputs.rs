@@ -87,7 +87,8 @@ fn forms(folder: &Path) -> Vec<(&'static str, PathBuf)> {
             assert_eq!(done.code, 0, "{}", done.stderr);
             forms.push((name, path));
         }
-        for (name, file, kind) in [("bcf", "plain.bcf", "-Ob"), ("bcf_raw", "raw.bcf", "-Ou")] {
+        // bcftools compresses whatever is called .bcf
+        for (name, file, kind) in [("bcf", "plain.bcf", "-Ob"), ("bcf_raw", "raw.out", "-Ou")] {
             let path = folder.join(file);
             make(&bgzf, &path, kind);
             forms.push((name, path));
@@ -124,7 +125,7 @@ fn odd_samples_are_the_same_from_bcf() {
     let folder = temp();
     let folder = folder.path();
     let gts = ["0/0", "0|0", "0/1", "1|0", "./.", ".|1", "1", "0", ".", "0/1/1", "2/12", "12|11", "0|9", "10", "./0/1"];
-    let others = ["", ":7", ":300:12:5,9", ":.:70000:.,4", ":40:99:200,40000", ":.:.:."];
+    let others = ["", ":7", ":300:12:5,9", ":.:70000:.,4", ":40:99:200,40000", ":.:.:.", ":-4:5:-1,2147483647"];
     let alts = ["C", "C,G,T,CA,CC,CG,CT,CAA,CAC,CAG,CAT,CCC"];
     let mut text = String::from(
         "##fileformat=VCFv4.2\n##contig=<ID=1,length=100000>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
@@ -152,7 +153,7 @@ fn odd_samples_are_the_same_from_bcf() {
                 "DP:GQ:XX" => format!("\t{}", others[2 + draw(4)].trim_start_matches(':')),
                 "DP:GQ:XX:GT" => format!("\t{}:{gt}", others[2 + draw(4)].trim_start_matches(':')),
                 "NAME:GT" => format!("\t{}:{gt}", ["x", "longer", "."][draw(3)]),
-                _ => format!("\t{gt}{}", others[draw(6)]),
+                _ => format!("\t{gt}{}", others[draw(7)]),
             };
         }
         text.push('\n');
@@ -169,6 +170,87 @@ fn odd_samples_are_the_same_from_bcf() {
         let (from_text, from_bcf) = (of(&vcf, "vcf"), of(&bcf, "bcf"));
         assert!(from_text[1].rows.len() > 1_000);
         assert_same_rows(&from_text, &from_bcf, &extra.join(" "));
+    }
+}
+
+/// A cohort of several shards, with all fields, as VCF, as BCF in blocks and as BCF without compression.
+fn in_three_forms(folder: &Path) -> [PathBuf; 3] {
+    let made = folder.join("made");
+    let target = made.to_str().expect("UTF-8");
+    let size = ["--samples", "30", "--length", "400000", "--format-fields", "full", "--seed", "3"];
+    varbatch(&[&["simulate", "-o", target][..], &size].concat()).expect(0);
+    let (vcf, bcf, raw) = (made.join("cohort.vcf.gz"), folder.join("cohort.bcf"), folder.join("raw.out"));
+    make(&vcf, &bcf, "-Ob");
+    make(&vcf, &raw, "-Ou");
+    [vcf, bcf, raw]
+}
+
+/// BCF is cut into shards as VCF is; the rows are the same, and the bytes the same for any threads.
+#[test]
+fn bcf_in_shards_gives_the_rows_of_vcf() {
+    if !tool("bcftools") {
+        return skip("bcftools is not there to make BCF");
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let [vcf, bcf, raw] = in_three_forms(folder);
+    let reference = folder.join("made/reference.fa");
+    let reference = reference.to_str().expect("UTF-8");
+    for (i, extra) in
+        [&["--calls", "all"][..], &["-f", reference], &["-r", "chr1:20000-120000"]].into_iter().enumerate()
+    {
+        let of = |input: &Path, name: &str, shard_size: &str, threads: &str| {
+            let dataset = folder.join(format!("{name}-{i}-{threads}.ds"));
+            call(&[input], &dataset, &[extra, &["--shard-size", shard_size, "--threads", threads]].concat());
+            dataset
+        };
+        let expected = rows(&of(&vcf, "vcf", "20K", "2"));
+        assert!(expected[1].rows.len() > 500);
+        for (input, name) in [(&bcf, "bcf"), (&raw, "raw")] {
+            let [one, two] = ["1", "2"].map(|threads| of(input, name, "20K", threads));
+            assert_eq!(differing_files(&one, &two), Vec::<PathBuf>::new(), "{name} {extra:?}");
+            let n_parts = files_below(&one.join("variants")).len();
+            assert!(n_parts > 3 || i == 2, "{n_parts} shards of {name}");
+            assert_same_rows(&expected, &rows(&one), &format!("{name} {extra:?}"));
+            varbatch(&["verify", one.to_str().expect("UTF-8")]).expect(0);
+        }
+    }
+}
+
+/// A record in the middle of a BCF that cannot be taken apart is named by its number and position, whichever shard reads it.
+#[test]
+fn a_damaged_bcf_record_is_named() {
+    if !tool("bcftools") {
+        return skip("bcftools is not there to make BCF");
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let [_, _, raw] = in_three_forms(folder);
+    let mut bytes = std::fs::read(&raw).expect("a BCF");
+    assert!(bytes.starts_with(b"BCF\x02"), "BCF without compression");
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes")) as usize;
+    let mut starts = vec![9 + word(&bytes, 5)];
+    while starts[starts.len() - 1] < bytes.len() {
+        let at = starts[starts.len() - 1];
+        starts.push(at + 8 + word(&bytes, at) + word(&bytes, at + 4));
+    }
+    let number = starts.len() * 2 / 3;
+    let at = starts[number - 1];
+    let vcf_pos = word(&bytes, at + 12) + 1;
+    // the type of its first FORMAT field
+    let first = at + 8 + word(&bytes, at);
+    bytes[first + 2] = 0x2e;
+    let damaged = write(folder, "damaged.bcf", &bytes);
+    let packed = write(folder, "packed.bcf", bgzf(&bytes));
+    for (input, name) in [(&damaged, "damaged.bcf"), (&packed, "packed.bcf")] {
+        for shard_size in ["10K", "100M"] {
+            let dataset = folder.join(format!("{name}.{shard_size}.ds"));
+            let done = call_any(&[input], &dataset, &["--shard-size", shard_size]).expect(65);
+            let errors = error_lines(&done.stderr);
+            assert!(errors[0].contains(&format!("{name}:{number} (chr1:{vcf_pos}): ")), "{}", done.stderr);
+            assert!(errors[0].contains("type 14"), "{}", done.stderr);
+            assert!(!is_published(&dataset));
+        }
     }
 }
 

@@ -58,6 +58,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("reqwest", &["store"]),
     ("tokio", &["store"]),
     ("polars", &["query", "stats", "report"]),
+    ("polars_plan", &["query"]),
     ("faer", &["stats"]),
     ("statrs", &["stats"]),
     ("signal_hook", &["cli", "exec"]),

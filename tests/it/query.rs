@@ -1,6 +1,8 @@
 //! `query`: regions and samples read only what they need, and a plain scan streams.
 
 use super::common::*;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 const TWO_CONTIGS: &str = "\
 ##fileformat=VCFv4.3
@@ -64,5 +66,302 @@ fn a_result_without_rows_has_its_columns() {
         let sql = "SELECT pos, ref FROM variants WHERE pos > 999";
         let done = varbatch(&["query", dataset, sql, "-r", "1", "--format", format]).expect(0);
         assert_eq!(done.stdout, expected);
+    }
+}
+
+/// What a query of `dataset` prints as CSV, without the line of names.
+#[track_caller]
+fn rows_of(dataset: &Path, args: &[&str]) -> Vec<String> {
+    let fixed = ["query", dataset.to_str().expect("UTF-8"), "--format", "csv"];
+    let done = varbatch(&[&fixed[..], args].concat()).expect(0);
+    done.stdout.lines().skip(1).map(String::from).collect()
+}
+
+fn two_contigs(folder: &Path) -> PathBuf {
+    let vcf = write(folder, "two.vcf", TWO_CONTIGS);
+    let dataset = folder.join("ds");
+    call(&[vcf], &dataset, &[]);
+    dataset
+}
+
+#[test]
+fn views_show_calls_with_names() {
+    let folder = temp();
+    let dataset = two_contigs(folder.path());
+    let view = |args: &[&str]| rows_of(&dataset, args);
+    assert_eq!(view(&["--view", "calls", "-r", "1"]), ["1,10,A,C,a,0/1,1", "1,10,A,C,b,1/1,2", "1,20,A,G,b,0/1,1"]);
+    assert_eq!(view(&["--view", "genotypes", "-r", "1:20"]), ["1,20,A,G,a,0/0,0", "1,20,A,G,b,0/1,1"]);
+    assert_eq!(
+        view(&["--view", "genotypes", "-s", "a", "-r", "1,2"]),
+        ["1,10,A,C,a,0/1,1", "1,20,A,G,a,0/0,0", "2,30,G,T,a,1/1,2"]
+    );
+    assert_eq!(view(&["--view", "matrix"]), ["1,10,,A,C,0/1,1/1", "1,20,,A,G,0/0,0/1", "2,30,,G,T,1/1,0/1"]);
+    assert_eq!(
+        view(&["--view", "matrix", "--cells", "dosage", "-s", "b"]),
+        ["1,10,,A,C,2", "1,20,,A,G,1", "2,30,,G,T,1"]
+    );
+    assert_eq!(view(&["--view", "carriers", "--variant", "1:20:A:G"]), ["1,20,,A,G,b,0/1,1"]);
+    // a view is a table of SQL
+    let sql = "SELECT sample, SUM(dosage) AS n FROM view GROUP BY sample";
+    assert_eq!(view(&["--view", "carriers", sql]), ["a,3", "b,4"]);
+    let joined = "SELECT v.sample, s.n_het FROM view v JOIN samples s ON v.sample = s.sample WHERE v.pos = 20";
+    assert_eq!(view(&["--view", "calls", joined]), ["b,2"]);
+}
+
+#[test]
+fn views_fill_in_plain_reference_of_any_ploidy_and_keep_missing_calls() {
+    let folder = temp();
+    let vcf = "##fileformat=VCFv4.3\n##contig=<ID=X>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n\
+               ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"Depth\">\n\
+               #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\tc\n\
+               X\t5\trs5\tA\tC\t.\t.\t.\tGT:DP\t0:3\t1:4\t0:5\n\
+               X\t6\trs6;rs7\tA\tC,G\t.\t.\t.\tGT:DP\t0|0:3\t1|2:4\t.|.:0\n";
+    let dataset = folder.path().join("ds");
+    call(&[write(folder.path(), "x.vcf", vcf)], &dataset, &[]);
+    assert_eq!(
+        rows_of(&dataset, &["--view", "matrix"]),
+        ["X,5,rs5,A,C,0,1,0", "X,6,rs6;rs7,A,C,0|0,1|2,.|.", "X,6,rs6;rs7,A,G,0|0,2|1,.|."]
+    );
+    assert_eq!(
+        rows_of(&dataset, &["--view", "matrix", "--cells", "dosage", "--variant", "X:6:A:G"]),
+        ["X,6,rs6;rs7,A,G,0,1,"]
+    );
+    assert_eq!(rows_of(&dataset, &["--view", "carriers", "--variant", "rs7"]).len(), 2);
+    assert_eq!(rows_of(&dataset, &["--view", "carriers", "--variant", "rs5"]), ["X,5,rs5,A,C,b,1,1,4"]);
+    let done =
+        varbatch(&["query", dataset.to_str().expect("UTF-8"), "--view", "carriers", "--variant", "rs8"]).expect(2);
+    assert!(done.stderr.contains("no variant `rs8`"), "{}", done.stderr);
+}
+
+#[test]
+fn counts_by_group() {
+    let folder = temp();
+    let dataset = two_contigs(folder.path());
+    let groups = write(folder.path(), "groups.tsv", "sample\tgroup\na\tnorth\nb\tsouth\n");
+    let groups = groups.to_str().expect("UTF-8");
+    let sql = "SELECT pos, \"group\", ac, an, n_het FROM view";
+    let found = rows_of(&dataset, &["--view", "counts", "--groups", groups, "-r", "1", sql]);
+    assert_eq!(found, ["10,north,1,2,1", "10,south,2,2,0", "20,north,0,2,0", "20,south,1,2,1"]);
+    // a column of the table samples
+    let found = rows_of(&dataset, &["--view", "counts", "--groups", "sample", "--variant", "2:30:G:T", sql]);
+    assert_eq!(found, ["30,a,2,2,0", "30,b,1,2,1"]);
+    let dataset = dataset.to_str().expect("UTF-8");
+    let done = varbatch(&["query", dataset, "--view", "counts", "--groups", "nothing"]).expect(2);
+    assert!(done.stderr.contains("no file, and no column of texts"), "{}", done.stderr);
+    varbatch(&["query", dataset, "--view", "counts"]).expect(2);
+    varbatch(&["query", dataset, "--groups", groups, "-r", "1"]).expect(2);
+}
+
+#[test]
+fn sql_stays_inside_the_dataset() {
+    let folder = temp();
+    let dataset = two_contigs(folder.path());
+    let secret = write(folder.path(), "secret.csv", "word\nhidden\n");
+    let other = folder.path().join("ds/samples/part-000000000000.parquet");
+    let copy = folder.path().join("copy.parquet");
+    let parquet =
+        std::fs::read_dir(dataset.join("samples")).expect("a folder").next().expect("a file").expect("a file");
+    std::fs::copy(parquet.path(), &copy).expect("copied");
+    let (secret, copy) = (secret.to_str().expect("UTF-8"), copy.to_str().expect("UTF-8"));
+    let before = files_below(folder.path());
+    for sql in [
+        format!("SELECT * FROM read_csv('{secret}')"),
+        format!("SELECT * FROM READ_CSV ( '{secret}' )"),
+        format!("SELECT * FROM \"read_parquet\"('{copy}')"),
+        format!("SELECT * FROM read_parquet/**/('{copy}')"),
+        format!("SELECT * FROM samples s JOIN read_parquet('{copy}') o ON s.sample = o.sample"),
+        format!("SELECT * FROM samples WHERE sample IN (SELECT sample FROM read_parquet('{copy}'))"),
+        format!("WITH x AS (SELECT * FROM read_ipc('{copy}')) SELECT * FROM x"),
+        format!("SELECT * FROM read_json('{secret}')"),
+        format!("SELECT * FROM scan_parquet('{copy}')"),
+        format!("SELECT * FROM scan_csv('{secret}')"),
+        format!("SELECT * FROM '{copy}'"),
+        format!("SELECT * FROM \"{copy}\""),
+        format!("SELECT * FROM `{}`", other.display()),
+        format!("CREATE TABLE x AS SELECT * FROM read_csv('{secret}')"),
+        format!("COPY samples TO '{copy}.out'"),
+        format!("COPY (SELECT * FROM samples) TO '{copy}.out' WITH (FORMAT csv)"),
+        format!("EXPLAIN SELECT * FROM read_parquet('{copy}')"),
+        "SELECT 1 FROM samples; DROP TABLE samples".to_owned(),
+    ] {
+        let done = varbatch(&["query", dataset.to_str().expect("UTF-8"), &sql]);
+        assert_eq!(done.code, 2, "{sql}: {}{}", done.stdout, done.stderr);
+        assert!(!done.stdout.contains("hidden") && !done.stderr.contains("hidden"), "{sql}");
+    }
+    assert_eq!(files_below(folder.path()), before);
+}
+
+/// 2,500 samples x 20,000 records: more calls than are read page by page, in a few files.
+fn large() -> &'static Path {
+    static LARGE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, dataset) = LARGE.get_or_init(|| {
+        let folder = temp();
+        let made = folder.path().join("made");
+        let simulated = ["--samples", "2500", "--sites", "20000", "--seed", "1", "--contig-name", "chr20"];
+        varbatch(&[&["simulate", "-o", made.to_str().expect("UTF-8")][..], &simulated].concat()).expect(0);
+        let dataset = folder.path().join("ds");
+        call(&[made.join("cohort.vcf.gz")], &dataset, &[]);
+        std::fs::remove_dir_all(made).expect("removed");
+        (folder, dataset)
+    });
+    dataset
+}
+
+/// polars reads what is asked for as a whole, we read what is asked for in part: both see the same rows.
+#[test]
+fn both_ways_to_read_agree() {
+    let dataset = large();
+    let n_rows: u64 = manifest(dataset)["accounting"]["genotype_rows"].as_u64().expect("a number");
+    assert!(n_rows > 2_000_000, "{n_rows} rows are read in one way only");
+    let all = rows_of(
+        dataset,
+        &[
+            "SELECT COUNT(*) AS n, SUM(CAST(dosage AS BIGINT)) AS copies, SUM(CAST(sample_index AS BIGINT)) AS indexes FROM genotypes",
+        ],
+    );
+    let in_pieces = rows_of(dataset, &["SELECT variant_id, pos, sample_index, dosage FROM genotypes"]);
+    let mut sums = [0_i64; 2];
+    for line in &in_pieces {
+        let fields: Vec<i64> = line.split(',').map(|field| field.parse().unwrap_or_default()).collect();
+        sums = [sums[0] + fields[3], sums[1] + fields[2]];
+    }
+    assert_eq!(all, [format!("{},{},{}", in_pieces.len(), sums[0], sums[1])]);
+    assert_eq!(in_pieces.len() as u64, n_rows);
+    // a part of it, by SQL and by --region, is what the whole has there
+    let expected: Vec<&String> =
+        in_pieces.iter().filter(|line| (700_000..=703_000).contains(&position(line))).collect();
+    let sql = "SELECT variant_id, pos, sample_index, dosage FROM genotypes";
+    let by_sql = rows_of(dataset, &[&format!("{sql} WHERE pos BETWEEN 700000 AND 703000")]);
+    assert!(expected.len() > 1000 && by_sql.iter().eq(expected.iter().copied()), "{} rows", by_sql.len());
+    assert_eq!(rows_of(dataset, &[sql, "--region", "chr20:700000-703000"]), by_sql);
+    assert_eq!(rows_of(dataset, &[&format!("{sql} LIMIT 100 OFFSET 70000")])[..], in_pieces[70_000..70_100]);
+    let two = in_pieces.iter().filter(|line| line.ends_with(",2")).count();
+    assert_eq!(rows_of(dataset, &["SELECT pos FROM genotypes WHERE dosage = 2"]).len(), two);
+    assert_eq!(rows_of(dataset, &["SELECT COUNT(*) AS n FROM genotypes WHERE dosage = 2"]), [two.to_string()]);
+}
+
+fn position(line: &str) -> i64 {
+    line.split(',').nth(1).and_then(|field| field.parse().ok()).unwrap_or_default()
+}
+
+/// Rows that no ORDER BY sorts come in one order all the same.
+#[test]
+fn results_are_the_same_every_time() {
+    let dataset = large();
+    let sql = "SELECT sample_index, COUNT(*) AS n FROM genotypes GROUP BY sample_index";
+    let once = rows_of(dataset, &[sql]);
+    assert_eq!(once.len(), 2500);
+    assert!(once[0].starts_with("0,") && once[2499].starts_with("2499,"));
+    assert_eq!(rows_of(dataset, &[sql]), once);
+}
+
+/// Data of every file but that of the region is destroyed: a query of the region does not see it.
+#[test]
+fn a_region_does_not_read_the_rest_of_its_contig() {
+    let folder = temp();
+    let dataset = folder.path().join("ds");
+    let sql = "SELECT * FROM genotypes WHERE contig = 'chr20' AND pos BETWEEN 700000 AND 701000";
+    for path in files_below(large()) {
+        std::fs::create_dir_all(dataset.join(&path).parent().expect("a folder")).expect("a folder");
+        std::fs::copy(large().join(&path), dataset.join(&path)).expect("copied");
+    }
+    let expected = rows_of(&dataset, &[sql]);
+    let calls = rows_of(&dataset, &["--region", "chr20:700000-701000"]);
+    let mut n_destroyed = 0;
+    for table in ["variants", "genotypes"] {
+        for file in std::fs::read_dir(dataset.join(table).join("contig=chr20")).expect("a folder") {
+            let path = file.expect("a file").path();
+            let mut bytes = std::fs::read(&path).expect("a file");
+            let (first, last) = positions_of(&path);
+            if last < 700_000 || first > 701_000 {
+                // pages begin behind the magic number; the footer stays
+                let end = bytes.len() / 2;
+                bytes[4..end].fill(0);
+                std::fs::write(&path, bytes).expect("written");
+                n_destroyed += 1;
+            }
+        }
+    }
+    assert!(n_destroyed >= 2, "{n_destroyed}");
+    assert_eq!(rows_of(&dataset, &[sql]), expected);
+    assert_eq!(rows_of(&dataset, &["--region", "chr20:700000-701000"]), calls);
+    assert_ne!(varbatch(&["query", dataset.to_str().expect("UTF-8"), "SELECT SUM(ac) AS n FROM variants"]).code, 0);
+}
+
+/// Least and largest position of one file.
+fn positions_of(path: &Path) -> (i32, i32) {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::file::statistics::Statistics;
+    let reader = SerializedFileReader::new(std::fs::File::open(path).expect("a file")).expect("Parquet");
+    let mut bounds = (i32::MAX, i32::MIN);
+    for group in reader.metadata().row_groups() {
+        let column = group.columns().iter().find(|column| column.column_path().string() == "pos").expect("pos");
+        let Some(Statistics::Int32(values)) = column.statistics() else { panic!("no statistics") };
+        let (least, most) = (values.min_opt().expect("a value"), values.max_opt().expect("a value"));
+        bounds = (bounds.0.min(*least), bounds.1.max(*most));
+    }
+    bounds
+}
+
+#[test]
+fn regions_of_reference_blocks() {
+    let folder = temp();
+    let made = folder.path().join("made");
+    let simulated = ["--samples", "3", "--length", "200000", "--seed", "3", "--gvcf"];
+    varbatch(&[&["simulate", "-o", made.to_str().expect("UTF-8")][..], &simulated].concat()).expect(0);
+    let inputs: Vec<PathBuf> = (1..=3).map(|at| made.join(format!("gvcf/S{at:04}.g.vcf.gz"))).collect();
+    let dataset = folder.path().join("ds");
+    call(&inputs, &dataset, &["-f", made.join("reference.fa").to_str().expect("UTF-8")]);
+    // blocks that end behind a border of the grid of 65,536 bases begin behind it, too
+    for (first, last) in [(70_000, 70_100), (65_530, 65_540), (131_073, 131_073), (1, 50)] {
+        let touching = format!(
+            "SELECT sample_index, start FROM ref_blocks WHERE contig = 'chr1' AND start <= {last} AND start + length > {first}"
+        );
+        let region = format!("chr1:{first}-{last}");
+        let found = rows_of(&dataset, &["SELECT sample_index, start FROM ref_blocks", "--region", &region]);
+        assert_eq!(found, rows_of(&dataset, &[&touching]), "{region}");
+        assert!(found.len() >= 3, "{region}: {found:?}");
+    }
+    let found = rows_of(&dataset, &["SELECT pos FROM evidence", "--region", "chr1:70000-90000", "--samples", "S0002"]);
+    assert!(!found.is_empty());
+}
+
+/// Kinds of plans that a scan of our own must follow.
+#[test]
+fn sql_of_many_kinds() {
+    let folder = temp();
+    let dataset = two_contigs(folder.path());
+    for (sql, expected) in [
+        ("SELECT pos FROM variants ORDER BY pos DESC LIMIT 2", &["30", "20"][..]),
+        ("SELECT pos FROM variants WHERE ac > 1 ORDER BY pos DESC LIMIT 1", &["30"]),
+        ("SELECT pos, ac FROM variants ORDER BY ac DESC, pos LIMIT 2 OFFSET 1", &["30,3", "20,1"]),
+        ("SELECT COUNT(*) AS n FROM variants", &["3"]),
+        ("SELECT 7 AS n FROM variants", &["7", "7", "7"]),
+        ("SELECT MAX(pos) AS n FROM variants WHERE pos < 0", &[""]),
+        ("SELECT pos FROM variants WHERE contig IN ('1', '3') AND pos IN (20, 30)", &["20"]),
+        ("SELECT pos FROM variants WHERE NOT (pos BETWEEN 15 AND 25)", &["10", "30"]),
+        ("SELECT pos FROM variants WHERE pos > 9.5 AND pos < 20.5 AND contig || 'x' = '1x'", &["10", "20"]),
+        ("SELECT pos FROM variants WHERE contig LIKE '2%' OR ref || alt = 'AG'", &["20", "30"]),
+        ("SELECT contig, COUNT(*) AS n FROM variants GROUP BY contig HAVING COUNT(*) > 1", &["1,2"]),
+        ("SELECT DISTINCT dosage FROM genotypes", &["1", "2"]),
+        (
+            "SELECT pos FROM variants WHERE variant_id IN (SELECT variant_id FROM genotypes WHERE dosage = 2)",
+            &["10", "30"],
+        ),
+        ("WITH x AS (SELECT pos FROM variants LIMIT 2) SELECT SUM(pos) AS n FROM x", &["30"]),
+        (
+            "SELECT v.pos FROM variants v LEFT JOIN genotypes g ON v.variant_id = g.variant_id AND g.dosage = 2 \
+          WHERE g.dosage IS NULL",
+            &["20"],
+        ),
+        ("SELECT a.pos FROM variants a JOIN variants b ON a.contig = b.contig WHERE a.pos < b.pos", &["10"]),
+        (
+            "SELECT pos FROM variants UNION ALL SELECT pos FROM genotypes WHERE pos = 10",
+            &["10", "10", "10", "20", "30"],
+        ),
+        ("SELECT pos, ROW_NUMBER() OVER (ORDER BY pos DESC) AS n FROM variants", &["10,3", "20,2", "30,1"]),
+        ("SELECT pos, filters FROM variants WHERE pos = 10", &["10,"]),
+    ] {
+        assert_eq!(rows_of(&dataset, &[sql]), expected, "{sql}");
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! Every length and index is checked against what is there; floats are written with the shortest decimal that reads back.
 
+mod probe;
+mod reader;
 mod samples;
 mod value;
 
-pub use samples::TypedSamples;
+pub use probe::{Form, probe_bcf};
+pub use reader::RecordReader;
+pub use samples::{Listed, TypedSamples};
 
 use super::header::{Header, structured_line};
 use super::limits::check_record;
@@ -187,43 +191,6 @@ pub fn append_head<'a>(record: &'a [u8], dictionary: &Dictionary, out: &mut Vec<
     TypedSamples::new(individual, n_format, n_samples, dictionary, out)
 }
 
-/// The records of a text of BCF records, one by one.
-pub struct RecordReader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    dictionary: &'a Dictionary,
-    head: Vec<u8>,
-    n_records: u64,
-}
-
-impl<'a> RecordReader<'a> {
-    /// Of whole records.
-    pub fn new(bytes: &'a [u8], dictionary: &'a Dictionary) -> Self {
-        RecordReader { bytes, at: 0, dictionary, head: Vec::new(), n_records: 0 }
-    }
-
-    /// The next record: its fields up to FORMAT as VCF writes them, and its samples.
-    pub fn next_record(&mut self) -> Result<Option<(&[u8], TypedSamples<'a>)>> {
-        let bytes: &'a [u8] = &self.bytes[self.at..];
-        let Some(len) = record_len(bytes) else { return Ok(None) };
-        self.at += len;
-        self.n_records += 1;
-        self.head.clear();
-        let samples = append_head(&bytes[..len], self.dictionary, &mut self.head)?;
-        Ok(Some((&self.head, samples)))
-    }
-
-    /// Records given out so far.
-    pub fn n_records(&self) -> u64 {
-        self.n_records
-    }
-
-    /// Bytes given out so far.
-    pub fn n_bytes_read(&self) -> u64 {
-        self.at as u64
-    }
-}
-
 fn append_alleles(shared: &mut Cursor, n_alleles: u32, out: &mut Vec<u8>) -> Result<()> {
     for i in 0..n_alleles {
         out.push(if i > 1 { b',' } else { b'\t' });
@@ -270,4 +237,77 @@ fn append_info(shared: &mut Cursor, n_info: u32, dictionary: &Dictionary, out: &
         out.push(b'.');
     }
     Ok(())
+}
+
+/// Records for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::Dictionary;
+    use crate::decode::header::Header;
+
+    /// A FORMAT field: index of its name, bytes of an integer, and `[n_samples][len]` integers; the least of their type is missing,
+    /// the next one ends a vector.
+    #[derive(Debug)]
+    pub struct Field {
+        pub key: u8,
+        pub width: usize,
+        pub len: usize,
+        pub values: Vec<i32>,
+    }
+
+    impl Field {
+        /// Missing.
+        pub fn least(width: usize) -> i32 {
+            i32::MIN >> (32 - 8 * width)
+        }
+    }
+
+    /// Names of FORMAT fields: GT is 1.
+    pub const NAMES: [&str; 5] = ["GT", "AD", "DP", "GQ", "PL"];
+
+    /// Two contigs, and the fields of [`NAMES`].
+    pub fn dictionary(n_samples: usize) -> Dictionary {
+        let mut header = String::from("##fileformat=VCFv4.3\n##contig=<ID=a>\n##contig=<ID=b>\n");
+        for name in NAMES {
+            header += &format!("##FORMAT=<ID={name},Number=.,Type=Integer,Description=\"\">\n");
+        }
+        header += "##INFO=<ID=I,Number=.,Type=String,Description=\"\">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
+        header += if n_samples > 0 { "\tFORMAT" } else { "" };
+        (0..n_samples).for_each(|sample| header += &format!("\ts{sample}"));
+        Dictionary::new(&Header::parse((header + "\n").as_bytes()).expect("a header"))
+    }
+
+    fn descriptor(kind: u8, len: usize, out: &mut Vec<u8>) {
+        if len < 15 {
+            out.push((len as u8) << 4 | kind);
+        } else {
+            out.push(0xf0 | kind);
+            out.push(0x13);
+            out.extend((len as i32).to_le_bytes());
+        }
+    }
+
+    /// A record of `A` to `C` with INFO/I.
+    pub fn record(contig: i32, vcf_pos: i32, info: &str, fields: &[Field], n_samples: usize) -> Vec<u8> {
+        let mut shared = Vec::new();
+        for word in [contig, vcf_pos - 1, 1, 0x7f80_0001, 2 << 16 | 1, (fields.len() << 24 | n_samples) as i32] {
+            shared.extend(word.to_le_bytes());
+        }
+        for text in ["", "A", "C"] {
+            descriptor(7, text.len(), &mut shared);
+            shared.extend(text.as_bytes());
+        }
+        // no filter, then the key and value of INFO
+        shared.extend([0x00, 0x11, 6]);
+        descriptor(7, info.len(), &mut shared);
+        shared.extend(info.as_bytes());
+        let mut individual = Vec::new();
+        for field in fields {
+            individual.extend([0x11, field.key]);
+            descriptor([0, 1, 2, 0, 3][field.width], field.len, &mut individual);
+            field.values.iter().for_each(|value| individual.extend(&value.to_le_bytes()[..field.width]));
+        }
+        let lens = [shared.len() as u32, individual.len() as u32].map(u32::to_le_bytes);
+        [&lens[0][..], &lens[1][..], &shared[..], &individual[..]].concat()
+    }
 }

@@ -2,6 +2,9 @@
 
 use super::Dictionary;
 use super::value::{Cursor, INT8, INT16, INT32, Typed, width};
+use crate::decode::cells::Rows;
+use crate::decode::samples::NO_INTEGER;
+use crate::decode::vcf::parse_i32;
 use crate::error::{Error, Result};
 
 /// The FORMAT fields of a record.
@@ -91,16 +94,117 @@ impl<'a> TypedSamples<'a> {
         (field.values.kind == INT8 && field.values.len == 2).then_some(field.values.bytes)
     }
 
-    /// Calls `take` with each sample that has an integer of 32 bits as its field `slot`.
-    pub fn integers(&self, slot: usize, mut take: impl FnMut(usize, i32)) {
+    /// The integer that each sample has as its field `slot`, or [`NO_INTEGER`]; `[n_samples]`, or none where there is no such
+    /// field.
+    pub fn integers(&self, slot: usize, out: &mut Vec<i32>) {
+        out.clear();
         let Some(field) = self.fields.get(slot) else { return };
-        if field.values.len != 1 || !matches!(field.values.kind, INT8 | INT16 | INT32) {
-            return;
-        }
-        for sample in 0..self.n_samples {
-            if let Some(value) = field.values.int(sample) {
-                take(sample, value as i32);
+        match (field.values.kind, field.values.len) {
+            (INT8, 1) => out.extend(field.values.bytes.iter().map(|&byte| known::<1>([byte]))),
+            (INT16, 1) => out.extend(field.values.bytes.as_chunks().0.iter().map(|&bytes| known::<2>(bytes))),
+            (INT32, 1) => out.extend(field.values.bytes.as_chunks().0.iter().map(|&bytes| known::<4>(bytes))),
+            _ => {
+                let mut text = Vec::new();
+                for sample in 0..self.n_samples {
+                    text.clear();
+                    self.append_field(slot, sample, &mut text);
+                    out.push(parse_i32(&text).unwrap_or(NO_INTEGER));
+                }
             }
         }
+    }
+
+    /// The `n` integers of field `slot` of each of some samples into its row, from `lane` on. `fits` becomes false where a
+    /// sample has not so many, or one is missing.
+    pub fn integers_of(&self, slot: usize, samples: Listed, (lane, n): (usize, usize), rows: &mut Rows) {
+        let field = &self.fields[slot];
+        match (field.values.kind, field.values.len) {
+            (INT8, len) if len >= n => gather::<1>(field, samples, (lane, n), rows),
+            (INT16, len) if len >= n => gather::<2>(field, samples, (lane, n), rows),
+            (INT32, len) if len >= n => gather::<4>(field, samples, (lane, n), rows),
+            _ => rows.fits.fill(false),
+        }
+    }
+}
+
+/// Which samples.
+#[derive(Clone, Copy)]
+pub enum Listed<'a> {
+    /// The first so many.
+    First(usize),
+    /// These.
+    These(&'a [u32]),
+}
+
+impl Listed<'_> {
+    /// How many.
+    pub fn len(self) -> usize {
+        match self {
+            Listed::First(n) => n,
+            Listed::These(samples) => samples.len(),
+        }
+    }
+
+    /// The `i`-th.
+    #[inline(always)]
+    pub fn sample(self, i: usize) -> usize {
+        match self {
+            Listed::First(_) => i,
+            Listed::These(samples) => samples[i] as usize,
+        }
+    }
+}
+
+/// An integer of `W` bytes, and whether it is a value.
+#[inline(always)]
+fn integer<const W: usize>(bytes: [u8; W]) -> (i32, bool) {
+    /// Behind the lowest number of a type, which says that the value is missing, comes the one that ends a vector; of the
+    /// widest type VCF keeps six more out of use (VCF 4.5 section 6.3.3).
+    const N_SPECIAL: [i32; 5] = [0, 2, 2, 0, 8];
+    let mut word = [0; 4];
+    word[4 - W..].copy_from_slice(&bytes);
+    // in the highest bytes: what is behind is shifted out, and the sign stays
+    let value = i32::from_le_bytes(word) >> (32 - 8 * W);
+    let least = i32::MIN >> (32 - 8 * W);
+    (value, value >= least + N_SPECIAL[W])
+}
+
+/// An integer, or [`NO_INTEGER`].
+#[inline(always)]
+fn known<const W: usize>(bytes: [u8; W]) -> i32 {
+    let (value, is_value) = integer(bytes);
+    if is_value { value } else { NO_INTEGER }
+}
+
+/// [`TypedSamples::integers_of`] of a type of `W` bytes.
+#[inline(always)]
+fn gather<const W: usize>(field: &Field, samples: Listed, (lane, n): (usize, usize), rows: &mut Rows) {
+    let end = i32::MIN >> (32 - 8 * W) | 1;
+    for (i, (row, fits)) in rows.items.iter_mut().zip(&mut rows.fits).enumerate() {
+        let values = &field.of_sample(samples.sample(i)).bytes.as_chunks::<W>().0;
+        let mut good = values.get(n).is_none_or(|&behind| integer(behind).0 == end);
+        for (item, &bytes) in row[lane..lane + n].iter_mut().zip(values.iter()) {
+            let (value, is_value) = integer(bytes);
+            *item = value;
+            good &= is_value;
+        }
+        *fits &= good;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_every_width() {
+        for (bytes, expected) in [(0x80, None), (0x81, None), (0x82, Some(-126)), (0, Some(0)), (0x7f, Some(127))] {
+            assert_eq!(known([bytes]), expected.unwrap_or(NO_INTEGER));
+        }
+        let of = |value: i16| known(value.to_le_bytes());
+        assert_eq!([i16::MIN, i16::MIN + 1, i16::MIN + 2, -1, 300].map(of), [NO_INTEGER, NO_INTEGER, -32_766, -1, 300]);
+        let of = |value: i32| known(value.to_le_bytes());
+        let values = [i32::MIN, i32::MIN + 1, i32::MIN + 7, i32::MIN + 8, 70_000];
+        assert_eq!(values.map(of), [NO_INTEGER, NO_INTEGER, NO_INTEGER, i32::MIN + 8, 70_000]);
     }
 }

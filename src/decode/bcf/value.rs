@@ -29,7 +29,8 @@ pub const INT16: u8 = 2;
 /// Integers of 32 bits.
 pub const INT32: u8 = 3;
 const FLOAT: u8 = 5;
-const TEXT: u8 = 7;
+/// Bytes of text.
+pub const TEXT: u8 = 7;
 const FLOAT_MISSING: u32 = 0x7f80_0001;
 const FLOAT_END: u32 = 0x7f80_0002;
 

@@ -3,6 +3,7 @@
 use super::women::MaleHaploid;
 use super::{frame, ratio};
 use crate::dataset::Dataset;
+use crate::dataset::stream::{FileStream, Select, column_names, read_metadata};
 use crate::error::{Error, Result};
 use crate::stats::block::{Block, Call, Counts, Unlisted};
 use crate::stats::hardy::Diploid;
@@ -53,6 +54,38 @@ impl Groups {
         let groups = Self::of(samples, &group_of);
         match groups.names.is_empty() {
             true => Err(Error::usage(format!("{}: none of the samples has a group", path.display()))),
+            false => Ok(groups),
+        }
+    }
+
+    /// From a file, as [`Groups::read`], or else from the column of the table `samples` with that name (text).
+    pub fn named(name: &str, dataset: &Dataset, dataset_samples: &SampleSet, samples: &SampleSet) -> Result<Groups> {
+        let path = Path::new(name);
+        if path.exists() || crate::store::s3::is_uri(path) {
+            return Self::read(path, dataset_samples, samples);
+        }
+        let mut values: Vec<(String, String)> = Vec::new();
+        let mut columns = Vec::new();
+        for file in dataset.files("samples") {
+            let file = dataset.full_path(file)?;
+            columns = column_names(&read_metadata(&file)?);
+            for batch in FileStream::open(&file, &Select::columns(&["sample", name]))? {
+                let batch = batch?;
+                let (samples, group) = (batch.texts("sample")?, batch.column(name));
+                for row in 0..batch.n_rows() {
+                    let group = group.and_then(|group| group.value(row)).and_then(|value| value.text());
+                    values.extend(group.map(|group| (samples.value(row).to_owned(), group.to_owned())));
+                }
+            }
+        }
+        let group_of = values.iter().map(|(sample, group)| (sample.as_str(), group.as_str())).collect();
+        let groups = Self::of(samples, &group_of);
+        match groups.names.is_empty() {
+            true => {
+                Err(Error::usage(format!("`{name}` is no file, and no column of texts of the table samples")).hint(
+                    format!("the columns are {}; a file has a sample and its group in each line", columns.join(", ")),
+                ))
+            }
             false => Ok(groups),
         }
     }

@@ -154,7 +154,12 @@ fn push_few_codes(
 /// Which entries codes use, in the order of the codes, renumbered from 0; and what each code means in these numbers.
 fn entries_in_use(codes: &[u16], meanings: &[Meaning]) -> (Vec<u32>, Vec<Meaning>) {
     let mut used = vec![false; meanings.len()];
-    codes.iter().for_each(|&code| used[usize::from(code)] = true);
+    if meanings.len() <= u32::BITS as usize {
+        let found = few_in_use(codes);
+        used.iter_mut().enumerate().for_each(|(code, used)| *used = found >> code & 1 == 1);
+    } else {
+        codes.iter().for_each(|&code| used[usize::from(code)] = true);
+    }
     let mut entries: Vec<u32> = Vec::new();
     let renumbered = meanings.iter().zip(used).map(|(&meaning, used)| match meaning {
         Meaning::Entry(entry) if used => Meaning::Entry(match entries.iter().position(|&known| known == entry) {
@@ -168,6 +173,24 @@ fn entries_in_use(codes: &[u16], meanings: &[Meaning]) -> (Vec<u32>, Vec<Meaning
     });
     let renumbered = renumbered.collect();
     (entries, renumbered)
+}
+
+/// A bit for each code below 32 that is there; several are taken at a time where the processor can.
+fn few_in_use(codes: &[u16]) -> u32 {
+    #[inline(always)]
+    fn each(codes: &[u16]) -> u32 {
+        codes.iter().fold(0, |found, &code| found | 1 << (u32::from(code) & 31))
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(codes: &[u16]) -> u32 {
+            each(codes)
+        }
+        // SAFETY: the processor has the feature.
+        return unsafe { with_avx2(codes) };
+    }
+    each(codes)
 }
 
 /// A column of texts given as codes: `meanings[code]` is an entry of `texts`.

@@ -132,7 +132,8 @@ impl IntegerColumn {
         };
         lists.push_levels(&mut self.body);
         let n_without = lists.n_without_items();
-        self.push_values(values, values.len() + n_without, ends.len(), lists.n_null + n_without, codec)
+        let (n_values, n_null) = (values.len() + n_without, lists.n_null + n_without);
+        self.push_values(values, n_values, ends.len(), n_null, codec)
     }
 
     /// Appends rows that are null.
@@ -149,17 +150,17 @@ impl IntegerColumn {
         codec: &mut Codec,
     ) -> Result<()> {
         self.present.clear();
-        let values = if values.contains(&i32::NULL) {
+        let mut range = Range::of_slice(values);
+        let mut values = values;
+        if range.is_some_and(|range| range.reaches(i32::NULL)) {
             self.present.extend(values.iter().filter(|&&value| value != i32::NULL));
-            &self.present[..]
-        } else {
-            values
-        };
+            values = &self.present;
+            range = Range::of_slice(values);
+        }
         let encoding = match values {
             [] => Encoding::PLAIN,
             _ => self.dictionary.push(&mut self.body, values),
         };
-        let range = Range::of_slice(values);
         self.range = Range::join(self.range, range);
         let facts = PageFacts { n_values, n_rows, n_null, bounds: range.map(Range::bounds) };
         self.chunk.push_page(&self.body, encoding, facts, codec)
@@ -174,6 +175,10 @@ impl IntegerColumn {
     }
 }
 
+/// Values that are null. Hardly any page has some: that is looked at first.
 fn count_nulls(values: &[i32]) -> usize {
+    if Range::of_slice(values).is_none_or(|range| !range.reaches(i32::NULL)) {
+        return 0;
+    }
     values.iter().filter(|&&value| value == i32::NULL).count()
 }

@@ -93,12 +93,19 @@ impl<T: Word> Range<T> {
         })
     }
 
-    /// Of numbers in a row.
+    /// The same of a slice; several numbers at a time where the processor can.
     pub fn of_slice(values: &[T]) -> Option<Self> {
         let &first = values.first()?;
-        let (least, most) =
-            values.iter().fold((first, first), |(least, most), &value| (least.min(value), most.max(value)));
-        Some(Range { least, most })
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            #[target_feature(enable = "avx2")]
+            fn with_avx2<T: Word>(values: &[T], first: T) -> Range<T> {
+                extremes(values, first)
+            }
+            // SAFETY: the processor has the feature.
+            return Some(unsafe { with_avx2(values, first) });
+        }
+        Some(extremes(values, first))
     }
 
     /// Of both.
@@ -109,6 +116,11 @@ impl<T: Word> Range<T> {
             }
             (one, other) => one.or(other),
         }
+    }
+
+    /// Whether the least is a number or less.
+    pub fn reaches(self, value: T) -> bool {
+        self.least <= value
     }
 
     /// For the page index.
@@ -124,5 +136,29 @@ impl<T: Word> Range<T> {
     /// For the footer.
     pub fn statistics(range: Option<Self>, n_null: u64) -> Statistics {
         T::statistics(range.map(|range| range.least), range.map(|range| range.most), n_null)
+    }
+}
+
+/// Least and largest of `values` and `first`.
+#[inline(always)]
+fn extremes<T: Word>(values: &[T], first: T) -> Range<T> {
+    let (mut least, mut most) = (first, first);
+    for &value in values {
+        least = least.min(value);
+        most = most.max(value);
+    }
+    Range { least, most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_slice_has_the_range_of_its_numbers(values in prop::collection::vec(any::<i32>(), 0..70)) {
+            prop_assert_eq!(Range::of_slice(&values), Range::of(values.iter().copied()));
+        }
     }
 }

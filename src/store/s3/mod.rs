@@ -154,6 +154,11 @@ impl S3Prefix {
         runtime().block_on(self.read_start_async(name, n_bytes))
     }
 
+    /// The last bytes of an object (all, where it is shorter), with what is known of it. One request.
+    pub fn read_end(&self, name: &str, n_bytes: u64) -> Result<Option<(Stat, Bytes)>> {
+        runtime().block_on(self.read_part_async(name, format!("bytes=-{}", n_bytes.max(1))))
+    }
+
     /// Writes an object unless the name is taken.
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
         runtime().block_on(self.create_async(name, Bytes::copy_from_slice(bytes)))
@@ -269,7 +274,11 @@ impl S3Prefix {
     }
 
     pub(super) async fn read_start_async(&self, name: &str, n_bytes: u64) -> Result<Option<(Stat, Bytes)>> {
-        let range = format_range(&(0..n_bytes.max(1)));
+        self.read_part_async(name, format_range(&(0..n_bytes.max(1)))).await
+    }
+
+    /// One range of an object of unknown length. A server that ignores ranges sends all of it.
+    async fn read_part_async(&self, name: &str, range: String) -> Result<Option<(Stat, Bytes)>> {
         let request = Request::new(Method::GET, &self.key(name)?).header("range", range);
         let uri = || self.uri_of(name);
         let answer = self.connection.patiently(&request, &mut Patience::new()).await;

@@ -3,15 +3,22 @@
 //! The common case, nothing but diploid one-digit GT, is four bytes per sample and takes the fixed-stride kernel;
 //! everything else takes the general path; only what is not `0/0` or `0|0` gets a code. A property test holds the two to the
 //! same answer.
+//!
+//! What is looked at later is kept in one of three ways: the whole text with the borders of all fields; the text of some cells
+//! only; or the numbers of cells that have the usual shape, and the text of the others.
 
-use super::bcf::TypedSamples;
+mod kept;
+mod typed;
+
+use super::cells::Rows;
 use super::delimiters::{self, FieldStarts};
-use super::numbers::short_integer;
 use super::stride::{self, CELL, OtherCells};
-use super::vcf::parse_i32;
 use crate::error::{Error, Result};
-use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED, HOM_REF_UNPHASED};
+use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED};
 use std::ops::Range;
+
+/// Stands for a value that is missing, or no integer. VCF 4.5 section 1.3 keeps the eight lowest numbers out of use.
+pub const NO_INTEGER: i32 = i32::MIN;
 
 /// Sample columns of one record. Buffers are reused from record to record.
 #[derive(Debug, Default)]
@@ -22,18 +29,36 @@ pub struct SampleColumns {
     pub codes: Vec<GtCode>,
     /// Each code among them once, and how often.
     pub distinct: Vec<(GtCode, u32)>,
+    /// Codes of all samples, where they were asked for.
+    pub every: Vec<GtCode>,
     /// Number of samples.
     n_samples: usize,
-    /// Whether the text has the cells of the listed samples only, one behind the other.
-    listed_only: bool,
-    /// Integers of all samples, kept where the text has not all cells: slot, sample, value.
-    integers: Vec<(usize, u32, i32)>,
+    /// Which cells there are.
+    kept: Kept,
+    /// Integers of all samples of the fields that were asked for, or none; [`NO_INTEGER`] where a sample has none.
+    integers: [Vec<i32>; 2],
+    /// Numbers of the cells, of [`Kept::Numbers`].
+    rows: Rows,
     /// How often each code came, all 0 between records.
     counts: Vec<u32>,
     cells: OtherCells,
     /// Where the fields of all samples begin, then one more: two behind the last byte. Empty when the fixed-stride kernel ran:
     /// then sample `i` is bytes `4 i` to `4 i + 3`. `first`: of each sample, then one more.
     fields: FieldStarts,
+    /// Of the text of some cells, while it is written.
+    spare: FieldStarts,
+}
+
+/// The cells whose fields can be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kept {
+    /// Those of all samples, in the text that was read.
+    #[default]
+    Whole,
+    /// Those that were chosen, in a text that was written.
+    Chosen,
+    /// The same, but only of those whose numbers are not in `rows`.
+    Numbers,
 }
 
 /// The fields of one sample, in the order of FORMAT. Trailing fields may be left out (VCF 4.5 section 1.6.2).
@@ -86,6 +111,7 @@ pub struct Cells<'a> {
     /// Which samples; `None`: the first `n` that have a text.
     samples: Option<&'a [u32]>,
     n: usize,
+    rows: Option<&'a Rows>,
 }
 
 impl<'a> Cells<'a> {
@@ -103,6 +129,11 @@ impl<'a> Cells<'a> {
     #[inline]
     pub fn text(&self) -> &'a [u8] {
         self.text
+    }
+
+    /// The numbers of the cells, where they are known; those that fit have no text then.
+    pub fn rows(&self) -> Option<&'a Rows> {
+        self.rows
     }
 
     #[inline]
@@ -153,71 +184,10 @@ impl SampleColumns {
         Ok(())
     }
 
-    /// Reads typed samples as [`SampleColumns::read`] reads text. The integers of the fields `integer_slots` are kept;
-    /// cells there are none before [`SampleColumns::append_cells`].
-    pub fn read_typed(
-        &mut self,
-        samples: &TypedSamples,
-        gt_slot: Option<usize>,
-        integer_slots: impl Iterator<Item = usize>,
-        table: &mut GtTable,
-    ) -> Result<()> {
-        self.clear();
-        self.n_samples = samples.n_samples();
-        self.listed_only = true;
-        match gt_slot.map(|slot| (slot, samples.diploid_bytes(slot))) {
-            None => {
-                self.not_reference.extend(0..self.n_samples as u32);
-                self.codes.resize(self.n_samples, ABSENT);
-            }
-            Some((slot, Some(pairs))) => {
-                self.cells.clear();
-                stride::scan_pairs(pairs, &mut self.cells);
-                std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
-                for (&sample, &pair) in self.not_reference.iter().zip(&self.cells.words) {
-                    let code = match pair_code(pair) {
-                        Some(code) => code,
-                        None => typed_code(samples, slot, sample as usize, table)?,
-                    };
-                    self.codes.push(code);
-                }
-            }
-            Some((slot, None)) => {
-                for sample in 0..self.n_samples {
-                    let code = typed_code(samples, slot, sample, table)?;
-                    if code > HOM_REF_PHASED {
-                        self.not_reference.push(sample as u32);
-                        self.codes.push(code);
-                    }
-                }
-            }
-        }
-        for slot in integer_slots {
-            samples.integers(slot, |sample, value| self.integers.push((slot, sample as u32, value)));
-        }
-        self.count();
-        Ok(())
-    }
-
-    /// Appends the cells of the listed samples to the text, after [`SampleColumns::read_typed`] and of the same samples.
-    pub fn append_cells(&mut self, samples: &TypedSamples, text: &mut Vec<u8>) {
-        let start = text.len();
-        let FieldStarts { starts, first } = &mut self.fields;
-        starts.push(0);
-        first.push(0);
-        for &sample in &self.not_reference {
-            for slot in 0..samples.n_fields() {
-                samples.append_field(slot, sample as usize, text);
-                text.push(b':');
-                starts.push((text.len() - start) as u32);
-            }
-            first.push(starts.len() as u32 - 1);
-        }
-    }
-
     fn clear(&mut self) {
-        self.listed_only = false;
-        self.integers.clear();
+        self.kept = Kept::Whole;
+        self.integers.iter_mut().for_each(Vec::clear);
+        self.every.clear();
         self.codes.clear();
         self.not_reference.clear();
         self.distinct.clear();
@@ -241,14 +211,9 @@ impl SampleColumns {
         if let Some(index) = self.cells.indexes.get_mut(n_before) {
             *index = (whole.len() / CELL) as u32;
         }
-        let mut bad = 0;
-        self.codes.extend(self.cells.words.iter().map(|&word| {
-            let (code, wrong) = stride_code(word);
-            bad |= wrong;
-            code
-        }));
+        let good = stride::cell_codes(&self.cells.words, &mut self.codes);
         std::mem::swap(&mut self.not_reference, &mut self.cells.indexes);
-        bad == 0
+        good
     }
 
     fn read_general(
@@ -312,27 +277,14 @@ impl SampleColumns {
     }
 
     /// Fills `not_reference` with the samples that may not be plain reference: where GT is the first of several fields, those
-    /// that do not begin with `0/0:` or `0|0:`. Without a branch for each sample, as carriers come in no order.
+    /// that do not begin with `0/0:` or `0|0:`.
     fn list_candidates(&mut self, text: &[u8], gt_slot: Option<usize>, n_slots: usize) {
         if gt_slot != Some(0) || n_slots < 2 {
             self.not_reference.extend(0..self.n_samples as u32);
             return;
         }
-        let mut listed = std::mem::take(&mut self.not_reference);
-        listed.resize(self.n_samples + 1, 0);
-        let mut n = 0;
         let FieldStarts { starts, first } = &self.fields;
-        for (sample, &field) in first[..self.n_samples].iter().enumerate() {
-            let start = starts[field as usize] as usize;
-            let is_reference = match text.get(start..start + CELL) {
-                Some(cell) => (cell == b"0/0:") | (cell == b"0|0:"),
-                None => false,
-            };
-            listed[n] = sample as u32;
-            n += usize::from(!is_reference);
-        }
-        listed.truncate(n);
-        self.not_reference = listed;
+        stride::scan_starts(text, starts, first, &mut self.not_reference);
     }
 
     /// Finds the fields of all samples; says how many samples there are.
@@ -352,6 +304,27 @@ impl SampleColumns {
 
     /// Lists the codes that are there, in the order of their numbers.
     fn count(&mut self) {
+        /// So many different ones are looked for one after the other.
+        const FEW: usize = 8;
+        let codes = &self.codes[..];
+        let (mut at, mut n_left) = (0, codes.len());
+        while n_left > 0 && self.distinct.len() < FEW {
+            while self.distinct.iter().any(|(known, _)| *known == codes[at]) {
+                at += 1;
+            }
+            let n = occurrences(&codes[at..], codes[at]);
+            self.distinct.push((codes[at], n as u32));
+            n_left -= n;
+        }
+        if n_left > 0 {
+            self.distinct.clear();
+            self.count_each();
+        }
+        self.distinct.sort_unstable();
+    }
+
+    /// The same code by code, for any number of different ones.
+    fn count_each(&mut self) {
         for &code in &self.codes {
             let code = usize::from(code);
             if code >= self.counts.len() {
@@ -362,45 +335,12 @@ impl SampleColumns {
                 self.distinct.push((code as GtCode, 0));
             }
         }
-        self.distinct.sort_unstable();
         for (code, n) in &mut self.distinct {
             *n = std::mem::take(&mut self.counts[usize::from(*code)]);
         }
     }
 
-    /// Codes of all samples into `codes`: those that are not listed have `0/0` or `0|0`. `gt_slot`: the place of GT in FORMAT.
-    pub fn all_codes(&self, text: &[u8], gt_slot: Option<usize>, codes: &mut Vec<GtCode>) {
-        codes.clear();
-        let is_phased = |sample| match gt_slot {
-            Some(0) => self.fields(text, sample).starts_with(b"0|0"),
-            Some(slot) => self.fields(text, sample).nth(slot) == Some(b"0|0"),
-            None => false,
-        };
-        let of_reference = |sample| if is_phased(sample) { HOM_REF_PHASED } else { HOM_REF_UNPHASED };
-        codes.extend((0..self.n_samples).map(of_reference));
-        for (&sample, &code) in self.not_reference.iter().zip(&self.codes) {
-            codes[sample as usize] = code;
-        }
-    }
-
-    /// The cells of all samples out of the `text` that was read.
-    pub fn all_cells<'a>(&'a self, text: &'a [u8]) -> Cells<'a> {
-        Cells { text, columns: self, samples: None, n: self.n_samples }
-    }
-
-    /// The cells of the listed samples out of the `text` that was read or written.
-    pub fn listed_cells<'a>(&'a self, text: &'a [u8]) -> Cells<'a> {
-        let samples = (!self.listed_only).then_some(&self.not_reference[..]);
-        Cells { text, columns: self, samples, n: self.not_reference.len() }
-    }
-
-    /// Samples whose fields can be asked for: all, or as many as are listed.
-    pub fn n_cells(&self) -> usize {
-        if self.listed_only { self.not_reference.len() } else { self.n_samples }
-    }
-
-    /// The fields of one sample out of the `text` that was read; where only listed samples have cells, of the listed one of
-    /// that number.
+    /// The fields of one sample out of the `text` that was read; of a text that was written, of the cell of that number.
     #[inline]
     pub fn fields<'a>(&'a self, text: &'a [u8], sample: usize) -> Fields<'a> {
         let FieldStarts { starts, first } = &self.fields;
@@ -408,24 +348,6 @@ impl SampleColumns {
             return Fields { text: &text[CELL * sample..], starts: &STRIDE_STARTS };
         }
         Fields { text, starts: &starts[first[sample] as usize..=first[sample + 1] as usize] }
-    }
-
-    /// Calls `take` with each sample that has an integer as its field `slot`, out of the `text` that was read.
-    #[inline]
-    pub fn integers(&self, text: &[u8], slot: usize, mut take: impl FnMut(usize, i32)) {
-        if self.listed_only {
-            let of_slot = self.integers.iter().filter(|(own, ..)| *own == slot);
-            return of_slot.for_each(|&(_, sample, value)| take(sample as usize, value));
-        }
-        if self.fields.starts.is_empty() {
-            return;
-        }
-        for sample in 0..self.n_samples {
-            let range = self.field_range(sample, slot);
-            if let Some(value) = short_integer(text, range.clone()).or_else(|| parse_i32(&text[range])) {
-                take(sample, value);
-            }
-        }
     }
 
     /// Where the field `slot` of a sample is in the text that was read by the general path; empty where it is left out.
@@ -449,48 +371,24 @@ impl SampleColumns {
     }
 }
 
-/// Code of a genotype of two bytes, each `(allele + 1) << 1 | phased`; `None` for one allele, or one above 9.
-#[inline]
-fn pair_code(pair: u32) -> Option<GtCode> {
-    /// Above the byte of allele 9.
-    const END: u32 = 11 << 1;
-    let (first, second) = (pair & 0xff, pair >> 8);
-    let allele = |byte: u32| if byte < 2 { 10 } else { byte / 2 - 1 };
-    (first < END && second < END).then(|| ((allele(first) * 11 + allele(second)) * 2 + (second & 1)) as GtCode)
-}
-
-/// Code of any typed genotype, by its text.
-fn typed_code(samples: &TypedSamples, slot: usize, sample: usize, table: &mut GtTable) -> Result<GtCode> {
-    let mut text = Vec::new();
-    samples.append_field(slot, sample, &mut text);
-    table.code(&text).ok_or_else(|| {
-        Error::bad_data(format!(
-            "GT of sample {} is {:?}, expected allele numbers or . with / or | between them",
-            sample + 1,
-            String::from_utf8_lossy(&text)
-        ))
-    })
-}
-
-/// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.
-/// Branch-free, so that the loop over cells can be vectorised.
-#[inline(always)]
-fn stride_code(word: u32) -> (GtCode, u32) {
-    let allele = |byte: u32| {
-        let digit = byte.wrapping_sub(u32::from(b'0'));
-        let missing = byte == u32::from(b'.');
-        let value = if missing { 10 } else { digit };
-        (value, u32::from(!missing & (digit > 9)))
-    };
-    let (first, bad_first) = allele(word & 0xff);
-    let (second, bad_second) = allele(word >> 16 & 0xff);
-    let separator = word >> 8 & 0xff;
-    let phased = separator == u32::from(b'|');
-    let bad_separator = u32::from(!phased & (separator != u32::from(b'/')));
-    let bad_end = word >> 24 ^ u32::from(b'\t');
-    // of bytes that are no digits it may be anything
-    let code = first.wrapping_mul(11).wrapping_add(second).wrapping_mul(2) + u32::from(phased);
-    (code as GtCode, bad_first | bad_second | bad_separator | bad_end)
+/// How often a code is there; many are compared at a time where the processor can.
+fn occurrences(codes: &[GtCode], wanted: GtCode) -> usize {
+    #[inline(always)]
+    fn each(codes: &[GtCode], wanted: GtCode) -> usize {
+        // sums that fit into a code, so that no lane need be wider
+        let of_chunk = |chunk: &[GtCode]| chunk.iter().map(|&code| GtCode::from(code == wanted)).sum::<GtCode>();
+        codes.chunks(1 << 12).map(|chunk| usize::from(of_chunk(chunk))).sum()
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(codes: &[GtCode], wanted: GtCode) -> usize {
+            each(codes, wanted)
+        }
+        // SAFETY: the processor has the feature.
+        return unsafe { with_avx2(codes, wanted) };
+    }
+    each(codes, wanted)
 }
 
 #[cfg(test)]
@@ -508,8 +406,8 @@ mod tests {
             columns.read_general(text, n, Some(0), 1, &mut table)?;
         }
         columns.count();
-        let mut codes: Vec<GtCode> = Vec::new();
-        columns.all_codes(text, Some(0), &mut codes);
+        columns.read_every(text, Some(0));
+        let codes = &columns.every;
         for &(code, n) in &columns.distinct {
             assert_eq!(codes.iter().filter(|&&found| found == code).count(), n as usize);
         }
@@ -526,6 +424,17 @@ mod tests {
                 (Err(_), Err(_)) => {}
                 (fast, general) => prop_assert!(false, "{:?} {:?}", fast, general),
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn codes_are_counted_alike(codes in prop::collection::vec(prop_oneof![8 => 2..6u16, 1 => 0..300u16], 0..200)) {
+            let mut both = [(); 2].map(|()| SampleColumns { codes: codes.clone(), ..Default::default() });
+            both[0].count();
+            both[1].count_each();
+            both[1].distinct.sort_unstable();
+            prop_assert_eq!(&both[0].distinct, &both[1].distinct);
         }
     }
 
@@ -551,9 +460,10 @@ mod tests {
                 assert_eq!(columns.fields(text, sample).collect::<Vec<_>>(), expected);
                 assert_eq!(columns.fields(text, sample).nth(2), expected.get(2).copied());
             }
-            let mut found = Vec::new();
-            columns.integers(text, 1, |sample, value| found.push((sample, value)));
-            assert_eq!(found, expected_integers);
+            columns.read_integers(text, [None, Some(1)]);
+            assert!(columns.integers(0).is_empty());
+            let found = columns.integers(1).iter().enumerate().filter(|(_, value)| **value != NO_INTEGER);
+            assert_eq!(found.map(|(sample, &value)| (sample, value)).collect::<Vec<_>>(), expected_integers);
         }
     }
 }
