@@ -70,7 +70,7 @@ impl RecordParser {
     /// Lines like a block that was read in the general way are expected from now on.
     fn expect(&mut self, record: RecordView, of_line: BlockLine) {
         self.n_unexpected = self.n_unexpected.wrapping_add(1);
-        if self.n_unexpected > LEARNED_AT_ONCE && self.n_unexpected % LEARNED_EVERY != 0 {
+        if self.n_unexpected > LEARNED_AT_ONCE && !self.n_unexpected.is_multiple_of(LEARNED_EVERY) {
             return;
         }
         let layout = self.layouts.first().expect("one is in use");
