@@ -138,7 +138,7 @@ pub enum Listed<'a> {
 
 impl Listed<'_> {
     /// How many.
-    pub fn len(self) -> usize {
+    pub fn n_samples(self) -> usize {
         match self {
             Listed::First(n) => n,
             Listed::These(samples) => samples.len(),

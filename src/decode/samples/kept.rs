@@ -87,7 +87,7 @@ impl SampleColumns {
     pub fn cells_of<'a>(&'a self, text: &'a [u8], all: bool) -> Cells<'a> {
         let rows = (self.kept == Kept::Numbers).then_some(&self.rows);
         let samples = (self.kept == Kept::Whole && !all).then_some(&self.not_reference[..]);
-        Cells { text, columns: self, samples, n: self.stored(all).len(), rows }
+        Cells { text, columns: self, samples, n: self.stored(all).n_samples(), rows }
     }
 
     /// Cells whose fields can be asked for: of all samples, or as many as are listed.

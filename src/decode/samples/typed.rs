@@ -82,7 +82,7 @@ impl SampleColumns {
 
     /// As [`SampleColumns::keep_numbers`], after [`SampleColumns::read_typed`] and of the same samples.
     pub fn keep_typed_numbers(&mut self, samples: &TypedSamples, all: bool, shape: &Shape, out: &mut Vec<u8>) {
-        let mut rows = self.take_rows(self.stored(all).len());
+        let mut rows = self.take_rows(self.stored(all).n_samples());
         for (slot, place) in shape.places().enumerate().filter(|(_, (_, n_numbers))| *n_numbers > 0) {
             samples.integers_of(slot, self.stored(all), place, &mut rows);
         }
@@ -101,7 +101,7 @@ impl SampleColumns {
         let mut compact = std::mem::take(&mut self.spare);
         begin(&mut compact);
         let (start, stored) = (out.len(), self.stored(all));
-        for i in 0..stored.len() {
+        for i in 0..stored.n_samples() {
             if is_written(i) {
                 for slot in 0..samples.n_fields() {
                     samples.append_field(slot, stored.sample(i), out);
