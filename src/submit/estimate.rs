@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Bytes of compressed VCF that a core loads in a second, cautiously: docs/performance.md has 20 to 40 MB/s.
 const VCF_BYTES_PER_S: f64 = 15e6;
-/// The same of gVCFs through both stages: docs/performance.md has 17 MB/s for 100 samples.
+/// The same of gVCFs through both stages: docs/performance.md has 35 MB/s for 100 samples.
 const GVCF_BYTES_PER_S: f64 = 10e6;
 /// Bytes written for each byte read, of VCF and of gVCFs, with all FORMAT fields: 0.4 to 0.9 of the inputs.
 const OUTPUT_SHARE: f64 = 0.6;
