@@ -27,8 +27,9 @@ pub fn mentions(sql: &str, name: &str) -> bool {
     (Tokens { rest: sql }).any(|token| matches!(token, Token::Name(found) if found.eq_ignore_ascii_case(name)))
 }
 
+/// A part of SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token<'a> {
+pub(super) enum Token<'a> {
     /// A bare or quoted identifier.
     Name(&'a str),
     /// A string, as it is between the quotes.
@@ -38,8 +39,9 @@ enum Token<'a> {
 }
 
 /// Splits SQL into tokens; comments and white space are left out.
-struct Tokens<'a> {
-    rest: &'a str,
+pub(super) struct Tokens<'a> {
+    /// What was not looked at yet.
+    pub(super) rest: &'a str,
 }
 
 impl<'a> Tokens<'a> {

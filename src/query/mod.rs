@@ -8,6 +8,7 @@ mod pieces;
 mod plan;
 pub mod render;
 mod scope;
+mod sums;
 pub mod table_writer;
 pub mod user_table;
 mod variants;
@@ -56,6 +57,7 @@ pub fn append(whole: &mut DataFrame, piece: DataFrame) -> Result<()> {
 /// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole; where
 /// the query does not sort it, it is sorted by its columns.
 pub fn run(dataset: &Dataset, scope: &Scope, sql: &str, take: impl FnMut(&mut DataFrame) -> Result<()>) -> Result<()> {
+    let sql = &sums::widened(sql);
     run_query(&Query::new(dataset, scope, sql, None)?, dataset, scope, sql, take)
 }
 
@@ -67,6 +69,7 @@ pub fn run_with_view(
     view: DataFrame,
     take: impl FnMut(&mut DataFrame) -> Result<()>,
 ) -> Result<()> {
+    let sql = &sums::widened(sql);
     run_query(&Query::new(dataset, scope, sql, Some(view))?, dataset, scope, sql, take)
 }
 
