@@ -133,7 +133,7 @@ exec $varbatch work requeued.ds --threads 1
 END
 id=$(sbatch --parsable slow.sh)
 for _ in $(seq 200); do
-    [ -d requeued.ds/_commits/rows ] && [ "$(find requeued.ds/_commits/rows -name '*.json' | wc -l)" -gt 2 ] && break
+    [ -d requeued.ds/_commits/call ] && [ "$(find requeued.ds/_commits/call -name '*.json' | wc -l)" -gt 2 ] && break
     sleep 0.02
 done
 scontrol requeue "$id"
@@ -141,7 +141,7 @@ scontrol requeue "$id"
 for _ in $(seq 80); do
     state=$(squeue -h -j "$id" -o %T)
     if [ "$state" = PENDING ]; then
-        done_before=${done_before:-$(find requeued.ds/_commits/rows -name '*.json' | wc -l)}
+        done_before=${done_before:-$(find requeued.ds/_commits/call -name '*.json' | wc -l)}
         [ ! -e requeued.ds/_manifest.json ]
         scontrol update jobid="$id" starttime=now 2>/dev/null || true
     elif [ -n "${done_before:-}" ]; then

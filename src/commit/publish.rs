@@ -11,7 +11,7 @@ use crate::columns::samples::samples_table;
 use crate::columns::schema::TableSchemas;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::ShardFiles;
-use crate::plan::{INGEST, ROWS, SampleSet, Shard, StoredPlan};
+use crate::plan::{CALL, INGEST, SampleSet, Shard, StoredPlan};
 use crate::profile::{self, Stage};
 use crate::store::local;
 use arrow_schema::SchemaRef;
@@ -187,7 +187,7 @@ impl Publication<'_> {
                 .collect(),
             evidence_stage: INGEST,
             rows: self.commits.values().collect(),
-            rows_stage: ROWS,
+            call_stage: CALL,
         };
         let mut header = root.header.trim_end_matches('\n').to_string();
         let path = "samples/part-0.parquet";

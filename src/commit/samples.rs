@@ -139,7 +139,7 @@ pub struct CountSources<'a> {
     /// Of rows: counts of all samples.
     pub rows: Vec<&'a CommitRecord>,
     /// Stage of those records.
-    pub rows_stage: &'a str,
+    pub call_stage: &'a str,
 }
 
 impl CountSources<'_> {
@@ -147,7 +147,7 @@ impl CountSources<'_> {
     pub fn of(&self, samples: Range<usize>) -> Result<SampleCounts> {
         let mut total = SampleCounts::new(samples.len());
         for record in &self.rows {
-            self.add(self.rows_stage, record, samples.clone(), &mut total)?;
+            self.add(self.call_stage, record, samples.clone(), &mut total)?;
         }
         for (record, set) in &self.evidence {
             if !set.touches(samples.start as u32..samples.end as u32) {

@@ -5,7 +5,7 @@ use super::folder::DatasetFolder;
 use super::manifest::MANIFEST_NAME;
 use super::stages::{call_shards_of, missing_of_list};
 use crate::error::Result;
-use crate::plan::{INGEST, ROWS, Shard, StoredPlan};
+use crate::plan::{CALL, INGEST, Shard, StoredPlan};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -50,29 +50,27 @@ impl Status {
         let place = folder.place();
         let first = plan.root.first_stage();
         let missing = missing_of_list(folder, first, shards)?;
-        let mut stages =
-            vec![StageStatus { stage: stage_name(first).into(), shards: Some(shards.len() as u64), missing }];
+        let mut stages = vec![StageStatus { stage: first.into(), shards: Some(shards.len() as u64), missing }];
         if plan.root.is_joint() {
-            let mut rows = StageStatus { stage: stage_name(ROWS).into(), shards: None, missing: Vec::new() };
+            let mut call = StageStatus { stage: CALL.into(), shards: None, missing: Vec::new() };
             if stages[0].is_complete() {
                 let planned = call_shards_of(&plan.root, &folder.committed(INGEST)?);
-                let done = folder.committed_numbers(ROWS)?;
-                rows.shards = Some(planned.len() as u64);
-                rows.missing = planned.iter().map(|shard| shard.number).filter(|n| !done.contains(n)).collect();
+                let done = folder.committed_numbers(CALL)?;
+                call.shards = Some(planned.len() as u64);
+                call.missing = planned.iter().map(|shard| shard.number).filter(|n| !done.contains(n)).collect();
             }
-            stages.push(rows);
+            stages.push(call);
         }
         let open: BTreeSet<(&str, u64)> = stages
             .iter()
             .flat_map(|stage| stage.missing.iter().map(|&number| (stage.stage.as_str(), number)))
             .collect();
         let mut failures: Vec<Failure> = records(place, FAILURES)?;
-        for failure in &mut failures {
-            failure.stage = failure.stage.as_deref().map(|stage| stage_name(stage).to_string());
-        }
         failures.retain(|failure| match (&failure.stage, failure.shard) {
             // a piece of a stream that failed is a part of a shard that is missing
-            (Some(stage), Some(shard)) => open.range(..=(stage.as_str(), shard)).next_back().is_some(),
+            (Some(stage), Some(shard)) => {
+                open.range(..=(stage.as_str(), shard)).next_back().is_some_and(|(found, _)| found == stage)
+            }
             // of a task: while anything is left to do
             _ => stages.iter().any(|stage| !stage.is_complete()),
         });
@@ -88,9 +86,4 @@ impl Status {
             failures,
         })
     }
-}
-
-/// What users call a stage: as in `varbatch work --stage`.
-fn stage_name(stage: &str) -> &str {
-    if stage == ROWS { "call" } else { stage }
 }

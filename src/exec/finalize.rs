@@ -6,7 +6,7 @@ use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::publish::Publication;
 use crate::commit::stages::{call_shards_of, missing_of_list};
 use crate::error::{Class, Error, Result};
-use crate::plan::{INGEST, ROWS, Shard, StoredPlan};
+use crate::plan::{CALL, INGEST, Shard, StoredPlan};
 use std::collections::BTreeMap;
 
 /// Shards that a message names.
@@ -32,15 +32,15 @@ fn publish(plan: &StoredPlan, shards: &[Shard], frame: &Frame, folder: &DatasetF
     if plan.root.is_joint() {
         evidence = folder.committed(INGEST)?;
         let planned = call_shards_of(&plan.root, &evidence);
-        let done = folder.committed_numbers(ROWS)?;
+        let done = folder.committed_numbers(CALL)?;
         let missing: Vec<u64> =
             planned.iter().map(|shard| shard.number).filter(|number| !done.contains(number)).collect();
-        complete(folder, ROWS, &missing, planned.len())?;
+        complete(folder, CALL, &missing, planned.len())?;
         if let Some(foreign) = done.iter().find(|&&number| number >= planned.len() as u64) {
             return Err(foreign_shard(folder, *foreign));
         }
     }
-    let commits = folder.committed(ROWS)?;
+    let commits = folder.committed(CALL)?;
     Publication { folder, plan, shards, schemas: &frame.schemas, evidence, commits }.publish()
 }
 

@@ -15,7 +15,7 @@ use crate::joint::EvidencePart;
 use crate::pipeline::{Context, IngestSource, IngestTask, InputSpan, JointTask, run_ingest_shard, run_joint_shard};
 use crate::plan::cuts::region_ranges;
 use crate::plan::joint::{CallShard, n_inputs};
-use crate::plan::{INGEST, PlanInput, ROWS, Shard, ShardSource};
+use crate::plan::{CALL, INGEST, PlanInput, Shard, ShardSource};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -58,19 +58,19 @@ impl Run<'_> {
         let context = self.frame.context(self);
         let cohort = self.joint_cohort(settings, &Dialects::new(self.shards, evidence))?;
         let parts: Vec<EvidencePart> = evidence.values().map(|commit| self.part(commit)).collect();
-        let done = self.folder.committed_numbers(ROWS)?;
+        let done = self.folder.committed_numbers(CALL)?;
         let shards = call_shards_of(&self.plan.root, evidence);
         let mine = self.share.of(&shards, |_| 1);
         let left: Vec<&CallShard> = mine.iter().copied().filter(|shard| !done.contains(&shard.number)).collect();
         self.each(
-            ROWS,
+            CALL,
             &left,
             |shard| shard.number,
             |shard| {
                 let CallShard { number, own_start, own_end } = **shard;
                 let task = JointTask { number, own_start, own_end, parts: &parts, cohort: &cohort };
                 let outcome = run_joint_shard(&context, &task, self.folder.staging())?;
-                self.folder.commit(ROWS, number, false, outcome)
+                self.folder.commit(CALL, number, false, outcome)
             },
         )?;
         Ok(Done { done: left.len() as u64, skipped: (mine.len() - left.len()) as u64 })

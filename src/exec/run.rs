@@ -22,7 +22,7 @@ use crate::pipeline::{
     run_merge_shard, run_shard,
 };
 use crate::plan::cuts::seek;
-use crate::plan::{Plan, ROWS, SampleSet, Shard, ShardSource, StoredPlan};
+use crate::plan::{CALL, Plan, SampleSet, Shard, ShardSource, StoredPlan};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -66,13 +66,13 @@ impl Run<'_> {
     /// The task's share of shards that make rows directly.
     pub fn rows(&self) -> Result<Done> {
         let context = self.frame.context(self);
-        let done = self.folder.committed_numbers(ROWS)?;
+        let done = self.folder.committed_numbers(CALL)?;
         let mine = self.share.of(self.shards, |shard| shard.bytes);
         let is_stream = |shard: &&&Shard| matches!(shard.source, ShardSource::Stream { .. });
         let (streams, ranges): (Vec<&Shard>, Vec<&Shard>) = mine.iter().partition(is_stream);
         let mut left_streams = Vec::new();
         for shard in streams {
-            if !is_done(self.folder, ROWS, shard, &done)? {
+            if !is_done(self.folder, CALL, shard, &done)? {
                 left_streams.push((shard, self.inputs.open(shard.input)?));
             }
         }
@@ -153,9 +153,9 @@ impl Run<'_> {
         let mut failed = None;
         while let Some(work) = queue.next()? {
             let number = work.number();
-            self.shard(ROWS, number, &mut failed, || {
+            self.shard(CALL, number, &mut failed, || {
                 let (last, outcome) = self.outcome(work, context, merge)?;
-                self.folder.commit(ROWS, number, last, outcome)
+                self.folder.commit(CALL, number, last, outcome)
             })?;
         }
         failed.map_or(Ok(()), Err)

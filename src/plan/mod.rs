@@ -24,9 +24,9 @@ pub use stored::{PlanList, StoredPlan};
 
 /// Version of the plan's own format.
 pub const PLAN_VERSION: u32 = 2;
-/// Commit stage of the shards that make rows of `variants` and `genotypes`.
-pub const ROWS: &str = "rows";
-/// Commit stage of the shards that make parts of evidence.
+/// The stage of the shards that make rows of `variants` and `genotypes`, as commit records, messages and `work --stage` name it.
+pub const CALL: &str = "call";
+/// The stage of the shards that make parts of evidence.
 pub const INGEST: &str = "ingest";
 /// Default size of a shard: the input size divided by this, within the two limits below.
 const SHARDS_WANTED: u64 = 128;
@@ -361,7 +361,7 @@ impl Plan {
 
     /// Commit stage of the shards of the list: those of gVCFs become parts of evidence.
     pub fn first_stage(&self) -> &'static str {
-        if self.is_joint() { INGEST } else { ROWS }
+        if self.is_joint() { INGEST } else { CALL }
     }
 }
 

@@ -296,7 +296,7 @@ fn what_is_not_complete_is_named() {
     std::fs::remove_file(&foreign).expect("remove");
 
     // commit records that are cut, or of another plan
-    let record = dataset.join("_commits/rows/000000000001.json");
+    let record = dataset.join("_commits/call/000000000001.json");
     let text = std::fs::read_to_string(&record).expect("a record");
     std::fs::write(&record, &text[..text.len() / 2]).expect("cut");
     refused(finalize(&dataset), 3, &["000000000001.json", "not understood", "remove it"]);
@@ -384,6 +384,10 @@ fn a_poisoned_shard_is_named_and_the_others_go_on() {
     std::fs::write(victim, &bytes).expect("write");
     finish(&mut task(&dataset, "ingest", 0, 2)).expect(0);
     finish(&mut task(&dataset, "ingest", 1, 2)).expect(0);
+    // what was mended is no failure any more, though the other stage is still to come
+    let (_, found) = status(&dataset);
+    assert_eq!(found["failures"], serde_json::json!([]));
+    assert!(!found["stages"][1]["missing"].as_array().expect("a list").is_empty());
     finish(&mut task(&dataset, "call", 0, 1)).expect(0);
     finalize(&dataset).expect(0);
     assert!(!dataset.join("_failures").exists());
@@ -432,7 +436,7 @@ fn a_result_that_differs_is_never_written_over() {
     bytes[10] ^= 1;
     std::fs::write(&part, &bytes).expect("write");
     let number: u64 = part.file_stem().expect("a name").to_str().expect("UTF-8")[5..].parse().expect("a number");
-    std::fs::remove_file(dataset.join(format!("_commits/rows/{number:012}.json"))).expect("remove");
+    std::fs::remove_file(dataset.join(format!("_commits/call/{number:012}.json"))).expect("remove");
     refused(finish(&mut task(&dataset, "call", 0, 1)), 70, &["gave another result than before", "part-"]);
     assert_eq!(std::fs::read(&part).expect("a part"), bytes, "it was not touched");
     refused(finalize(&dataset), 3, &["is not complete"]);

@@ -250,5 +250,5 @@ fn simulate_records(dataset: &Path, n_shards: u64) {
         }
         write(format!("_commits/ingest/{shard:012}.json"), record(shard, files, 4_000_000_000).to_string().as_bytes());
     }
-    write(format!("_commits/rows/{:012}.json", 0), record(0, Vec::new(), 0).to_string().as_bytes());
+    write(format!("_commits/call/{:012}.json", 0), record(0, Vec::new(), 0).to_string().as_bytes());
 }
