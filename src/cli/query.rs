@@ -3,11 +3,9 @@
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::query::render::Format;
-use crate::query::table_writer::TableWriter;
 use crate::query::{Scope, append};
-use crate::stats::results::DataFrame;
+use crate::stats::results::{DataFrame, FileWriter};
 use crate::stats::views::{self, Cells};
-use crate::store::Staged;
 use clap::ValueEnum;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -144,19 +142,9 @@ pub fn run(args: Args) -> Result<()> {
     }
     let dataset = Dataset::open_for_query(&args.dataset)?;
     let scope = args.scope(&dataset)?;
-    let Some(path) = output else {
-        let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
-        let mut table = TableWriter::new(format, out);
-        args.rows(&dataset, &scope, |piece| table.write(piece).map_err(Error::stdout))?;
-        return table.finish().map(drop).map_err(Error::stdout);
-    };
-    let failed = |error| Error::writing(path, error);
-    let staged = Staged::new(path);
-    let file = std::io::BufWriter::new(std::fs::File::create(staged.path()).map_err(failed)?);
-    let mut table = TableWriter::new(format, file);
-    args.rows(&dataset, &scope, |piece| table.write(piece).map_err(failed))?;
-    table.finish().map(drop).map_err(failed)?;
-    staged.keep()
+    let mut writer = FileWriter::create(output.unwrap_or(Path::new("-")), format)?;
+    args.rows(&dataset, &scope, |piece| writer.write(piece))?;
+    writer.finish().map(drop)
 }
 
 impl Args {
@@ -185,10 +173,10 @@ impl Args {
         let view = match &self.sql {
             None => self.view.unwrap_or(ViewName::Calls),
             Some(sql) => {
-                let Some(view) = self.view else { return crate::query::run(dataset, scope, sql, take) };
+                let Some(view) = self.view else { return crate::query::run(dataset, scope, sql, None, take) };
                 let mut whole = DataFrame::default();
                 self.view(view, dataset, scope, |piece| append(&mut whole, piece))?;
-                return crate::query::run_with_view(dataset, scope, sql, whole, take);
+                return crate::query::run(dataset, scope, sql, Some(whole), take);
             }
         };
         self.view(view, dataset, scope, |mut piece| take(&mut piece))

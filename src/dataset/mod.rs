@@ -13,8 +13,9 @@ pub mod stream;
 
 use crate::commit::manifest::{MANIFEST_NAME, Manifest, ManifestFile, SCHEMA_VERSION};
 use crate::error::{Class, Error, Result};
+pub use crate::evidence::GRID_BP;
 use crate::store::{DataFile, Place};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Name of the merged header inside a dataset.
@@ -94,6 +95,16 @@ impl Dataset {
     /// The files of `table`, in manifest order.
     pub fn files<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a ManifestFile> + 'a {
         self.manifest.files.iter().filter(move |file| file.table == table)
+    }
+
+    /// The files of `table` in row order: by contig, then as shards are numbered.
+    pub fn files_in_order<'a>(&'a self, table: &'a str) -> Vec<&'a ManifestFile> {
+        let rank: HashMap<&str, usize> =
+            self.manifest.contigs.iter().map(|contig| contig.name.as_str()).zip(0..).collect();
+        let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| rank.get(contig).copied());
+        let mut files: Vec<_> = self.files(table).collect();
+        files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
+        files
     }
 
     /// The files of `table` and `contig` in row order.

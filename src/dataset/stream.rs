@@ -94,23 +94,38 @@ impl Select {
 /// Rows of the pages of a row group that can hold a `variant_id` from the first to the second; all where there is no page index.
 fn rows_with_ids(metadata: &ParquetMetaData, group: usize, (first, last): (i64, i64)) -> RowSelection {
     let n_rows = metadata.row_group(group).num_rows() as usize;
-    let schema = metadata.file_metadata().schema_descr();
-    let pages = metadata.page_index_for_row_group(group);
-    let column = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == "variant_id");
-    let known = column.and_then(|at| match (pages.column_index(at)?, pages.page_locations(at)?) {
-        (ColumnIndexMetaData::INT64(index), places) => Some((index, places)),
+    let can_hold = |index: &ColumnIndexMetaData, page: usize| match index {
+        ColumnIndexMetaData::INT64(values) => {
+            Some(*values.min_value(page)? <= last && *values.max_value(page)? >= first)
+        }
         _ => None,
-    });
-    let Some((index, places)) = known else {
-        return RowSelection::from_consecutive_ranges(std::iter::once(0..n_rows), n_rows);
     };
+    let ranges = pages_that_may(metadata, group, "variant_id", can_hold);
+    let ranges = ranges.unwrap_or_else(|| std::iter::once(0..n_rows).collect());
+    RowSelection::from_consecutive_ranges(ranges.into_iter(), n_rows)
+}
+
+/// Rows of the pages of a column that `can_hold` does not exclude (`None`: it cannot say), which is asked by the index and the number
+/// of the page. Pages of nulls are excluded. `None` where there is no page index.
+pub fn pages_that_may(
+    metadata: &ParquetMetaData,
+    group: usize,
+    column: &str,
+    can_hold: impl Fn(&ColumnIndexMetaData, usize) -> Option<bool>,
+) -> Option<Vec<Range<usize>>> {
+    let n_rows = metadata.row_group(group).num_rows() as usize;
+    let at = column_at(metadata, column)?;
+    let pages = metadata.page_index_for_row_group(group);
+    let (index, places) = (pages.column_index(at)?, pages.page_locations(at)?);
     let begins = |page: usize| places.get(page).map_or(n_rows, |place| place.first_row_index as usize);
-    let can_hold = |&page: &usize| {
-        let bounds = index.min_value(page).zip(index.max_value(page));
-        bounds.is_none_or(|(&least, &most)| least <= last && most >= first)
-    };
-    let ranges = (0..places.len()).filter(can_hold).map(|page| begins(page)..begins(page + 1));
-    RowSelection::from_consecutive_ranges(ranges, n_rows)
+    let is_kept = |&page: &usize| !index.is_null_page(page) && can_hold(index, page).unwrap_or(true);
+    Some((0..places.len()).filter(is_kept).map(|page| begins(page)..begins(page + 1)).collect())
+}
+
+/// Which of the leaf columns has this name.
+pub fn column_at(metadata: &ParquetMetaData, name: &str) -> Option<usize> {
+    let schema = metadata.file_metadata().schema_descr();
+    (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == name)
 }
 
 /// Where the pages of some rows of a row group are, of the columns of `mask`.
@@ -162,8 +177,7 @@ pub fn column_types(path: &DataFile) -> Result<Vec<(String, DataType)>> {
 
 /// Smallest and largest value of an int64 column per row group; `None` where the file has no statistics.
 pub fn long_bounds(metadata: &ParquetMetaData, column: &str) -> Vec<Option<(i64, i64)>> {
-    let schema = metadata.file_metadata().schema_descr();
-    let at = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == column);
+    let at = column_at(metadata, column);
     let bounds = |group: usize| match metadata.row_group(group).column(at?).statistics()? {
         Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
         _ => None,

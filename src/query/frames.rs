@@ -4,7 +4,6 @@ use super::paged::table::PagedTable;
 use super::paged::{Failure, PagedScan, convert};
 use super::{Scope, polars_error};
 use crate::columns::schema::TableSchemas;
-use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
 use crate::dataset::results::stored_of;
 use crate::decode::header::Header;
@@ -12,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::store::DataFile;
 use arrow_schema::SchemaRef as ArrowSchema;
 use polars::prelude::*;
-use std::collections::HashMap;
 
 /// Tables that can be asked, in the order they are listed in messages.
 pub const TABLES: [&str; 5] = ["variants", "genotypes", "samples", "ref_blocks", "evidence"];
@@ -58,15 +56,11 @@ pub fn paged_own(
 
 /// The same of a dataset on this machine, read by polars: in parallel, and in pieces where a query allows it.
 pub fn whole(dataset: &Dataset, scope: &Scope, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, LazyFrame)>> {
-    let order: HashMap<&str, usize> =
-        dataset.manifest().contigs.iter().enumerate().map(|(at, contig)| (contig.name.as_str(), at)).collect();
-    let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
     let view = wanted(VARIANTS_ANNOTATED);
     let wanted = |name: &str| wanted(name) || (view && PARTS_OF_VIEW.contains(&name));
     let mut frames = own(dataset, &wanted, &|table| {
-        let mut files = scope.files(dataset, table)?;
-        files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
-        let files: Vec<DataFile> = files.into_iter().map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
+        let files = scope.files_of_contigs(dataset, table).into_iter();
+        let files: Vec<DataFile> = files.map(|file| dataset.full_path(file)).collect::<Result<_>>()?;
         if files.is_empty() {
             return Ok(None);
         }

@@ -2,12 +2,14 @@
 //! query, so that nothing is opened; what is planned all the same is looked at again (`plan.rs`), whatever it is called.
 
 use crate::error::{Error, Result};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Location, Token as Parsed, Tokenizer};
+use std::ops::Range;
 
 /// Refuses a query that calls a function which reads files (`read_csv`, `read_parquet`, `scan_...`, also quoted).
 pub fn check(sql: &str) -> Result<()> {
-    let tokens = Tokens { rest: sql }.collect::<Vec<_>>();
-    for pair in tokens.windows(2) {
-        if let [Token::Name(name), Token::Other('(')] = pair
+    for pair in tokens(sql).windows(2) {
+        if let [Part { token: Token::Name(name), .. }, Part { token: Token::Other('('), .. }] = pair
             && ["read_", "scan_"].iter().any(|prefix| name.to_lowercase().starts_with(prefix))
         {
             return Err(other_files(&format!("`{name}`")));
@@ -24,79 +26,70 @@ pub fn other_files(what: &str) -> Error {
 
 /// Whether a name stands in the query, as that of a table or of anything else.
 pub fn mentions(sql: &str, name: &str) -> bool {
-    (Tokens { rest: sql }).any(|token| matches!(token, Token::Name(found) if found.eq_ignore_ascii_case(name)))
+    tokens(sql).iter().any(|part| matches!(&part.token, Token::Name(found) if found.eq_ignore_ascii_case(name)))
 }
 
-/// A part of SQL.
+/// A part of SQL, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
-    /// A bare or quoted identifier.
-    Name(&'a str),
-    /// A string, as it is between the quotes.
-    Text(&'a str),
-    /// Anything else.
+pub(super) struct Part {
+    pub(super) token: Token,
+    /// Bytes.
+    pub(super) at: Range<usize>,
+}
+
+/// What a part of SQL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A bare or quoted identifier, or a keyword.
+    Name(String),
+    /// One sign.
     Other(char),
+    /// Anything else: texts, numbers, signs of several characters.
+    Rest,
 }
 
-/// Splits SQL into tokens; comments and white space are left out.
-pub(super) struct Tokens<'a> {
-    /// What was not looked at yet.
-    pub(super) rest: &'a str,
-}
-
-impl<'a> Tokens<'a> {
-    /// The text up to the closing quote; a doubled quote stays inside.
-    fn quoted(&mut self, quote: char) -> &'a str {
-        let body = &self.rest[quote.len_utf8()..];
-        let mut at = 0;
-        while let Some(offset) = body[at..].find(quote) {
-            at += offset;
-            if body[at + 1..].starts_with(quote) {
-                at += 2;
-                continue;
-            }
-            self.rest = &body[at + 1..];
-            return &body[..at];
-        }
-        self.rest = "";
-        body
-    }
-
-    fn skip_to(&mut self, end: &str) {
-        self.rest = self.rest.find(end).map_or("", |at| &self.rest[at + end.len()..]);
-    }
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        loop {
-            self.rest = self.rest.trim_start();
-            if self.rest.starts_with("--") {
-                self.skip_to("\n");
-            } else if self.rest.starts_with("/*") {
-                self.rest = &self.rest[2..];
-                self.skip_to("*/");
-            } else {
-                break;
-            }
-        }
-        let first = self.rest.chars().next()?;
-        match first {
-            '\'' => Some(Token::Text(self.quoted(first))),
-            '"' | '`' => Some(Token::Name(self.quoted(first))),
-            _ if first.is_alphabetic() || first == '_' => {
-                let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
-                let name = &self.rest[..end];
-                self.rest = &self.rest[end..];
-                Some(Token::Name(name))
-            }
+/// Splits SQL into tokens as polars does; comments and white space are left out. Of what polars cannot split, the part before.
+pub(super) fn tokens(sql: &str) -> Vec<Part> {
+    let mut found = Vec::new();
+    // polars says what is wrong with the rest
+    let _ = Tokenizer::new(&GenericDialect, sql).tokenize_with_location_into_buf(&mut found);
+    let mut places = Places { rest: sql.char_indices(), line: 1, column: 1, end: sql.len() };
+    let mut parts = Vec::with_capacity(found.len());
+    for found in found {
+        let at = places.byte_of(found.span.start)..places.byte_of(found.span.end);
+        let token = match found.token {
+            Parsed::Whitespace(_) | Parsed::EOF => continue,
+            Parsed::Word(word) => Token::Name(word.value),
+            // as an identifier where one is expected
+            Parsed::DoubleQuotedString(text) => Token::Name(text),
             _ => {
-                self.rest = &self.rest[first.len_utf8()..];
-                Some(Token::Other(first))
+                let mut signs = sql[at.clone()].chars();
+                signs.next().filter(|_| signs.next().is_none()).map_or(Token::Rest, Token::Other)
+            }
+        };
+        parts.push(Part { token, at });
+    }
+    parts
+}
+
+/// Finds the bytes of lines and columns, which rise.
+struct Places<'a> {
+    rest: std::str::CharIndices<'a>,
+    line: u64,
+    column: u64,
+    end: usize,
+}
+
+impl Places<'_> {
+    fn byte_of(&mut self, place: Location) -> usize {
+        while (self.line, self.column) < (place.line, place.column) {
+            match self.rest.next() {
+                Some((_, '\n')) => (self.line, self.column) = (self.line + 1, 1),
+                Some(_) => self.column += 1,
+                None => return self.end,
             }
         }
+        self.rest.offset()
     }
 }
 
@@ -114,6 +107,10 @@ mod tests {
             "SELECT * FROM read_csv /* c */ -- d\n ('x')",
             "SELECT a FROM (SELECT * FROM read_csv('x')) t",
             "SELECT 'it''s' , x FROM scan_parquet('x')",
+            // comments inside of comments, and quotes that are escaped
+            "SELECT * FROM /* /* */ ' */ read_csv('/x') --'",
+            "SELECT E'\\'' , x FROM read_csv('/x') --'",
+            "SELECT $$ ' $$ , x FROM read_csv('/x') --'",
         ] {
             assert_eq!(check(sql).expect_err(sql).class().exit_code(), 2);
         }
@@ -130,5 +127,15 @@ mod tests {
         ] {
             check(sql).expect(sql);
         }
+    }
+
+    #[test]
+    fn tokens_say_where_they_are() {
+        let sql = "SELECT 'ä\n' ,/* ß */ \"ö x\"\n(a) <> 7.5";
+        let found = tokens(sql);
+        let texts: Vec<&str> = found.iter().map(|part| &sql[part.at.clone()]).collect();
+        assert_eq!(texts, ["SELECT", "'ä\n'", ",", "\"ö x\"", "(", "a", ")", "<>", "7.5"]);
+        assert_eq!(found[3].token, Token::Name("ö x".into()));
+        assert_eq!((&found[4].token, &found[7].token), (&Token::Other('('), &Token::Rest));
     }
 }

@@ -1,8 +1,10 @@
 //! SQL over a published dataset, by polars. A query reads the files of the manifest and nothing else.
 
+mod exact;
 pub mod frames;
 pub mod guard;
 pub mod joined;
+mod order;
 pub mod paged;
 mod pieces;
 mod plan;
@@ -37,7 +39,7 @@ const WINDOW_ROWS: usize = 1 << 18;
 /// Runs `sql` on the tables of `dataset`. A mistake in the query is [`Class::Usage`].
 pub fn query(dataset: &Dataset, sql: &str) -> Result<DataFrame> {
     let mut whole = DataFrame::default();
-    run(dataset, &Scope::default(), sql, |piece| append(&mut whole, piece.clone()))?;
+    run(dataset, &Scope::default(), sql, None, |piece| append(&mut whole, piece.clone()))?;
     whole.rechunk_mut();
     Ok(whole)
 }
@@ -51,53 +53,38 @@ pub fn append(whole: &mut DataFrame, piece: DataFrame) -> Result<()> {
     whole.vstack_mut_owned(piece).map(drop).map_err(|error| polars_error(error, &[]))
 }
 
-/// Runs `sql` on the rows in `scope`; hands the result to `take` in pieces of one size, at least one.
+/// Runs `sql` on the rows in `scope`, and on `view` where there is one; hands the result to `take` in pieces, at least one.
 ///
 /// Where each row of the result comes from one row of a table (no join, grouping, sorting), rows come in their order as they
-/// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole; where
-/// the query does not sort it, it is sorted by its columns.
-pub fn run(dataset: &Dataset, scope: &Scope, sql: &str, take: impl FnMut(&mut DataFrame) -> Result<()>) -> Result<()> {
-    let sql = &sums::widened(sql);
-    run_query(&Query::new(dataset, scope, sql, None)?, dataset, scope, sql, take)
-}
-
-/// The same with one table more, `view`.
-pub fn run_with_view(
+/// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole, in the order
+/// that [`order`] gives it; with a LIMIT only the rows of it are held, where the order is known before.
+pub fn run(
     dataset: &Dataset,
     scope: &Scope,
     sql: &str,
-    view: DataFrame,
+    view: Option<DataFrame>,
     take: impl FnMut(&mut DataFrame) -> Result<()>,
 ) -> Result<()> {
     let sql = &sums::widened(sql);
-    run_query(&Query::new(dataset, scope, sql, Some(view))?, dataset, scope, sql, take)
-}
-
-fn run_query(
-    query: &Query,
-    dataset: &Dataset,
-    scope: &Scope,
-    sql: &str,
-    take: impl FnMut(&mut DataFrame) -> Result<()>,
-) -> Result<()> {
-    let plan = query.failing(Plan::of(&query.frame))?;
+    let query = Query::new(dataset, scope, sql, view)?;
+    let (frame, limit) = without_limit(&query.frame);
+    let plan = query.failing(Plan::of(&frame))?;
     if plan.reads_others() {
         return Err(guard::other_files("the query"));
     }
-    let is_cut = plan.reads().iter().any(|read| read.is_cut);
-    if !is_cut {
-        let (frame, limit) = without_limit(&query.frame)?;
-        let plan = query.failing(Plan::of(&frame))?;
-        if let Some(read) = plan.row_by_row()
-            && let Some(scan) = read.scan()
-            && scan.table.n_rows() > STREAMED_ROWS as u64
-        {
-            return query.in_windows(frame, &read, Pieces::new(limit, take));
-        }
+    if !plan.is_in_table_order() {
+        let mut pieces = Pieces::new(limit, take);
+        return pieces.push(query.collected(dataset, scope, sql, &plan)?);
     }
-    let mut pieces = Pieces::new(Limit { skip: 0, take: usize::MAX }, take);
-    pieces.push(query.collected(dataset, scope, sql, &plan)?)?;
-    pieces.finish()
+    let first_rows = limit.end() <= STREAMED_ROWS && query.failing(Plan::of(&query.frame))?.is_cut();
+    if !first_rows
+        && let Some(read) = plan.row_by_row()
+        && let Some(scan) = read.scan()
+        && scan.table.n_rows() > STREAMED_ROWS as u64
+    {
+        return query.in_windows(frame, &read, Pieces::new(limit, take));
+    }
+    Pieces::new(Limit::NONE, take).push(query.failing(query.frame.clone().collect())?)
 }
 
 /// A query on tables that are read page by page.
@@ -136,30 +123,24 @@ impl Query {
         result.map_err(|error| self.failure.or(|| polars_error(error, &self.tables)))
     }
 
-    /// The whole result.
+    /// The result of a plan that groups, joins or sorts, as a whole, up to its LIMIT.
     fn collected(&self, dataset: &Dataset, scope: &Scope, sql: &str, plan: &Plan) -> Result<DataFrame> {
         let can_be_wide = dataset.place().local().is_some() && !self.has_view;
-        let found = match can_be_wide && self.is_wide(plan)? {
+        let is_wide = can_be_wide && self.is_wide(plan)?;
+        let frame = match is_wide {
             true => {
                 let (mut context, _) = context(frames::whole(dataset, scope, &|name| guard::mentions(sql, name))?)?;
-                let frame = context.execute(sql);
-                frame.and_then(|frame| frame.collect_with_engine(Engine::Streaming)).map(|found| found.unwrap_single())
+                self.failing(context.execute(sql))?
             }
-            false => self.frame.clone().collect(),
+            false => self.frame.clone(),
         };
-        let found = self.failing(found)?;
-        let is_by_row = plan.row_by_row().is_some() || plan.reads().iter().any(|read| read.is_cut);
-        if is_by_row || plan.is_sorted() || found.height() < 2 {
-            return Ok(found);
+        let (frame, limit) = without_limit(&frame);
+        let mut frame = self.failing(order::ordered(&frame))?;
+        if let Ok(n_rows) = IdxSize::try_from(limit.end()) {
+            frame = frame.limit(n_rows);
         }
-        let sortable = |column: &&Column| !column.dtype().is_nested();
-        let names: Vec<PlSmallStr> =
-            found.columns().iter().filter(sortable).map(|column| column.name().clone()).collect();
-        if names.is_empty() {
-            return Ok(found);
-        }
-        let options = SortMultipleOptions::default().with_maintain_order(true);
-        self.failing(found.sort(names, options))
+        let engine = if is_wide { Engine::Streaming } else { Engine::InMemory };
+        self.failing(frame.collect_with_engine(engine).map(|found| found.unwrap_single()))
     }
 
     /// Whether so much is read that polars is faster, and can do with less memory.
@@ -190,7 +171,7 @@ impl Query {
     ) -> Result<()> {
         let schema = self.failing(frame.collect_schema())?;
         pieces.push(DataFrame::empty_with_schema(&schema))?;
-        let Some(scan) = read.scan() else { return pieces.finish() };
+        let Some(scan) = read.scan() else { return Ok(()) };
         let windows = windows(scan.table.units(&read.condition)?);
         let (send, receive) = sync_channel::<PolarsResult<DataFrame>>(1);
         std::thread::scope(|scope| {
@@ -208,7 +189,7 @@ impl Query {
                     break;
                 }
             }
-            pieces.finish()
+            Ok(())
         })
     }
 }

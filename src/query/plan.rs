@@ -2,9 +2,8 @@
 
 use super::paged::PagedScan;
 use super::paged::condition::Condition;
-use crate::error::Result;
 use polars::polars_utils::arena::{Arena, Node};
-use polars::prelude::{AnonymousScan, LazyFrame, PolarsResult};
+use polars::prelude::{AnonymousScan, IdxSize, LazyFrame, PolarsResult};
 use polars_plan::dsl::{DslPlan, FileScanIR, SinkTypeIR};
 use polars_plan::plans::expr_ir::ExprIR;
 use polars_plan::plans::{AExpr, ArenaExprIter, ArenaLpIter, IR, IRPlan, is_elementwise_rec};
@@ -42,6 +41,11 @@ impl Plan {
         self.plan.lp_arena.iter(self.plan.lp_top).filter_map(|(_, node)| self.read(node)).collect()
     }
 
+    /// Whether only the first rows of a table are asked for.
+    pub fn is_cut(&self) -> bool {
+        self.reads().iter().any(|read| read.is_cut)
+    }
+
     /// Whether it reads anything but the tables that it was given.
     pub fn reads_others(&self) -> bool {
         self.plan.lp_arena.iter(self.plan.lp_top).any(|(_, node)| match node {
@@ -60,8 +64,19 @@ impl Plan {
         Some(Read { function, condition, is_cut: unified_scan_args.pre_slice.is_some() })
     }
 
-    /// The only table that is read, where each row of the result comes from one row of it, in its order.
+    /// The only table that is read, where each row of the result comes from one row of it, in its order, and no row is left out by its
+    /// place.
     pub fn row_by_row(&self) -> Option<Read<'_>> {
+        self.read(self.source()?).filter(|read| !read.is_cut)
+    }
+
+    /// Whether rows come as they are in the only table that is read, or in its first rows.
+    pub fn is_in_table_order(&self) -> bool {
+        matches!(self.source(), Some(IR::Scan { .. } | IR::DataFrameScan { .. }))
+    }
+
+    /// What is below steps that make each row from one row.
+    fn source(&self) -> Option<&IR> {
         let mut node = self.plan.root();
         loop {
             node = match node {
@@ -73,26 +88,9 @@ impl Plan {
                 {
                     self.at(*input)
                 }
-                IR::SimpleProjection { input, .. } => self.at(*input),
-                IR::Sink { input, .. } => self.at(*input),
-                scan => return self.read(scan).filter(|read| !read.is_cut),
-            };
-        }
-    }
-
-    /// Whether the query says in which order its rows come.
-    pub fn is_sorted(&self) -> bool {
-        let mut node = self.plan.root();
-        loop {
-            node = match node {
-                IR::Sort { .. } => return true,
-                IR::Slice { input, .. }
-                | IR::SimpleProjection { input, .. }
-                | IR::Select { input, .. }
-                | IR::HStack { input, .. }
-                | IR::Filter { input, .. }
-                | IR::Sink { input, .. } => self.at(*input),
-                _ => return false,
+                IR::SimpleProjection { input, .. } | IR::Sink { input, .. } => self.at(*input),
+                IR::Filter { .. } | IR::HStack { .. } | IR::Select { .. } => return None,
+                source => return Some(source),
             };
         }
     }
@@ -123,13 +121,42 @@ pub struct Limit {
     pub take: usize,
 }
 
+impl Limit {
+    /// Every row.
+    pub const NONE: Limit = Limit { skip: 0, take: usize::MAX };
+
+    /// Rows that are looked at.
+    pub fn end(self) -> usize {
+        self.skip.saturating_add(self.take)
+    }
+}
+
 /// Takes a LIMIT off the end of a query, so that it can be counted while rows come.
-pub fn without_limit(frame: &LazyFrame) -> Result<(LazyFrame, Limit)> {
+pub fn without_limit(frame: &LazyFrame) -> (LazyFrame, Limit) {
     match &frame.logical_plan {
         DslPlan::Slice { input, offset, len } if *offset >= 0 => {
-            let limit = Limit { skip: *offset as usize, take: *len as usize };
-            Ok((LazyFrame::from(DslPlan::clone(input)), limit))
+            // OFFSET without LIMIT
+            let take = if *len == IdxSize::MAX { usize::MAX } else { *len as usize };
+            (LazyFrame::from(DslPlan::clone(input)), Limit { skip: *offset as usize, take })
         }
-        _ => Ok((frame.clone(), Limit { skip: 0, take: usize::MAX })),
+        _ => (frame.clone(), Limit::NONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::{IntoLazy, df};
+
+    #[test]
+    fn limits_of_sql() {
+        let mut context = polars::sql::SQLContext::new();
+        context.register("t", df!("a" => [1, 2]).expect("a frame").lazy());
+        let mut of = |sql: &str| without_limit(&context.execute(sql).expect("a plan")).1;
+        assert_eq!(of("SELECT a FROM t"), Limit::NONE);
+        assert_eq!(of("SELECT a FROM t LIMIT 3 OFFSET 2"), Limit { skip: 2, take: 3 });
+        // a table may have more rows than polars counts
+        assert_eq!(of("SELECT a FROM t OFFSET 2"), Limit { skip: 2, take: usize::MAX });
+        assert_eq!(Limit { skip: 2, take: usize::MAX }.end(), usize::MAX);
     }
 }

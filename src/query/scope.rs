@@ -2,15 +2,11 @@
 //! positions not read (by the statistics in the footer of the file).
 
 use crate::commit::manifest::ManifestFile;
-use crate::dataset::Dataset;
 use crate::dataset::region::Region;
-use crate::dataset::stream::{long_bounds, read_metadata};
+use crate::dataset::{Dataset, GRID_BP};
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::collections::HashMap;
-
-/// No block of `ref_blocks` crosses a multiple of this, in bases.
-const BLOCK_CELL_BP: i64 = 65_536;
 
 /// Which rows of the tables a query sees; the default is all.
 #[derive(Clone, Debug, Default)]
@@ -32,31 +28,14 @@ impl Scope {
         Ok(Scope { regions, variants: None, samples })
     }
 
-    /// The files of `table` that can have rows in it, by their contig.
+    /// The files of `table` that can have rows in it, by their contig, in row order.
     pub fn files_of_contigs<'a>(&self, dataset: &'a Dataset, table: &'a str) -> Vec<&'a ManifestFile> {
-        let files = dataset.files(table);
-        let Some(regions) = &self.regions else { return files.collect() };
-        let wanted = |contig: &String| regions.iter().any(|region| region.contig == *contig);
-        files.filter(|file| file.contig.as_ref().is_none_or(wanted)).collect()
-    }
-
-    /// The files of `table` that can have rows in it: by their contig, and of variants and calls by the positions in their footers.
-    pub fn files<'a>(&self, dataset: &'a Dataset, table: &'a str) -> Result<Vec<&'a ManifestFile>> {
-        let files: Vec<&ManifestFile> = dataset.files(table).collect();
-        let Some(regions) = &self.regions else { return Ok(files) };
-        let mut chosen = Vec::new();
-        for file in files {
-            let Some(contig) = &file.contig else {
-                chosen.push(file);
-                continue;
-            };
-            let mut own = regions.iter().filter(|region| region.contig == *contig).peekable();
-            let has_bounds = matches!(table, "variants" | "genotypes");
-            if own.peek().is_some() && (!has_bounds || touches(dataset, file, own)?) {
-                chosen.push(file);
-            }
+        let mut files = dataset.files_in_order(table);
+        if let Some(regions) = &self.regions {
+            let wanted = |contig: &String| regions.iter().any(|region| region.contig == *contig);
+            files.retain(|file| file.contig.as_ref().is_none_or(wanted));
         }
-        Ok(chosen)
+        files
     }
 
     /// The rows of `table` that are in it.
@@ -72,7 +51,8 @@ impl Scope {
                 "variants" | "genotypes" => filters.extend(in_regions(regions, &col("pos"), &col("pos"), "pos")),
                 "ref_blocks" => {
                     // none is longer than a cell of the grid, so what touches a region begins in its cell or later
-                    let cell = |pos: i64| (pos.max(1) - 1) / BLOCK_CELL_BP * BLOCK_CELL_BP + 1;
+                    let grid = i64::from(GRID_BP);
+                    let cell = |pos: i64| (pos.max(1) - 1) / grid * grid + 1;
                     let least = regions.iter().map(|region| position(cell(region.first))).min().unwrap_or(i32::MAX);
                     filters.push(col("start").gt_eq(lit(least)));
                     let last = col("start") + col("length") - lit(1);
@@ -85,12 +65,12 @@ impl Scope {
         if let Some(ids) = &self.variants
             && matches!(table, "variants" | "genotypes")
         {
-            filters.push(one_of("variant_id", ids));
+            filters.push(one_of::<Int64Type>("variant_id", ids));
         }
         if let Some(samples) = &self.samples
             && table != "variants"
         {
-            filters.push(one_of("sample_index", samples));
+            filters.push(one_of::<Int32Type>("sample_index", samples));
         }
         filters
     }
@@ -116,16 +96,6 @@ impl Scope {
     pub fn samples(&self) -> Option<&[i32]> {
         self.samples.as_deref()
     }
-}
-
-/// Whether a row group of the file has positions in one of the regions. The position is in the middle of `variant_id`.
-fn touches<'r>(dataset: &Dataset, file: &ManifestFile, regions: impl Iterator<Item = &'r Region>) -> Result<bool> {
-    let bounds = long_bounds(&read_metadata(&dataset.full_path(file)?)?, "variant_id");
-    let pos = |id: i64| (id >> 16) & i64::from(u32::MAX);
-    let overlaps = |region: &Region| {
-        bounds.iter().any(|bound| bound.is_none_or(|(first, last)| region.overlaps(pos(first), pos(last))))
-    };
-    Ok({ regions }.any(overlaps))
 }
 
 fn sample_indexes(dataset: &Dataset, wanted: &[String]) -> Result<Vec<i32>> {
@@ -158,14 +128,29 @@ fn position(bases: i64) -> i32 {
     i32::try_from(bases).unwrap_or(i32::MAX)
 }
 
-/// The column has one of these values. As a tree that is not deep: there may be thousands.
-fn one_of<T: Literal + Copy>(column: &str, values: &[T]) -> Expr {
-    match values {
-        [] => lit(false),
-        [value] => col(column).eq(lit(*value)),
-        _ => {
-            let (left, right) = values.split_at(values.len() / 2);
-            one_of(column, left).or(one_of(column, right))
-        }
+/// The column has one of these values.
+fn one_of<T: PolarsNumericType>(column: &str, values: &[T::Native]) -> Expr
+where
+    ChunkedArray<T>: IntoSeries,
+{
+    let values = ChunkedArray::<T>::from_slice("".into(), values).into_series();
+    let list = Scalar::new(DataType::List(Box::new(values.dtype().clone())), AnyValue::List(values));
+    col(column).is_in(lit(list), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::paged::condition::Condition;
+
+    #[test]
+    fn chosen_values_are_bounds() {
+        let scope = Scope::default().with_variants(vec![70, 7, 30]);
+        let [filter] = &scope.filters("variants")[..] else { panic!("one filter") };
+        assert_eq!(Condition::of(filter).bounds("variant_id"), (7, 70));
+        let table = df!("variant_id" => [7_i64, 8, 70]).expect("a frame").lazy();
+        assert_eq!(scope.narrow("variants", table.clone()).collect().expect("rows").height(), 2);
+        let none = Scope::default().with_variants(Vec::new()).narrow("variants", table);
+        assert_eq!(none.collect().expect("rows").height(), 0);
     }
 }

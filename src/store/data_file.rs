@@ -191,6 +191,11 @@ impl Held {
 }
 
 impl Remote {
+    /// Lets go what was read of it. Who reads it asks for that again.
+    pub fn forget(&self) {
+        *self.held() = Held::default();
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("no thread panics with the lock")
     }

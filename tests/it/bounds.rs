@@ -5,6 +5,7 @@
 
 use super::common::*;
 use super::inputs::{bgzf, gzip};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,14 +19,20 @@ sys.stderr.write('\\nPEAK %d\\n' % usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status) % 256)
 ";
 
-/// `varbatch call input -o dataset EXTRA...`: how it ended, and its peak in MiB.
-fn measured(inputs: &[&Path], dataset: &Path, extra: &[&str]) -> (Finished, u64) {
+/// Runs `varbatch` with `args`: how it ended, and its peak in MiB.
+pub fn with_peak<S: AsRef<OsStr>>(args: &[S]) -> (Finished, u64) {
     let mut command = Command::new("python3");
-    command.args(["-c", MEASURE, binary(), "call"]).args(inputs).arg("-o").arg(dataset).args(extra);
-    let done = finish(&mut command);
+    let done = finish(command.args(["-c", MEASURE, binary()]).args(args));
     let peak = done.stderr.rsplit("PEAK ").next().and_then(|text| text.trim().parse::<u64>().ok());
     let peak = peak.unwrap_or_else(|| panic!("no peak in {}", done.stderr));
     (done, peak >> 10)
+}
+
+/// The same of `varbatch call input -o dataset EXTRA...`.
+fn measured(inputs: &[&Path], dataset: &Path, extra: &[&str]) -> (Finished, u64) {
+    let fixed = [Path::new("call")].into_iter().chain(inputs.iter().copied()).chain([Path::new("-o"), dataset]);
+    let args: Vec<&OsStr> = fixed.map(Path::as_os_str).chain(extra.iter().map(OsStr::new)).collect();
+    with_peak(&args)
 }
 
 /// Calls with `--memory` and asserts that it is kept, and that the dataset is the one of a call without a limit.

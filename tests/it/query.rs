@@ -1,7 +1,9 @@
 //! `query`: regions and samples read only what they need, and a plain scan streams.
 
+use super::bounds::with_peak;
 use super::common::*;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 const TWO_CONTIGS: &str = "\
@@ -134,6 +136,59 @@ fn views_fill_in_plain_reference_of_any_ploidy_and_keep_missing_calls() {
 }
 
 #[test]
+fn views_of_a_contig_without_a_call() {
+    let folder = temp();
+    let head = "##fileformat=VCFv4.3\n##contig=<ID=1>\n##contig=<ID=2>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n\
+                ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"Depth\">\n";
+    let vcf = format!(
+        "{head}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n\
+         1\t5\t.\tA\tC\t.\t.\t.\tGT:DP\t0/1:3\t0/0:4\n2\t6\t.\tA\tC\t.\t.\t.\tGT:DP\t0/0:3\t0/0:4\n"
+    );
+    let dataset = folder.path().join("ds");
+    call(&[write(folder.path(), "x.vcf", vcf)], &dataset, &[]);
+    assert_eq!(rows_of(&dataset, &["--view", "carriers"]), ["1,5,,A,C,a,0/1,1,3"]);
+    assert!(rows_of(&dataset, &["--view", "carriers", "-r", "2"]).is_empty());
+    assert_eq!(rows_of(&dataset, &["--view", "matrix", "-r", "2"]), ["2,6,,A,C,0/0,0/0"]);
+}
+
+#[test]
+fn calls_are_not_plain_reference_where_all_are_stored() {
+    let folder = temp();
+    let vcf = write(
+        folder.path(),
+        "two.vcf",
+        TWO_CONTIGS.replace("2\t30\t.\tG\tT", "2\t30\t.\tG\tT,C").replace("1/1\t0/1\n", "./.\t2|0\n"),
+    );
+    let (carriers, all) = (folder.path().join("carriers"), folder.path().join("all"));
+    call(&[&vcf], &carriers, &[]);
+    call(&[&vcf], &all, &["--calls", "all"]);
+    for view in ["calls", "genotypes", "matrix", "carriers"] {
+        let found = rows_of(&all, &["--view", view]);
+        assert!(!found.is_empty());
+        assert_eq!(found, rows_of(&carriers, &["--view", view]), "{view}");
+    }
+    assert_eq!(rows_of(&all, &["-r", "1:20"]), ["1,20,A,G,b,0/1,1"]);
+}
+
+/// A variant without a call that tells is phased as the dataset begins, in views as in `export`.
+#[test]
+fn plain_reference_is_written_as_export_writes_it() {
+    let folder = temp();
+    let vcf = TWO_CONTIGS.replace("0/0\t0/1", "0|0\t0|0").replace("0/1\t1/1", "0|1\t1|1").replace("1/1\t0/1", "0/0\t.");
+    let dataset = folder.path().join("ds");
+    call(&[write(folder.path(), "two.vcf", vcf)], &dataset, &[]);
+    let out = folder.path().join("out.vcf");
+    export(&dataset, &out, &[]);
+    let text = std::fs::read_to_string(&out).expect("a file");
+    let calls = |line: &str| line.split('\t').skip(9).map(String::from).collect::<Vec<_>>();
+    let exported: Vec<Vec<String>> = text.lines().filter(|line| !line.starts_with('#')).map(calls).collect();
+    let shown = rows_of(&dataset, &["--view", "matrix"]);
+    let shown: Vec<Vec<String>> = shown.iter().map(|row| row.split(',').skip(5).map(String::from).collect()).collect();
+    assert_eq!(shown, exported);
+    assert_eq!(shown[1], ["0|0", "0|0"]);
+}
+
+#[test]
 fn counts_by_group() {
     let folder = temp();
     let dataset = two_contigs(folder.path());
@@ -254,6 +309,99 @@ fn results_are_the_same_every_time() {
     assert_eq!(once.len(), 2500);
     assert!(once[0].starts_with("0,") && once[2499].starts_with("2499,"));
     assert_eq!(rows_of(dataset, &[sql]), once);
+    // a part of it is a part of that order
+    assert_eq!(rows_of(dataset, &[&format!("{sql} LIMIT 7 OFFSET 30")])[..], once[30..37]);
+}
+
+/// What `sql` prints with so many threads for queries.
+fn printed(dataset: &Path, sql: &str, n_threads: usize) -> String {
+    let mut command = Command::new(binary());
+    command.arg("query").arg(dataset).arg(sql).args(["--format", "csv"]);
+    finish(command.env("POLARS_MAX_THREADS", n_threads.to_string())).expect(0).stdout
+}
+
+#[test]
+fn threads_do_not_change_what_a_query_prints() {
+    let dataset = large();
+    for sql in [
+        // which groups and rows a LIMIT takes, at the end and inside
+        "SELECT sample_index, COUNT(*) AS n FROM genotypes GROUP BY sample_index LIMIT 5",
+        "SELECT SUM(sample_index) AS n FROM (SELECT sample_index FROM genotypes GROUP BY sample_index LIMIT 5) x",
+        "SELECT g.pos, v.ref FROM genotypes g JOIN variants v ON g.variant_id = v.variant_id LIMIT 5 OFFSET 3",
+        "SELECT SUM(x.pos + x.sample_index) AS n FROM (SELECT g.pos, g.sample_index FROM genotypes g
+            JOIN variants v ON g.variant_id = v.variant_id LIMIT 5000) x",
+        // equal keys
+        "SELECT pos, sample_index FROM genotypes ORDER BY dosage DESC LIMIT 5",
+        "SELECT pos, alt, ROW_NUMBER() OVER (ORDER BY type) AS n FROM variants ORDER BY n LIMIT 5",
+        "SELECT type, FIRST(pos) AS pos FROM variants GROUP BY type",
+        // sums of fractions
+        "SELECT AVG(v.af) AS a, SUM(v.af) AS s, STDDEV(v.af) AS d FROM genotypes g JOIN variants v ON g.variant_id = v.variant_id",
+        "SELECT g.sample_index, AVG(v.af) AS a, VARIANCE(v.hwe_p) AS s FROM genotypes g
+            JOIN variants v ON g.variant_id = v.variant_id GROUP BY g.sample_index",
+        "SELECT type, AVG(af) AS a, SUM(hwe_p * 2) AS s FROM variants WHERE af < 0.4 GROUP BY type HAVING SUM(af) > 0",
+        "SELECT STDDEV(sample_index) AS d FROM genotypes",
+    ] {
+        let once = printed(dataset, sql, 1);
+        assert!(once.lines().count() > 1, "{sql}");
+        for n_threads in [2, 5] {
+            assert_eq!(printed(dataset, sql, n_threads), once, "{sql} with {n_threads} threads");
+        }
+    }
+}
+
+#[test]
+fn an_order_is_kept() {
+    let dataset = large();
+    assert_eq!(rows_of(dataset, &["SELECT DISTINCT dosage FROM genotypes ORDER BY dosage DESC"]), ["2", "1", "0", ""]);
+    let sql = "SELECT pos, sample_index FROM genotypes ORDER BY dosage DESC";
+    let first = rows_of(dataset, &[&format!("{sql} LIMIT 200")]);
+    let mut sorted = rows_of(dataset, &["SELECT pos, sample_index FROM genotypes WHERE dosage = 2"]);
+    sorted.sort_by_key(|line| line.split(',').map(|field| field.parse().unwrap_or(0)).collect::<Vec<i64>>());
+    // nulls come first, as in PostgreSQL
+    let n_missing = rows_of(dataset, &["SELECT pos FROM genotypes WHERE dosage IS NULL"]).len();
+    assert_eq!(first[n_missing.min(200)..], sorted[..200 - n_missing.min(200)]);
+}
+
+/// Rows of a table come as they are read, also where a LIMIT is so large that it leaves nothing out.
+#[test]
+fn a_large_limit_is_streamed() {
+    let dataset = large();
+    let sql = "SELECT variant_id, pos, sample_index, gt FROM genotypes";
+    let peak = |sql: &str| {
+        let out = temp();
+        let rows = out.path().join("rows.csv");
+        let (dataset, path) = (dataset.to_str().expect("UTF-8"), rows.to_str().expect("UTF-8"));
+        let (done, peak) = with_peak(&["query", dataset, sql, "-o", path]);
+        done.expect(0);
+        (std::fs::metadata(rows).expect("a file").len(), peak)
+    };
+    let (bytes, streamed) = peak(sql);
+    for limit in ["LIMIT 100000000", "OFFSET 1", "LIMIT 4294967295 OFFSET 1"] {
+        let (some_bytes, found) = peak(&format!("{sql} {limit}"));
+        assert!(bytes - some_bytes < 100, "{limit}: {some_bytes} of {bytes} bytes");
+        assert!(found < streamed + streamed / 2, "{limit}: {found} MiB of memory, without it {streamed}");
+    }
+}
+
+/// A Parquet file has row groups of one size, whatever it is made from.
+#[test]
+fn row_groups_of_a_result_have_one_size() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let folder = temp();
+    let rows = folder.path().join("rows.parquet");
+    let out = rows.to_str().expect("UTF-8");
+    let dataset = large().to_str().expect("UTF-8");
+    for args in [&["--view", "genotypes", "--region", "chr20:1-10000"][..], &["SELECT pos FROM genotypes LIMIT 200000"]]
+    {
+        varbatch(&[&["query", dataset, "-o", out][..], args].concat()).expect(0);
+        let reader = SerializedFileReader::new(std::fs::File::open(&rows).expect("a file")).expect("Parquet");
+        let sizes: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        let (last, others) = sizes.split_last().expect("a row group");
+        assert!(
+            others.len() > 1 && others.iter().all(|&size| size == 65_536) && *last <= 65_536,
+            "{args:?}: {sizes:?}"
+        );
+    }
 }
 
 /// Data of every file but that of the region is destroyed: a query of the region does not see it.

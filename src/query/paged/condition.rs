@@ -4,16 +4,15 @@
 //! It is compared with the least and largest values of pages (page index) and row groups (statistics). Integers and texts are
 //! understood; of other types everything is read.
 
+use crate::dataset::stream::{column_at, pages_that_may};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::metadata::page_index::RowGroupPageIndex;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use polars::prelude::{AnyValue, DataType, Expr, LiteralValue, Operator};
 use polars_plan::dsl::{BooleanFunction, DataTypeExpr, FunctionExpr};
 use polars_plan::plans::DynLiteralValue;
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 /// A filter on values of columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +25,8 @@ pub enum Condition {
     Or(Vec<Condition>),
     /// A column compared with a value.
     Compare(Compare),
+    /// A column of integers has one of these values.
+    OneOf(String, BTreeSet<i64>),
 }
 
 /// A column compared with a value. Null never passes.
@@ -156,7 +157,10 @@ impl Condition {
                 Op::AtMost => (i64::MIN, *value),
                 Op::AtLeast => (*value, i64::MAX),
             },
-            Condition::Compare(_) => all,
+            Condition::OneOf(column, values) if column == name => {
+                values.first().zip(values.last()).map_or((i64::MAX, i64::MIN), |(least, most)| (*least, *most))
+            }
+            Condition::Compare(_) | Condition::OneOf(..) => all,
         }
     }
 
@@ -174,7 +178,7 @@ impl Condition {
             Condition::Compare(Compare { column, op: Op::Equal, value: Value::Text(text) }) if column == name => {
                 Some(BTreeSet::from([text.as_str()]))
             }
-            Condition::Compare(_) => None,
+            Condition::Compare(_) | Condition::OneOf(..) => None,
         }
     }
 
@@ -190,6 +194,10 @@ impl Condition {
                 all?.into_iter().reduce(|a, b| a.union(&b))
             }
             Condition::Compare(compare) => compare.rows(metadata, group),
+            Condition::OneOf(column, values) => {
+                let may_hold = |least: i64, most: i64| least <= most && values.range(least..=most).next().is_some();
+                rows_that_may(metadata, group, column, (&may_hold, &|_, _| true))
+            }
         }
     }
 }
@@ -245,55 +253,60 @@ fn is_in(input: &[Expr]) -> Condition {
         let value = Literal::of_any(&value)?.rounded(Op::Equal)?;
         Some(Condition::Compare(Compare { column: column.to_owned(), op: Op::Equal, value }))
     };
+    let number = |value: AnyValue<'_>| match Literal::of_any(&value)? {
+        Literal::Value(Value::Int(value)) => Some(value),
+        _ => None,
+    };
+    let numbers: Option<BTreeSet<i64>> = values.iter().map(number).collect();
+    if let Some(numbers) = numbers {
+        return Condition::OneOf(column.to_owned(), numbers);
+    }
     let all: Option<Vec<Condition>> = values.iter().map(equal).collect();
     all.filter(|all| !all.is_empty()).map_or(Condition::Any, Condition::Or)
 }
 
+/// Rows of the pages, or else of the row group, that a test of least and largest value does not exclude: one for integers, one for
+/// texts. `None`: nothing is known.
+fn rows_that_may(
+    metadata: &ParquetMetaData,
+    group: usize,
+    column: &str,
+    (of_ints, of_texts): (&dyn Fn(i64, i64) -> bool, &dyn Fn(&[u8], &[u8]) -> bool),
+) -> Option<RowSelection> {
+    let n_rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
+    let of_page = |index: &ColumnIndexMetaData, page: usize| match index {
+        ColumnIndexMetaData::INT32(values) => {
+            Some(of_ints((*values.min_value(page)?).into(), (*values.max_value(page)?).into()))
+        }
+        ColumnIndexMetaData::INT64(values) => Some(of_ints(*values.min_value(page)?, *values.max_value(page)?)),
+        ColumnIndexMetaData::BYTE_ARRAY(values) => Some(of_texts(values.min_value(page)?, values.max_value(page)?)),
+        _ => None,
+    };
+    if let Some(kept) = pages_that_may(metadata, group, column, of_page) {
+        return Some(RowSelection::from_consecutive_ranges(kept.into_iter(), n_rows));
+    }
+    let at = column_at(metadata, column)?;
+    let may_pass = match metadata.row_group(group).column(at).statistics()? {
+        Statistics::Int32(values) => of_ints((*values.min_opt()?).into(), (*values.max_opt()?).into()),
+        Statistics::Int64(values) => of_ints(*values.min_opt()?, *values.max_opt()?),
+        Statistics::ByteArray(values) => of_texts(values.min_opt()?.data(), values.max_opt()?.data()),
+        _ => return None,
+    };
+    let all = std::iter::once(0..if may_pass { n_rows } else { 0 });
+    Some(RowSelection::from_consecutive_ranges(all, n_rows))
+}
+
 impl Compare {
     fn rows(&self, metadata: &ParquetMetaData, group: usize) -> Option<RowSelection> {
-        let schema = metadata.file_metadata().schema_descr();
-        let at = (0..schema.num_columns()).find(|&at| schema.column(at).path().string() == self.column)?;
-        let n_rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
-        let pages = metadata.page_index_for_row_group(group);
-        if let Some(kept) = self.pages(&pages, at, n_rows) {
-            return Some(RowSelection::from_consecutive_ranges(kept.into_iter(), n_rows));
-        }
-        let may_pass = match metadata.row_group(group).column(at).statistics()? {
-            Statistics::Int32(values) => self.may_hold_int(*values.min_opt()?, *values.max_opt()?),
-            Statistics::Int64(values) => self.may_hold_int(*values.min_opt()?, *values.max_opt()?),
-            Statistics::ByteArray(values) => self.may_hold_text(values.min_opt()?.data(), values.max_opt()?.data()),
-            _ => return None,
-        };
-        let all = std::iter::once(0..if may_pass { n_rows } else { 0 });
-        Some(RowSelection::from_consecutive_ranges(all, n_rows))
+        let tests = (&|least, most| self.may_hold_int(least, most), &|least: &[u8], most: &[u8]| {
+            self.may_hold_text(least, most)
+        });
+        rows_that_may(metadata, group, &self.column, (tests.0, tests.1))
     }
 
-    /// Rows of the pages that may have a row that passes; `None`: the index does not say.
-    fn pages(&self, pages: &RowGroupPageIndex, at: usize, n_rows: usize) -> Option<Vec<Range<usize>>> {
-        let (index, places) = (pages.column_index(at)?, pages.page_locations(at)?);
-        let may_pass = |page: usize| match index {
-            _ if index.is_null_page(page) => Some(false),
-            ColumnIndexMetaData::INT32(values) => {
-                Some(self.may_hold_int(*values.min_value(page)?, *values.max_value(page)?))
-            }
-            ColumnIndexMetaData::INT64(values) => {
-                Some(self.may_hold_int(*values.min_value(page)?, *values.max_value(page)?))
-            }
-            ColumnIndexMetaData::BYTE_ARRAY(values) => {
-                Some(self.may_hold_text(values.min_value(page)?, values.max_value(page)?))
-            }
-            _ => None,
-        };
-        let first_row = |page: usize| places.get(page).map_or(n_rows, |place| place.first_row_index as usize);
-        let kept: Option<Vec<_>> = (0..places.len())
-            .map(|page| Some(first_row(page)..if may_pass(page)? { first_row(page + 1) } else { first_row(page) }))
-            .collect();
-        kept.map(|ranges| ranges.into_iter().filter(|range| !range.is_empty()).collect())
-    }
-
-    fn may_hold_int(&self, least: impl Into<i64>, most: impl Into<i64>) -> bool {
+    fn may_hold_int(&self, least: i64, most: i64) -> bool {
         let Value::Int(value) = &self.value else { return true };
-        self.may_hold(value, &least.into(), &most.into())
+        self.may_hold(value, &least, &most)
     }
 
     fn may_hold_text(&self, least: &[u8], most: &[u8]) -> bool {
@@ -313,7 +326,13 @@ impl Compare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::{col, lit};
+    use crate::query::paged::table::PagedTable;
+    use crate::store::DataFile;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use polars::prelude::*;
+    use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
+    use std::sync::Arc;
 
     fn of(filter: Expr) -> Condition {
         Condition::of(&filter)
@@ -344,5 +363,139 @@ mod tests {
         ] {
             assert_eq!(of(filter.clone()).bounds("pos"), (i64::MIN, i64::MAX), "{filter:?}");
         }
+    }
+
+    /// Columns of a file with small pages: numbers with nulls, sorted ones, long texts with a common begin.
+    fn table(seed: i64) -> DataFrame {
+        let at = || 0..400_i64;
+        let number = |at: i64| ((at * 37 + seed) % 101 != 0).then_some((at * (seed + 3)) % 97 - 40);
+        let numbers: Vec<Option<i32>> =
+            at().map(|at| number(at).filter(|_| at / 50 != 3).map(|value| value as i32)).collect();
+        let sorted: Vec<i64> = at().map(|at| at / 3 + seed).collect();
+        let text = |at: i64| (at % 11 != 5).then(|| format!("{}{}", "prefix".repeat(15), (at / 7 + seed) % 40));
+        let texts: Vec<Option<String>> = at().map(text).collect();
+        df!("n" => numbers, "s" => sorted, "t" => texts).expect("a frame")
+    }
+
+    fn written(table: &DataFrame, with_index: bool) -> (tempfile::TempDir, PagedTable) {
+        use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+        let ints: Int32Array = table.column("n").expect("n").i32().expect("numbers").iter().collect();
+        let longs: Int64Array = table.column("s").expect("s").i64().expect("numbers").iter().collect();
+        let texts: StringArray = table.column("t").expect("t").str().expect("texts").iter().collect();
+        let columns: [(&str, ArrayRef); 3] = [("n", Arc::new(ints)), ("s", Arc::new(longs)), ("t", Arc::new(texts))];
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("rows");
+        let level = if with_index { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
+        let properties = WriterProperties::builder()
+            .set_data_page_row_count_limit(16)
+            .set_write_batch_size(8)
+            .set_max_row_group_row_count(Some(150))
+            .set_statistics_enabled(level)
+            .set_column_index_truncate_length(Some(64));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.parquet");
+        let file = std::fs::File::create(&path).expect("a file");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.close().expect("ended");
+        let table = PagedTable::of_result("t", DataFile::Local(path), 400).expect("a table");
+        (folder, table)
+    }
+
+    fn leaf() -> impl Strategy<Value = Expr> {
+        let value = -60..60_i64;
+        let text = (0..45_i64).prop_map(|at| format!("{}{at}", "prefix".repeat(15)));
+        let pair = |(left, op, right, flipped): (Expr, usize, Expr, bool)| {
+            let (left, right) = if flipped { (right, left) } else { (left, right) };
+            match op {
+                0 => left.eq(right),
+                1 => left.lt(right),
+                2 => left.lt_eq(right),
+                3 => left.gt(right),
+                4 => left.gt_eq(right),
+                _ => left.neq(right),
+            }
+        };
+        let column = prop_oneof![
+            Just(col("n")),
+            Just(col("s")),
+            Just(col("n").cast(DataType::Int64)),
+            Just(col("s").cast(DataType::Float64)),
+            Just(col("n") + lit(1)),
+        ];
+        let right = prop_oneof![value.clone().prop_map(lit), (-60.0..60.0_f64).prop_map(lit), Just(col("s"))];
+        let numbers = proptest::collection::vec(value, 1..5).prop_map(|values| {
+            let values = Series::new("".into(), values);
+            col("s").is_in(lit(Scalar::new(DataType::List(Box::new(DataType::Int64)), AnyValue::List(values))), false)
+        });
+        let texts = proptest::collection::vec(text.clone(), 1..4).prop_map(|values| {
+            let values = Series::new("".into(), values);
+            col("t").is_in(lit(Scalar::new(DataType::List(Box::new(DataType::String)), AnyValue::List(values))), false)
+        });
+        prop_oneof![
+            (column, 0..6_usize, right, any::<bool>()).prop_map(pair),
+            (Just(col("t")), 0..6_usize, text.prop_map(lit), any::<bool>()).prop_map(pair),
+            numbers,
+            texts,
+            Just(col("n").is_null()),
+        ]
+    }
+
+    fn filters() -> impl Strategy<Value = Expr> {
+        leaf().prop_recursive(3, 12, 2, |inner| {
+            prop_oneof![
+                (inner.clone(), inner.clone()).prop_map(|(one, other)| one.and(other)),
+                (inner.clone(), inner.clone()).prop_map(|(one, other)| one.or(other)),
+                inner.prop_map(|inner| inner.not()),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        /// What pages and row groups leave, and then the filter, is what the filter leaves of everything.
+        #[test]
+        fn no_wanted_row_is_left_out(filter in filters(), seed in 0..50_i64, with_index in any::<bool>()) {
+            let whole = table(seed);
+            let (_folder, paged) = written(&whole, with_index);
+            let columns = ["n", "s", "t"].map(PlSmallStr::from_static);
+            let mut found = paged.empty(&columns);
+            for unit in paged.units(&Condition::of(&filter)).expect("units") {
+                found.vstack_mut_owned(paged.read(&unit, &columns).expect("rows")).expect("one kind of rows");
+            }
+            let kept = |frame: DataFrame| frame.lazy().filter(filter.clone()).collect().expect("a filter");
+            prop_assert!(kept(found).equals_missing(&kept(whole)), "{:?}", filter);
+        }
+    }
+
+    /// The property above would hold if nothing were ever left out.
+    #[test]
+    fn pages_are_left_out() {
+        let whole = table(0);
+        for (with_index, most) in [(true, 40), (false, 150)] {
+            let (_folder, paged) = written(&whole, with_index);
+            for filter in [
+                col("s").eq(lit(7)),
+                lit(7).eq(col("s")),
+                col("s").lt(lit(9.5)).and(col("n").gt(lit(-100))),
+                col("s").gt(lit(3)).and(col("s").is_in(
+                    lit(Scalar::new(
+                        DataType::List(Box::new(DataType::Int64)),
+                        AnyValue::List(Series::new("".into(), [0_i64, 6])),
+                    )),
+                    false,
+                )),
+                col("t").eq(lit(format!("{}0", "prefix".repeat(15)))).and(col("s").lt(lit(3))),
+            ] {
+                let n_rows: usize =
+                    paged.units(&of(filter.clone())).expect("units").iter().map(|unit| unit.n_rows()).sum();
+                assert!((1..=most).contains(&n_rows), "{filter:?}: {n_rows} rows");
+            }
+        }
+        // the other side of OR is not understood
+        let either = col("s").eq(lit(7)).or(col("n").is_null());
+        let (_folder, paged) = written(&whole, true);
+        assert_eq!(paged.units(&of(either)).expect("units").iter().map(|unit| unit.n_rows()).sum::<usize>(), 400);
     }
 }

@@ -9,6 +9,7 @@ use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
 use crate::dataset::stream::{byte_ranges, column_names, long_bounds, parquet_error};
 use crate::error::{Class, Error, Result};
+use crate::genome::Locus;
 use crate::store::data_file::{FileReader, Remote};
 use crate::store::{DataFile, at_once};
 use parquet::arrow::ProjectionMask;
@@ -17,14 +18,16 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::PageIndexPolicy;
 use polars::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 1 << 16;
-/// Footers that are kept. A query of a region needs a few; one of everything needs each once.
+/// Footers that are kept. A query of a region needs a few; one of everything needs each once or twice.
 const KEPT_FOOTERS: usize = 64;
+/// Objects that keep what was read of them, up to 32 MiB each: those that are read at once.
+const KEPT_OBJECTS: usize = super::UNITS_AT_ONCE;
 /// Columns that tables are sorted by, so that what a condition on them leaves is rows that follow each other.
 const SORTED: [&str; 3] = ["pos", "variant_id", "start"];
 /// Rows from which on it is worth to look at one column before the others.
@@ -39,7 +42,7 @@ const CODED: [&str; 3] = ["contig", "gt", "type"];
 struct TableFile {
     file: DataFile,
     /// Index and name of its contig, where the table is divided by contigs.
-    contig: Option<(i64, String)>,
+    contig: Option<(u32, String)>,
     n_rows: u64,
 }
 
@@ -97,18 +100,45 @@ pub struct PagedTable {
     name: String,
     files: Vec<TableFile>,
     schema: SchemaRef,
-    footers: Mutex<HashMap<usize, Arc<Footer>>>,
+    opened: Mutex<Opened>,
+}
+
+/// Files that were opened, by their place. What was used least lately goes first.
+#[derive(Default)]
+struct Opened {
+    footers: VecDeque<(usize, Arc<Footer>)>,
+    /// Files that keep what was read of them.
+    full: VecDeque<(usize, Arc<Remote>)>,
+}
+
+impl Opened {
+    /// The footer of a file, which is used now, and an object that is to forget what was read of it.
+    fn get(&mut self, at: usize) -> Option<(Arc<Footer>, Option<Arc<Remote>>)> {
+        let place = self.footers.iter().position(|(file, _)| *file == at)?;
+        let (_, footer) = self.footers.remove(place)?;
+        let gone = self.put(at, &footer);
+        Some((footer, gone))
+    }
+
+    fn put(&mut self, at: usize, footer: &Arc<Footer>) -> Option<Arc<Remote>> {
+        if self.footers.len() >= KEPT_FOOTERS {
+            self.footers.pop_front();
+        }
+        self.footers.push_back((at, Arc::clone(footer)));
+        let remote = footer.remote.clone()?;
+        self.full.retain(|(file, _)| *file != at);
+        self.full.push_back((at, remote));
+        if self.full.len() > KEPT_OBJECTS { self.full.pop_front().map(|(_, remote)| remote) } else { None }
+    }
 }
 
 impl PagedTable {
-    /// The table `name` of `files` (at least one), in the order of contigs, then of paths.
-    pub fn new(dataset: &Dataset, name: &str, mut files: Vec<&ManifestFile>) -> Result<PagedTable> {
-        let order: HashMap<&str, i64> =
+    /// The table `name` of `files` (at least one), which are in row order.
+    pub fn new(dataset: &Dataset, name: &str, files: Vec<&ManifestFile>) -> Result<PagedTable> {
+        let order: HashMap<&str, u32> =
             dataset.manifest().contigs.iter().map(|contig| contig.name.as_str()).zip(0..).collect();
-        let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| order.get(contig).copied());
-        files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         let of = |file: &&ManifestFile| {
-            let contig = rank(file).zip(file.contig.clone());
+            let contig = file.contig.clone().and_then(|contig| Some((*order.get(contig.as_str())?, contig)));
             Ok(TableFile { file: dataset.full_path(file)?, contig, n_rows: file.rows })
         };
         Self::of_files(name, files.iter().map(of).collect::<Result<_>>()?)
@@ -121,7 +151,7 @@ impl PagedTable {
 
     fn of_files(name: &str, files: Vec<TableFile>) -> Result<PagedTable> {
         let mut table =
-            PagedTable { name: name.to_owned(), files, schema: SchemaRef::default(), footers: Mutex::default() };
+            PagedTable { name: name.to_owned(), files, schema: SchemaRef::default(), opened: Mutex::default() };
         // of the first contig the file that a search looks at first
         let n_first = table.groups().next().map_or(0, |group| group.len());
         table.schema = Arc::new(table.columns_of(n_first / 2)?);
@@ -167,9 +197,12 @@ impl PagedTable {
     }
 
     fn footer(&self, at: usize) -> Result<Arc<Footer>> {
-        let kept = || self.footers.lock().expect("no thread panics with the lock");
-        if let Some(footer) = kept().get(&at) {
-            return Ok(Arc::clone(footer));
+        let opened = || self.opened.lock().expect("no thread panics with the lock");
+        let forget = |gone: Option<Arc<Remote>>| gone.into_iter().for_each(|remote| remote.forget());
+        let found = opened().get(at);
+        if let Some((footer, gone)) = found {
+            forget(gone);
+            return Ok(footer);
         }
         let file = &self.files[at].file;
         let reader = open(file)?;
@@ -184,11 +217,8 @@ impl PagedTable {
             FileReader::Local(_) => None,
         };
         let footer = Arc::new(Footer { metadata, remote });
-        let mut kept = kept();
-        if kept.len() >= KEPT_FOOTERS {
-            kept.clear();
-        }
-        kept.insert(at, Arc::clone(&footer));
+        let gone = opened().put(at, &footer);
+        forget(gone);
         Ok(footer)
     }
 
@@ -203,13 +233,15 @@ impl PagedTable {
                 chosen.extend(group);
                 continue;
             };
-            // as genome::Locus has it: contig, pos, rank
-            let id = |pos: i64, rank: i64| index << 48 | pos.clamp(0, i64::from(i32::MAX)) << 16 | rank;
-            let (from, to) = (first_id.max(id(first_pos, 0)), last_id.min(id(last_pos, 0xffff)));
+            let id = |pos: i64, rank: u16| {
+                let vcf_pos = pos.clamp(0, i64::from(i32::MAX)) as i32;
+                Locus { contig: *index, vcf_pos }.id(rank)
+            };
+            let (from, to) = (first_id.max(id(first_pos, 0)), last_id.min(id(last_pos, u16::MAX)));
             if from > to || contigs.as_ref().is_some_and(|wanted| !wanted.contains(name.as_str())) {
                 continue;
             }
-            let is_all = from <= id(0, 0) && to >= id(i64::MAX, 0xffff);
+            let is_all = from <= id(0, 0) && to >= id(i64::MAX, u16::MAX);
             if is_all || group.len() == 1 || !self.schema.contains("variant_id") {
                 chosen.extend(group);
             } else {
