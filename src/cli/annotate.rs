@@ -1,6 +1,6 @@
 //! `varbatch annotate`
 
-use super::verify::use_threads;
+use super::threads::use_threads;
 use crate::annotate::contigs::ContigMap;
 use crate::annotate::spec::{Columns, KeyNames, SourceSpec, default_name, word};
 use crate::annotate::{Report, Settings, SourceReport, annotate};

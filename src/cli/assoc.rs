@@ -1,26 +1,22 @@
 //! `varbatch assoc`
 
-use super::result_flags::{ResultFlags, ResultWriter};
-use super::select_flags::{Defaults, SelectFlags};
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use super::trait_flags::{TraitFlags, say};
-use super::verify::use_threads;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::stats::assoc::dosage::MissingCalls;
-use crate::stats::assoc::summary::{Tally, summary};
-use crate::stats::assoc::table::{Piece, append};
+use crate::stats::assoc::summary::summary;
+use crate::stats::assoc::table::Piece;
 use crate::stats::assoc::{Analysis, Settings, logistic};
 use crate::stats::block::Block;
-use crate::stats::results::{DataFrame, Results};
+use crate::stats::results::Results;
 use crate::stats::selection::Selection;
 use crate::stats::source::Source;
 use clap::ValueEnum;
-use std::path::PathBuf;
 
 /// All variants of all contigs, common and rare, as `plink2 --glm` does.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[], biallelic: false, min_maf: None };
-/// Rows that are written at once: one row group of the stored table.
-const ROWS_AT_ONCE: usize = 65_536;
 
 /// Flags of `assoc`.
 #[derive(Debug, clap::Args)]
@@ -36,8 +32,8 @@ Examples:
   varbatch assoc demo.ds --pheno traits.tsv --pheno-name bmi,t2d --min-mac 20 --max-p 1e-4 -o hits.tsv
   varbatch query demo.ds \"SELECT * FROM assoc WHERE neg_log10_p > 7.3 ORDER BY p\"")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     #[command(flatten)]
     traits: TraitFlags,
     /// Test of binary phenotypes
@@ -55,13 +51,6 @@ pub struct Args {
     /// Keep only rows with this p or less
     #[arg(long, value_name = "P")]
     max_p: Option<f64>,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Number of threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// Names of the tests.
@@ -101,21 +90,28 @@ enum MissingName {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     args.check()?;
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
-    let selection = args.select.resolve(&dataset, DEFAULTS)?;
+    let dataset = args.analysis.open()?;
+    let selection = args.analysis.selection(&dataset, DEFAULTS)?;
     let source = Source::new(&dataset, &selection)?;
     let analysis = args.analysis(&dataset, &selection)?;
     let sizes = analysis.sizes();
     analysis.phenotypes.iter().zip(&sizes).for_each(|(phenotype, size)| say(phenotype, size));
     let results = Results::new(&dataset, "assoc", args.described());
-    let mut sink = Sink::new(args.result.begin(&results, "assoc")?, analysis.test(&Block::default())?);
-    source.run(|block| analysis.test(&block), |piece| sink.take(piece))?;
-    let (writer, mut tallies) = sink.finish()?;
+    let mut writer = args.analysis.result.begin(&results, "assoc")?;
+    // no rows, of no block
+    let Piece { mut frame, mut tallies } = analysis.test(&Block::default())?;
+    writer.write(&mut frame)?;
+    source.run(
+        |block| analysis.test(&block),
+        |mut piece| {
+            tallies.iter_mut().zip(piece.tallies).for_each(|(own, next)| own.append(next));
+            writer.write(&mut piece.frame)
+        },
+    )?;
     let (frame, lines) = summary(&analysis.phenotypes, &sizes, &mut tallies)?;
     lines.iter().for_each(|line| eprintln!("{line}"));
     writer.finish(serde_json::json!({ "phenotypes": lines }))?;
-    match args.result.output {
+    match args.analysis.result.output {
         Some(_) => Ok(()),
         None => results.store("assoc_summary", frame, serde_json::Value::Null),
     }
@@ -152,7 +148,7 @@ impl Args {
         self.traits.described(serde_json::json!({
             "test": format!("{:?}", self.test).to_lowercase(), "firth_fallback": !self.no_firth_fallback,
             "missing": format!("{:?}", self.missing).to_lowercase(), "max_vif": self.max_vif, "max_p": self.max_p,
-            "select": self.select.described(DEFAULTS),
+            "select": self.analysis.select.described(DEFAULTS),
         }))
     }
 }
@@ -164,40 +160,5 @@ pub(super) fn check_max_p(max_p: Option<f64>) -> Result<()> {
             Err(Error::usage(format!("--max-p is {p}, expected more than 0, up to 1")))
         }
         _ => Ok(()),
-    }
-}
-
-/// Collects the rows of blocks into row groups.
-struct Sink<'a> {
-    writer: ResultWriter<'a>,
-    waiting: DataFrame,
-    is_begun: bool,
-    tallies: Vec<Tally>,
-}
-
-impl<'a> Sink<'a> {
-    /// `nothing`: no rows, of no block.
-    fn new(writer: ResultWriter<'a>, nothing: Piece) -> Sink<'a> {
-        Sink { writer, waiting: nothing.frame, is_begun: false, tallies: nothing.tallies }
-    }
-
-    fn take(&mut self, piece: Piece) -> Result<()> {
-        self.tallies.iter_mut().zip(piece.tallies).for_each(|(own, next)| own.append(next));
-        append(&mut self.waiting, &piece.frame)?;
-        if self.waiting.height() >= ROWS_AT_ONCE { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> Result<()> {
-        self.is_begun = true;
-        self.writer.write(&mut self.waiting)?;
-        self.waiting = self.waiting.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(ResultWriter<'a>, Vec<Tally>)> {
-        if self.waiting.height() > 0 || !self.is_begun {
-            self.write()?;
-        }
-        Ok((self.writer, self.tallies))
     }
 }

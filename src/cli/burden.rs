@@ -3,8 +3,8 @@
 use super::assoc::{TestName as Regression, check_max_p};
 use super::result_flags::{ResultFlags, ResultWriter};
 use super::select_flags::{Defaults, SelectFlags};
+use super::threads::use_threads;
 use super::trait_flags::{TraitFlags, say};
-use super::verify::use_threads;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::stats::assoc::dosage::MissingCalls;

@@ -1,5 +1,6 @@
 //! `varbatch export`
 
+use super::threads::Threads;
 use crate::dataset::Dataset;
 use crate::dataset::region::Region;
 use crate::error::{Error, Result};
@@ -42,9 +43,8 @@ pub struct Args {
     /// Of a joint call set: PL also for the samples that a reference block speaks for
     #[arg(long)]
     fill_pl: bool,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// As `bcftools norm --multi-overlaps` has it.
@@ -60,7 +60,7 @@ enum MultiOverlaps {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
-    super::verify::use_threads(args.threads)?;
+    args.threads.begin()?;
     let dataset = Dataset::open(&args.dataset)?;
     let contigs: Vec<&str> = dataset.manifest().contigs.iter().map(|contig| contig.name.as_str()).collect();
     let regions = args.regions.as_deref().map(|text| Region::parse_list(text, &contigs)).transpose()?;

@@ -2,7 +2,7 @@
 
 use super::result_flags::ResultFlags;
 use super::select_flags::{Defaults, SelectFlags};
-use super::verify::use_threads;
+use super::threads::use_threads;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;

@@ -1,16 +1,13 @@
 //! `varbatch ld`
 
-use super::result_flags::ResultFlags;
-use super::select_flags::{Defaults, SelectFlags};
-use super::verify::use_threads;
-use crate::dataset::Dataset;
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use crate::error::{Error, Result};
 use crate::stats::ld::Window;
 use crate::stats::ld::pairs::ld_pairs;
 use crate::stats::ld::prune::{Pruning, prune};
 use crate::stats::results::Results;
-use crate::stats::tables::output::{Output, Wanted};
-use std::path::PathBuf;
+use crate::stats::tables::output::Output;
 
 /// Flags of `ld`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +21,8 @@ Examples:
   varbatch ld demo.ds --min-maf 0.01 --prune 0.2 -o kept.tsv
   varbatch ld demo.ds --window-variants 50 --step 5 --prune 0.5")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     /// Compare variants whose positions differ by at most this many kilobases [default: 500]
     #[arg(long, value_name = "KB", conflicts_with = "window_variants")]
     window_kb: Option<f64>,
@@ -41,13 +38,6 @@ pub struct Args {
     /// Drop one variant of each pair with an r2 above this, and write the variants that stay
     #[arg(long, value_name = "R2")]
     prune: Option<f64>,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// Window where none is given, in kilobases.
@@ -78,24 +68,18 @@ pub fn run(args: Args) -> Result<()> {
         }
     }
     let window = args.window()?;
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
-    let selection = args.select.resolve(&dataset, Defaults::default())?;
+    let dataset = args.analysis.open()?;
+    let selection = args.analysis.selection(&dataset, Defaults::default())?;
     let settings = serde_json::json!({
-        "select": args.select.described(Defaults::default()), "prune": args.prune, "min_r2": args.min_r2, "step": args.step,
+        "select": args.analysis.select.described(Defaults::default()), "prune": args.prune, "min_r2": args.min_r2, "step": args.step,
         "window": match window {
             Window::Bp(bp) => format!("{bp} bp"),
             Window::Variants(n) => format!("{n} variants"),
         },
     });
     let table = if args.prune.is_some() { "ld_prune" } else { "ld" };
-    let wanted = args.result.output.as_ref().map(|path| Wanted {
-        table: table.to_owned(),
-        path: path.clone(),
-        format: args.result.format_of(path),
-    });
-    let mut output = Output::new(Results::new(&dataset, "ld", settings), wanted);
-    let place = args.dataset.display();
+    let mut output = Output::new(Results::new(&dataset, "ld", settings), args.analysis.result.wanted(table));
+    let place = args.analysis.dataset.display();
     match args.prune {
         Some(max_r2) => {
             let pruned = prune(&dataset, &selection, Pruning { window, step: args.step, max_r2 })?;

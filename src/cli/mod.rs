@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, flags to resolved settings. Used by `main.rs` alone.
 
+mod analysis_flags;
 pub mod annotate;
 pub mod assoc;
 pub mod burden;
@@ -23,6 +24,7 @@ pub mod simulate;
 pub mod stats;
 pub mod status;
 pub mod submit;
+mod threads;
 mod trait_flags;
 pub mod validate;
 pub mod verify;

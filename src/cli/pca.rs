@@ -1,8 +1,7 @@
 //! `varbatch pca`
 
-use super::result_flags::ResultFlags;
-use super::select_flags::{Defaults, SelectFlags};
-use super::verify::use_threads;
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
@@ -31,8 +30,8 @@ Examples:
   varbatch ld demo.ds --min-maf 0.01 --prune 0.2 -o kept.tsv && varbatch pca demo.ds --variants-file kept.tsv -k 20
   varbatch pca new.ds --project reference.ds")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     /// Number of components
     #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
     components: usize,
@@ -45,13 +44,6 @@ pub struct Args {
     /// Project the samples on the stored components of this dataset
     #[arg(long, value_name = "DATASET", conflicts_with_all = ["components", "method", "seed"])]
     project: Option<PathBuf>,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,8 +56,7 @@ enum Method {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
+    let dataset = args.analysis.open()?;
     match &args.project {
         Some(other) => run_projection(&args, &dataset, &Dataset::open(other)?),
         None => run_components(&args, &dataset),
@@ -73,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn run_components(args: &Args, dataset: &Dataset) -> Result<()> {
-    let selection = args.select.resolve(dataset, DEFAULTS)?;
+    let selection = args.analysis.selection(dataset, DEFAULTS)?;
     let n_samples = selection.samples.len();
     if args.components == 0 || args.components > n_samples {
         return Err(Error::usage(format!(
@@ -92,13 +83,13 @@ fn run_components(args: &Args, dataset: &Dataset) -> Result<()> {
     }
     let method = if is_exact { "exact" } else { "randomized" };
     let settings = serde_json::json!({
-        "select": args.select.described(DEFAULTS), "components": args.components, "method": method,
+        "select": args.analysis.select.described(DEFAULTS), "components": args.components, "method": method,
         "seed": (!is_exact).then_some(args.seed),
     });
     let results = Results::new(dataset, "pca", settings);
     let summary = serde_json::json!({ "n_samples": n_samples, "n_variants": found.n_variants, "trace": found.trace });
-    args.result.put(&results, "pca", found.frame(&selection.samples)?, summary.clone())?;
-    if args.result.output.is_none() {
+    args.analysis.result.put(&results, "pca", found.frame(&selection.samples)?, summary.clone())?;
+    if args.analysis.result.output.is_none() {
         results.store("pca_eigenvalues", found.eigenvalue_frame()?, summary.clone())?;
         store_loadings(dataset, &source, &found, &results, summary)?;
     }
@@ -106,7 +97,7 @@ fn run_components(args: &Args, dataset: &Dataset) -> Result<()> {
     let shares: Vec<String> = (0..found.eigenvalues.len().min(4)).map(share).collect();
     eprintln!(
         "{}: {} components of {n_samples} samples from {} variants ({method}); the first have {} of the variance",
-        args.dataset.display(),
+        args.analysis.dataset.display(),
         found.vectors.len(),
         found.n_variants,
         shares.join(", ")
@@ -132,7 +123,7 @@ fn contigs(dataset: &Dataset) -> Vec<String> {
 
 fn run_projection(args: &Args, dataset: &Dataset, other: &Dataset) -> Result<()> {
     // what variants there are says the other dataset
-    let selection = args.select.resolve(dataset, Defaults::default())?;
+    let selection = args.analysis.selection(dataset, Defaults::default())?;
     let weights = Weights::stored(other)?;
     let source = Source::new(dataset, &selection)?;
     let (frame, n_found) = project(&source, &selection.samples, &contigs(dataset), &weights)?;
@@ -144,15 +135,15 @@ fn run_projection(args: &Args, dataset: &Dataset, other: &Dataset) -> Result<()>
         .hint("are contigs named alike, and was the same reference used?"));
     }
     let settings = serde_json::json!({
-        "select": args.select.described(Defaults::default()), "project": other.manifest().plan_digest,
+        "select": args.analysis.select.described(Defaults::default()), "project": other.manifest().plan_digest,
     });
     let summary = serde_json::json!({ "n_variants": n_found, "n_variants_of_components": weights.n_variants() });
-    args.result.put(&Results::new(dataset, "pca", settings), "pca_projection", frame, summary)?;
+    args.analysis.result.put(&Results::new(dataset, "pca", settings), "pca_projection", frame, summary)?;
     eprintln!(
         "{}: {} samples on the components of {}, by {n_found} of {} variants",
-        args.dataset.display(),
+        args.analysis.dataset.display(),
         selection.samples.len(),
-        args.project.as_deref().unwrap_or(&args.dataset).display(),
+        args.project.as_deref().unwrap_or(&args.analysis.dataset).display(),
         weights.n_variants()
     );
     Ok(())

@@ -4,6 +4,7 @@ use super::query::FormatName;
 use crate::error::Result;
 use crate::query::render::Format;
 use crate::stats::results::{DataFrame, FileWriter, Results, StoredWriter};
+use crate::stats::tables::output::Wanted;
 use std::path::{Path, PathBuf};
 
 /// Where a result goes.
@@ -22,6 +23,12 @@ impl ResultFlags {
     /// Form of the output file.
     pub fn format_of(&self, path: &Path) -> Format {
         self.format.map_or_else(|| super::query::format_by_name(path), Format::from)
+    }
+
+    /// The table `name` as the one that the user wants in a file, where there is a file.
+    pub fn wanted(&self, name: &str) -> Option<Wanted> {
+        let of = |path: &PathBuf| Wanted { table: name.to_owned(), path: path.clone(), format: self.format_of(path) };
+        self.output.as_ref().map(of)
     }
 
     /// Writes a whole table to the file that the user named, else stores it as `name`.

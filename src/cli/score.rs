@@ -1,9 +1,7 @@
 //! `varbatch score`
 
-use super::result_flags::ResultFlags;
-use super::select_flags::{Defaults, SelectFlags};
-use super::verify::use_threads;
-use crate::dataset::Dataset;
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use crate::error::{Error, Result};
 use crate::stats::results::Results;
 use crate::stats::score::Scoring;
@@ -26,8 +24,8 @@ Examples:
   varbatch score demo.ds --weights PGS000018.txt
   varbatch score demo.ds --weights scores.tsv --weight-columns ldl,hdl --no-mean-imputation -o scores.csv")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     /// Table of weights
     #[arg(short, long, value_name = "FILE")]
     weights: PathBuf,
@@ -37,19 +35,11 @@ pub struct Args {
     /// Let missing calls count nothing, in place of twice the frequency of the allele
     #[arg(long)]
     no_mean_imputation: bool,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
+    let dataset = args.analysis.open()?;
     let weights = Weights::parse(&local::read_text(&args.weights)?, &args.weights, &args.weight_columns)?;
     let found = matches(&dataset, &weights)?;
     if found.by_variant.is_empty() {
@@ -57,7 +47,7 @@ pub fn run(args: Args) -> Result<()> {
             "are positions of the same genome build, or names the IDs of the dataset? `varbatch query` shows them",
         ));
     }
-    let mut selection = args.select.resolve(&dataset, Defaults::default())?;
+    let mut selection = args.analysis.selection(&dataset, Defaults::default())?;
     let matched: HashSet<i64> = found.by_variant.keys().copied().collect();
     selection.variants.variant_ids = Some(match selection.variants.variant_ids.take() {
         Some(chosen) => chosen.intersection(&matched).copied().collect(),
@@ -66,7 +56,7 @@ pub fn run(args: Args) -> Result<()> {
     let scoring = Scoring { weights: &weights, matches: &found, impute_mean: !args.no_mean_imputation };
     let scores = scoring.run(&Source::new(&dataset, &selection)?, &selection)?;
     let settings = serde_json::json!({
-        "select": args.select.described(Defaults::default()), "weights": args.weights.display().to_string(),
+        "select": args.analysis.select.described(Defaults::default()), "weights": args.weights.display().to_string(),
         "weight_columns": weights.names, "mean_imputation": !args.no_mean_imputation,
     });
     let swapped = found.by_variant.values().filter(|found| found.counts_ref).count();
@@ -74,10 +64,15 @@ pub fn run(args: Args) -> Result<()> {
         "n_lines": weights.lines.len(), "n_variants": scores.n_variants, "n_swapped": swapped,
         "n_absent": found.n_absent, "n_mismatched": found.n_mismatched,
     });
-    args.result.put(&Results::new(&dataset, "score", settings), "score", scores.frame(&selection.samples)?, summary)?;
+    args.analysis.result.put(
+        &Results::new(&dataset, "score", settings),
+        "score",
+        scores.frame(&selection.samples)?,
+        summary,
+    )?;
     eprintln!(
         "{}: {} scores of {} samples from {} of {} lines ({swapped} count the reference allele)",
-        args.dataset.display(),
+        args.analysis.dataset.display(),
         weights.names.len(),
         selection.samples.len(),
         scores.n_variants,

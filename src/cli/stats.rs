@@ -1,8 +1,7 @@
 //! `varbatch stats`
 
-use super::result_flags::ResultFlags;
-use super::select_flags::{Defaults, SelectFlags};
-use super::verify::use_threads;
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::stats::results::Results;
@@ -10,7 +9,7 @@ use crate::stats::selection::{SampleSet, Selection};
 use crate::stats::tables::cohort::CohortTally;
 use crate::stats::tables::groups::Groups;
 use crate::stats::tables::mendel::{mendel, read_ped};
-use crate::stats::tables::output::{Output, Wanted};
+use crate::stats::tables::output::Output;
 use crate::stats::tables::samples::SampleTable;
 use crate::stats::tables::scan::{Scanned, Sinks, scan};
 use crate::stats::tables::sex_check::sex_check;
@@ -30,8 +29,8 @@ Examples:
   varbatch stats demo.ds --types snv --min-maf 0.05 --table sample_stats -o samples.tsv
   varbatch stats demo.ds --groups populations.tsv --sex-check --ped families.ped")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     /// Inbreeding coefficient F of each sample over autosomal variants with one ALT (always there with a selection)
     #[arg(long)]
     het: bool,
@@ -47,30 +46,17 @@ pub struct Args {
     /// The table that -o writes
     #[arg(long, value_name = "NAME", default_value = "variant_stats", requires = "output")]
     table: String,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
+    let dataset = args.analysis.open()?;
     let settings = serde_json::json!({
-        "select": args.select.described(Defaults::default()), "het": args.het,
+        "select": args.analysis.select.described(Defaults::default()), "het": args.het,
         "groups": args.groups,
         "sex_check": args.sex_check, "ped": args.ped.as_ref().map(|path| path.display().to_string()),
     });
-    let wanted = args.result.output.as_ref().map(|path| Wanted {
-        table: args.table.clone(),
-        path: path.clone(),
-        format: args.result.format_of(path),
-    });
-    let mut output = Output::new(Results::new(&dataset, "stats", settings), wanted);
+    let mut output = Output::new(Results::new(&dataset, "stats", settings), args.analysis.result.wanted(&args.table));
     let counted = general(&args, &dataset, &mut output)?;
     let stored = output.finish()?;
     report(&args, &counted);
@@ -90,9 +76,9 @@ struct Counted {
 
 fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counted> {
     let all = SampleSet::all(dataset)?;
-    let selection = args.select.resolve(dataset, Defaults::default())?;
+    let selection = args.analysis.selection(dataset, Defaults::default())?;
     let groups = args.groups.as_ref().map(|name| Groups::named(name, dataset, &all, &selection.samples)).transpose()?;
-    let (cohort, table, scanned) = match args.select.is_empty() {
+    let (cohort, table, scanned) = match args.analysis.select.is_empty() {
         true => from_tables(args, dataset, &selection, groups.as_ref(), output)?,
         false => {
             let mut scanned = from_calls(dataset, &selection, groups.as_ref(), (true, &mut *output))?;
@@ -172,7 +158,7 @@ fn report(args: &Args, counted: &Counted) {
     let share = |name: &str| value(name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
     eprintln!(
         "{}: {} samples, {} variants: {} snv, {} ins, {} del, {} mnv, {} others",
-        args.dataset.display(),
+        args.analysis.dataset.display(),
         n_samples,
         cohort.n_variants(),
         whole("n_snv"),

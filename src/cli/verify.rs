@@ -1,5 +1,6 @@
 //! `varbatch verify`
 
+use super::threads::Threads;
 use crate::commit::verify::verify;
 use crate::dataset::Dataset;
 use crate::error::{Class, Error, Result};
@@ -16,22 +17,14 @@ Example:
 pub struct Args {
     /// The dataset
     dataset: PathBuf,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-}
-
-/// Lets rayon's own pool have `n` threads; all cores without a number.
-pub fn use_threads(n: Option<usize>) -> Result<()> {
-    let Some(n) = n else { return Ok(()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(n.max(1)).build_global();
-    pool.map_err(|error| Error::internal(format!("cannot start {n} threads: {error}")))
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
     use std::io::Write;
-    use_threads(args.threads)?;
+    args.threads.begin()?;
     let dataset = Dataset::open_manifest_only(&args.dataset)?;
     let report = verify(&dataset)?;
     super::call::tell_requests();

@@ -17,8 +17,21 @@ enum Form<W: Write> {
     Rows { out: W, format: Format, has_header: bool },
     Json { out: W },
     Aligned { out: W, first: Option<DataFrame>, widths: Option<Vec<usize>> },
-    Parquet { writer: Option<Box<BatchedWriter<W>>>, out: Option<W> },
+    Parquet(Parquet<W>),
 }
+
+/// A Parquet file, whose row groups do not depend on how its rows come.
+struct Parquet<W: Write> {
+    /// Until the columns are known.
+    out: Option<W>,
+    writer: Option<Box<BatchedWriter<W>>>,
+    /// Rows that are no whole row group yet.
+    waiting: DataFrame,
+    is_begun: bool,
+}
+
+/// Rows of a row group of a Parquet file.
+const GROUP_ROWS: usize = 1 << 16;
 
 /// Rows that decide how wide aligned columns are.
 const ALIGNED_ROWS: usize = 10_000;
@@ -37,7 +50,7 @@ impl<W: Write> TableWriter<W> {
             Format::Csv | Format::Tsv => Form::Rows { out, format, has_header: false },
             Format::Json => Form::Json { out },
             Format::Table => Form::Aligned { out, first: None, widths: None },
-            Format::Parquet => Form::Parquet { writer: None, out: Some(out) },
+            Format::Parquet => Form::Parquet(Parquet::new(out)),
         };
         TableWriter { out, n_rows: 0 }
     }
@@ -73,15 +86,7 @@ impl<W: Write> TableWriter<W> {
                 }
                 Ok(())
             }
-            Form::Parquet { writer, out } => {
-                if let Some(out) = out.take() {
-                    let new = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None));
-                    *writer = Some(Box::new(new.batched(piece.schema()).map_err(other)?));
-                }
-                let writer = writer.as_mut().expect("made with the first piece");
-                piece.rechunk_mut();
-                writer.write_batch(piece).map_err(other)
-            }
+            Form::Parquet(file) => file.write(piece),
         }
     }
 
@@ -102,12 +107,70 @@ impl<W: Write> TableWriter<W> {
                 }
                 out.flush()?;
             }
-            Form::Parquet { writer, .. } => {
-                if let Some(writer) = writer {
-                    writer.finish().map_err(other)?;
-                }
-            }
+            Form::Parquet(file) => file.finish()?,
         }
         Ok(self.n_rows)
+    }
+}
+
+impl<W: Write> Parquet<W> {
+    fn new(out: W) -> Parquet<W> {
+        Parquet { out: Some(out), writer: None, waiting: DataFrame::default(), is_begun: false }
+    }
+
+    fn write(&mut self, piece: &DataFrame) -> io::Result<()> {
+        if let Some(out) = self.out.take() {
+            let new = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None));
+            self.writer = Some(Box::new(new.batched(piece.schema()).map_err(other)?));
+            self.waiting = piece.clone();
+        } else {
+            self.waiting.vstack_mut(piece).map_err(other)?;
+        }
+        while self.waiting.height() >= GROUP_ROWS {
+            let rest = self.waiting.slice(GROUP_ROWS as i64, usize::MAX);
+            let group = std::mem::replace(&mut self.waiting, rest);
+            self.group(group.slice(0, GROUP_ROWS))?;
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, mut rows: DataFrame) -> io::Result<()> {
+        rows.rechunk_mut();
+        self.is_begun = true;
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.write_batch(&rows).map_err(other))
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        let rest = std::mem::take(&mut self.waiting);
+        if rest.height() > 0 || !self.is_begun {
+            self.group(rest)?;
+        }
+        self.writer.map_or(Ok(()), |writer| writer.finish().map(drop).map_err(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    fn groups(pieces: &[usize]) -> Vec<i64> {
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        let mut table = TableWriter::new(Format::Parquet, path.reopen().expect("a file"));
+        for &n_rows in pieces {
+            table.write(&mut df!("n" => vec![7; n_rows]).expect("a frame")).expect("written");
+        }
+        assert_eq!(table.finish().expect("ended"), pieces.iter().sum::<usize>() as u64);
+        let reader = SerializedFileReader::new(path.reopen().expect("a file")).expect("Parquet");
+        reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
+    }
+
+    #[test]
+    fn row_groups_do_not_depend_on_how_rows_come() {
+        let whole = GROUP_ROWS as i64;
+        assert_eq!(groups(&[2 * GROUP_ROWS + 5]), [whole, whole, 5]);
+        assert_eq!(groups(&[0, 3, GROUP_ROWS - 1, 1, GROUP_ROWS + 2]), [whole, whole, 5]);
+        assert_eq!(groups(&[0, GROUP_ROWS]), [whole]);
+        assert_eq!(groups(&[0]).iter().sum::<i64>(), 0);
     }
 }

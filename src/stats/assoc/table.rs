@@ -18,11 +18,6 @@ pub struct Piece {
     pub tallies: Vec<Tally>,
 }
 
-/// Adds the rows of the variants that follow.
-pub fn append(frame: &mut DataFrame, next: &DataFrame) -> Result<()> {
-    frame.vstack_mut(next).map(drop).map_err(internal)
-}
-
 fn internal(error: PolarsError) -> Error {
     Error::internal(format!("cannot make the table assoc: {error}"))
 }

@@ -6,9 +6,6 @@ use crate::stats::results::{FileWriter, Results, StoredWriter};
 use polars::prelude::DataFrame;
 use std::path::PathBuf;
 
-/// Rows that make a row group.
-const GROUP_ROWS: usize = 65_536;
-
 /// The one table that the user wants in a file.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -54,7 +51,7 @@ impl<'a> Output<'a> {
             }
             Some(_) => Form::Nowhere,
         };
-        Ok(Sink { form, waiting: None })
+        Ok(Sink(form))
     }
 
     /// Names of the stored tables, where there was a file for the wanted one too; an error where the run had no such table.
@@ -70,11 +67,7 @@ impl<'a> Output<'a> {
 }
 
 /// A table under way.
-pub struct Sink<'a> {
-    form: Form<'a>,
-    /// Rows that wait until they make a row group.
-    waiting: Option<DataFrame>,
-}
+pub struct Sink<'a>(Form<'a>);
 
 enum Form<'a> {
     Stored(Box<StoredWriter<'a>>),
@@ -84,33 +77,17 @@ enum Form<'a> {
 
 impl Sink<'_> {
     /// The next rows; all pieces have the same columns.
-    pub fn write(&mut self, piece: DataFrame) -> Result<()> {
-        if matches!(self.form, Form::Nowhere) {
-            return Ok(());
-        }
-        match &mut self.waiting {
-            Some(waiting) => {
-                let added = waiting.vstack_mut(&piece);
-                added.map_err(|error| Error::internal(format!("pieces of a table differ: {error}")))?;
-            }
-            None => self.waiting = Some(piece),
-        }
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.height() >= GROUP_ROWS) { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let Some(mut rows) = self.waiting.take() else { return Ok(()) };
-        match &mut self.form {
-            Form::Stored(writer) => writer.write(&mut rows),
-            Form::File(writer) => writer.write(&mut rows),
+    pub fn write(&mut self, mut piece: DataFrame) -> Result<()> {
+        match &mut self.0 {
+            Form::Stored(writer) => writer.write(&mut piece),
+            Form::File(writer) => writer.write(&mut piece),
             Form::Nowhere => Ok(()),
         }
     }
 
     /// Ends the table.
-    pub fn finish(mut self, summary: serde_json::Value) -> Result<()> {
-        self.flush()?;
-        match self.form {
+    pub fn finish(self, summary: serde_json::Value) -> Result<()> {
+        match self.0 {
             Form::Stored(writer) => writer.finish(summary),
             Form::File(writer) => writer.finish().map(drop),
             Form::Nowhere => Ok(()),
