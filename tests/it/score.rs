@@ -86,7 +86,7 @@ fn scores_are_those_of_plink2() {
 }
 
 #[test]
-fn threads_and_names_do_not_matter() {
+fn threads_do_not_matter() {
     let cohort = cohort();
     let stored = |threads: &str| {
         cohort.score(&["--threads", threads]).expect(0);
@@ -95,9 +95,52 @@ fn threads_and_names_do_not_matter() {
     assert!(stored("1") == stored("3"));
     let rows = query(&cohort.dataset, "SELECT COUNT(*), SUM(n_alleles) FROM score");
     assert_eq!(rows[0][0], "120");
-    // a file of names only finds the same, where the dataset has names
-    let done = cohort.score(&["--regions", "chr20:1-50000", "-o", "-"]).expect(0);
-    assert_eq!(table(&done.stdout).len(), 120);
+}
+
+/// Lines with a name only find what lines with a place find.
+#[test]
+fn names_find_what_places_find() {
+    let folder = temp();
+    let made = folder.path().join("made");
+    let simulated = ["--samples", "40", "--sites", "300", "--seed", "4", "--missing", "0.02", "--contig-name", "chr20"];
+    varbatch(&[&["simulate", "-o", made.to_str().expect("UTF-8")][..], &simulated].concat()).expect(0);
+    let plain = folder.path().join("plain.vcf");
+    let first = folder.path().join("first");
+    call(&[made.join("cohort.vcf.gz")], &first, &[]);
+    export(&first, &plain, &[]);
+    let mut n_records = 0;
+    let named = |line: &str| {
+        let mut fields: Vec<String> = line.split('\t').map(String::from).collect();
+        if !line.starts_with('#') {
+            n_records += 1;
+            fields[2] = format!("rs{n_records}");
+        }
+        fields.join("\t") + "\n"
+    };
+    let text: String = std::fs::read_to_string(&plain).expect("a file").lines().map(named).collect();
+    let dataset = folder.path().join("ds");
+    call(&[write(folder.path(), "named.vcf", text)], &dataset, &[]);
+    let rows = query(&dataset, "SELECT id, pos, ref, alt FROM variants WHERE type = 'snv' AND n_alts = 1");
+    assert!(rows.len() > 100, "{} variants", rows.len());
+    let (mut by_name, mut by_place) = ("id\ta1\tweight\n".to_owned(), "contig\tpos\ta1\ta2\tweight\n".to_owned());
+    for (at, row) in rows.iter().enumerate() {
+        let [id, pos, reference, alt] = &row[..] else { panic!("{row:?}") };
+        let (effect, other) = if at % 3 == 0 { (reference, alt) } else { (alt, reference) };
+        let weight = (at % 17) as f64 / 10.0 - 0.8;
+        by_name += &format!("{id}\t{effect}\t{weight:.3}\n");
+        by_place += &format!("20\t{pos}\t{effect}\t{other}\t{weight:.3}\n");
+    }
+    let score = |name: &str, weights: String| {
+        let weights = write(folder.path(), name, weights);
+        let done =
+            varbatch(&["score", dataset.to_str().expect("UTF-8"), "-w", weights.to_str().expect("UTF-8"), "-o", "-"]);
+        let done = done.expect(0);
+        assert!(done.stderr.contains(&format!("from {0} of {0} lines", rows.len())), "{}", done.stderr);
+        table(&done.stdout)
+    };
+    let found = score("names.tsv", by_name);
+    assert_eq!(found.len(), 40);
+    assert_eq!(found, score("places.tsv", by_place));
 }
 
 #[test]
@@ -123,6 +166,14 @@ fn lines_that_match_nothing_are_counted() {
     assert_eq!(table(&done.stdout).iter().map(|row| row[5].as_str()).collect::<Vec<_>>(), ["1.0", "0.0", "0.0"]);
     assert!(done.stderr.contains("1 lines have other alleles there, first line 3"), "{}", done.stderr);
     assert!(score("id a1 weight\nrs1 A 1\nrs1 C 1\n", &[]).expect(65).stderr.contains("lines 2 and 3"));
+    // the other allele is one of several, as the PGS Catalog infers it
+    let harmonised =
+        "effect_allele\teffect_weight\thm_chr\thm_pos\thm_inferOtherAllele\nC\t1\t1\t10\tA/T\nT\t2\t1\t20\tC/G\n";
+    let done = score(harmonised, &["--no-mean-imputation"]).expect(0);
+    assert_eq!(table(&done.stdout).iter().map(|row| row[5].as_str()).collect::<Vec<_>>(), ["1.0", "2.0", "0.0"]);
+    assert!(done.stderr.contains("1 lines have other alleles there, first line 3"), "{}", done.stderr);
+    let done = score("id a1 ldl\nrs1 A 1\n", &["--weight-columns", "ldl,LDL"]).expect(2);
+    assert!(done.stderr.contains("`ldl` are there twice"), "{}", done.stderr);
     assert!(score("id a1 weight\nrs7 A 1\n", &[]).expect(2).stderr.contains("none of its variants"));
     assert!(score("id a1 weight\nrs1 A x\n", &[]).expect(65).stderr.contains("w.tsv:2"));
     assert!(!dataset.join("stats").exists());

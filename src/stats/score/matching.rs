@@ -130,7 +130,8 @@ fn collect(found: &[Found], weights: &Weights) -> Result<Matches> {
 /// one alternate allele only, as others would count as reference.
 fn counts_ref(line: &Line, row: &Row) -> Option<bool> {
     let same = |one: &str, two: &str| one.eq_ignore_ascii_case(two);
-    let fits = |allele: &str| line.other.as_deref().is_none_or(|other| same(other, allele));
+    let fits =
+        |allele: &str| line.other.as_deref().is_none_or(|others| others.split('/').any(|other| same(other, allele)));
     if same(&line.effect, row.alt) && fits(row.ref_allele) {
         return Some(false);
     }
@@ -156,6 +157,10 @@ mod tests {
         assert_eq!(counts_ref(&line("A", Some("G")), &row(1)), Some(true));
         assert_eq!(counts_ref(&line("A", None), &row(1)), Some(true));
         assert_eq!(counts_ref(&line("A", Some("G")), &row(2)), None);
+        // one of several that the other allele can be
+        assert_eq!(counts_ref(&line("G", Some("C/A")), &row(1)), Some(false));
+        assert_eq!(counts_ref(&line("A", Some("C/G/T")), &row(1)), Some(true));
+        assert_eq!(counts_ref(&line("G", Some("C/T")), &row(1)), None);
         assert_eq!(counts_ref(&line("G", Some("C")), &row(1)), None);
         assert_eq!(counts_ref(&line("C", Some("T")), &row(1)), None);
     }

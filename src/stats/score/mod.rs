@@ -2,7 +2,8 @@
 //!
 //! `sum = Σ w x` over the matched variants, with x copies of the line's allele; `avg = sum / n`, with n the alleles that were counted.
 //! A call that is missing counts as `ploidy x frequency` (mean imputation), or not at all. docs/methods-score.md.
-//! Cost: one pass over the carriers of the matched variants. Sums are added in the order of the tables, block by block.
+//! Cost: one pass over the carriers of the matched variants. Sums are added in the order of the tables, block by block. Memory: the
+//! sums of all samples once, and of blocks under way those of their carriers.
 
 pub mod matching;
 pub mod weights;
@@ -17,25 +18,43 @@ use matching::Matches;
 use polars::prelude::{Column, DataFrame};
 use weights::Weights;
 
-/// Sums of one sample.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Sums {
+/// Alleles of one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Alleles {
     /// Alleles of complete calls.
     n_alleles: i64,
     /// Alleles that sums are divided by: with mean imputation those of missing calls too.
     n_counted: i64,
     /// Copies of the named alleles in complete calls.
     copies: i64,
-    /// `[n_scores]`
+}
+
+/// Sums of some samples.
+#[derive(Clone, Debug, PartialEq)]
+struct Sums {
+    n_scores: usize,
+    /// `[n_samples]`
+    alleles: Vec<Alleles>,
+    /// `[n_samples][n_scores]`
     scores: Vec<f64>,
 }
 
 /// Scores of the selected samples.
 pub struct Scores {
     names: Vec<String>,
-    sums: Vec<Sums>,
+    sums: Sums,
     /// Variants that counted.
     pub n_variants: u64,
+}
+
+/// Sums over the variants of a block.
+struct BlockSums {
+    /// Samples with a listed call, and theirs against what they would have without it.
+    touched: Vec<u32>,
+    sums: Sums,
+    /// What a sample without a listed call has: women and others, then men.
+    plain: Sums,
+    n_variants: u64,
 }
 
 /// What to score.
@@ -52,60 +71,72 @@ impl Scoring<'_> {
     /// Reads the calls of the selection; its variants are the matched ones.
     pub fn run(&self, source: &Source, selection: &Selection) -> Result<Scores> {
         let samples = &selection.samples;
-        let none = Sums { scores: vec![0.0; self.weights.names.len()], ..Sums::default() };
-        let mut scores =
-            Scores { names: self.weights.names.clone(), sums: vec![none.clone(); samples.len()], n_variants: 0 };
+        let n_scores = self.weights.names.len();
+        let sums = Sums::new(samples.len(), n_scores);
+        let mut scores = Scores { names: self.weights.names.clone(), sums, n_variants: 0 };
+        let plain_of: Vec<usize> = (0..samples.len()).map(|at| plain_of(samples, at)).collect();
         source.run(
-            |block| Ok(self.block(&block, samples, &none)),
-            |(sums, n_variants)| {
-                for (total, block) in scores.sums.iter_mut().zip(sums) {
-                    total.add(&block);
+            |block| Ok(self.block(&block, samples)),
+            |mut block| {
+                for (at, &sample) in block.touched.iter().enumerate() {
+                    block.sums.add(at, &block.plain, plain_of[sample as usize]);
                 }
-                scores.n_variants += n_variants;
+                let mut touched = block.touched.iter().map(|&sample| sample as usize).enumerate().peekable();
+                for (sample, &plain) in plain_of.iter().enumerate() {
+                    match touched.next_if(|&(_, next)| next == sample) {
+                        Some((at, _)) => scores.sums.add(sample, &block.sums, at),
+                        None => scores.sums.add(sample, &block.plain, plain),
+                    }
+                }
+                scores.n_variants += block.n_variants;
                 Ok(())
             },
         )?;
         Ok(scores)
     }
 
-    /// Sums over the variants of a block by sample, and the number of variants.
-    fn block(&self, block: &Block, samples: &SampleSet, none: &Sums) -> (Vec<Sums>, u64) {
-        let mut sums = vec![none.clone(); samples.len()];
-        // what samples without a listed call have, of all variants where sex does not matter
-        let mut plain = none.clone();
-        let mut n_variants = 0;
+    /// Sums over the variants of a block, of the samples that it lists.
+    fn block(&self, block: &Block, samples: &SampleSet) -> BlockSums {
+        let n_scores = self.weights.names.len();
+        let mut touched: Vec<u32> = (0..block.sites.len()).flat_map(|at| block.listed(at).0).copied().collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut slots = vec![0_u32; samples.len()];
+        touched.iter().zip(0..).for_each(|(&sample, slot)| slots[sample as usize] = slot);
+        let sums = Sums::new(touched.len(), n_scores);
+        let mut found = BlockSums { touched, sums, plain: Sums::new(2, n_scores), n_variants: 0 };
         for (variant, site) in block.sites.iter().enumerate() {
-            let Some(found) = self.matches.by_variant.get(&site.variant_id) else { continue };
-            n_variants += 1;
+            let Some(matched) = self.matches.by_variant.get(&site.variant_id) else { continue };
+            found.n_variants += 1;
             let term = Term {
-                weights: &self.weights.lines[found.line].weights,
-                counts_ref: found.counts_ref,
+                weights: &self.weights.lines[matched.line].weights,
+                counts_ref: matched.counts_ref,
                 // of the counted allele; a variant without a call has none
-                frequency: site.counts.af().map_or(0.0, |af| if found.counts_ref { 1.0 - af } else { af }),
+                frequency: site.counts.af().map_or(0.0, |af| if matched.counts_ref { 1.0 - af } else { af }),
                 impute_mean: self.impute_mean,
             };
-            let default = |sample: usize| match site.unlisted {
-                Unlisted::HomRef => Call::HomRef,
-                Unlisted::HemiRef => Call::HemiRef,
-                Unlisted::BySex if samples.sex(sample) == Some(Sex::Male) => Call::HemiRef,
-                Unlisted::BySex => Call::HomRef,
+            let unlisted = match site.unlisted {
+                Unlisted::HomRef => [Call::HomRef; 2],
+                Unlisted::HemiRef => [Call::HemiRef; 2],
+                Unlisted::BySex => [Call::HomRef, Call::HemiRef],
             };
-            match site.unlisted {
-                Unlisted::BySex => (0..samples.len()).for_each(|at| term.add(default(at), 1.0, &mut sums[at], 2)),
-                _ => term.add(default(0), 1.0, &mut plain, 2),
-            }
+            unlisted.into_iter().enumerate().for_each(|(at, call)| term.add(call, 1.0, found.plain.of(at), 2));
             let (listed, calls) = block.listed(variant);
             for (&sample, &call) in listed.iter().zip(calls) {
-                let sample = sample as usize;
-                let without = default(sample);
+                let (sample, slot) = (sample as usize, slots[sample as usize] as usize);
+                let without = unlisted[plain_of(samples, sample)];
                 let ploidy = if without == Call::HemiRef { 1 } else { 2 };
-                term.add(without, -1.0, &mut sums[sample], 2);
-                term.add(call, 1.0, &mut sums[sample], ploidy);
+                term.add(without, -1.0, found.sums.of(slot), 2);
+                term.add(call, 1.0, found.sums.of(slot), ploidy);
             }
         }
-        sums.iter_mut().for_each(|sum| sum.add(&plain));
-        (sums, n_variants)
+        found
     }
+}
+
+/// Which of the plain sums a sample has.
+fn plain_of(samples: &SampleSet, at: usize) -> usize {
+    usize::from(samples.sex(at) == Some(Sex::Male))
 }
 
 /// One variant in the sums.
@@ -118,7 +149,7 @@ struct Term<'a> {
 
 impl Term<'_> {
     /// Adds a call, or with `sign` -1 takes it off. `missing_ploidy`: copies that a missing call stands for.
-    fn add(&self, call: Call, sign: f64, sums: &mut Sums, missing_ploidy: i64) {
+    fn add(&self, call: Call, sign: f64, (alleles, scores): (&mut Alleles, &mut [f64]), missing_ploidy: i64) {
         let ploidy = match call {
             Call::HomRef | Call::Het | Call::HomAlt => 2,
             Call::HemiRef | Call::HemiAlt => 1,
@@ -132,41 +163,56 @@ impl Term<'_> {
             None => 0.0,
         };
         let counted = if known.is_none() && self.impute_mean { missing_ploidy } else { ploidy };
-        sums.n_alleles += sign as i64 * ploidy;
-        sums.n_counted += sign as i64 * counted;
-        sums.copies += sign as i64 * known.unwrap_or_default();
-        for (score, weight) in sums.scores.iter_mut().zip(self.weights) {
+        alleles.n_alleles += sign as i64 * ploidy;
+        alleles.n_counted += sign as i64 * counted;
+        alleles.copies += sign as i64 * known.unwrap_or_default();
+        for (score, weight) in scores.iter_mut().zip(self.weights) {
             *score += sign * weight * copies;
         }
     }
 }
 
 impl Sums {
-    fn add(&mut self, other: &Sums) {
-        self.n_alleles += other.n_alleles;
-        self.n_counted += other.n_counted;
-        self.copies += other.copies;
-        self.scores.iter_mut().zip(&other.scores).for_each(|(score, other)| *score += other);
+    fn new(n_samples: usize, n_scores: usize) -> Sums {
+        Sums { n_scores, alleles: vec![Alleles::default(); n_samples], scores: vec![0.0; n_samples * n_scores] }
+    }
+
+    /// Those of one sample.
+    fn of(&mut self, at: usize) -> (&mut Alleles, &mut [f64]) {
+        (&mut self.alleles[at], &mut self.scores[at * self.n_scores..(at + 1) * self.n_scores])
+    }
+
+    /// Adds those that `other` has at another place.
+    fn add(&mut self, at: usize, other: &Sums, place: usize) {
+        let (alleles, scores) = self.of(at);
+        let added = &other.alleles[place];
+        alleles.n_alleles += added.n_alleles;
+        alleles.n_counted += added.n_counted;
+        alleles.copies += added.copies;
+        let added = &other.scores[place * other.n_scores..(place + 1) * other.n_scores];
+        scores.iter_mut().zip(added).for_each(|(score, other)| *score += other);
     }
 }
 
 impl Scores {
     /// The table `score`.
     pub fn frame(&self, samples: &SampleSet) -> Result<DataFrame> {
+        let alleles = &self.sums.alleles;
         let indexes: Vec<i32> = samples.indexes().iter().map(|&at| at as i32).collect();
         let mut columns = vec![
             Column::new("sample_index".into(), indexes),
             Column::new("sample".into(), samples.names().collect::<Vec<_>>()),
-            Column::new("n_alleles".into(), self.sums.iter().map(|sum| sum.n_alleles).collect::<Vec<_>>()),
-            Column::new("n_counted".into(), self.sums.iter().map(|sum| sum.n_counted).collect::<Vec<_>>()),
-            Column::new("allele_sum".into(), self.sums.iter().map(|sum| sum.copies).collect::<Vec<_>>()),
+            Column::new("n_alleles".into(), alleles.iter().map(|sum| sum.n_alleles).collect::<Vec<_>>()),
+            Column::new("n_counted".into(), alleles.iter().map(|sum| sum.n_counted).collect::<Vec<_>>()),
+            Column::new("allele_sum".into(), alleles.iter().map(|sum| sum.copies).collect::<Vec<_>>()),
         ];
         for (at, name) in self.names.iter().enumerate() {
-            let sums = self.sums.iter().map(|sum| sum.scores[at]);
-            let averages =
-                self.sums.iter().map(|sum| (sum.n_counted > 0).then(|| sum.scores[at] / sum.n_counted as f64));
-            columns.push(Column::new(format!("{name}_sum").into(), sums.collect::<Vec<_>>()));
-            columns.push(Column::new(format!("{name}_avg").into(), averages.collect::<Vec<_>>()));
+            let sums: Vec<f64> = self.sums.scores.iter().copied().skip(at).step_by(self.names.len()).collect();
+            let average =
+                |(alleles, sum): (&Alleles, &f64)| (alleles.n_counted > 0).then(|| sum / alleles.n_counted as f64);
+            let averages: Vec<Option<f64>> = alleles.iter().zip(&sums).map(average).collect();
+            columns.push(Column::new(format!("{name}_sum").into(), sums));
+            columns.push(Column::new(format!("{name}_avg").into(), averages));
         }
         frame(columns)
     }
@@ -180,9 +226,9 @@ mod tests {
     fn a_call_counts_for_the_allele_of_its_line() {
         let term = |counts_ref, impute_mean| Term { weights: &[0.5], counts_ref, frequency: 0.25, impute_mean };
         let sums = |term: Term, call| {
-            let mut sums = Sums { scores: vec![0.0], ..Sums::default() };
-            term.add(call, 1.0, &mut sums, 2);
-            (sums.n_alleles, sums.n_counted, sums.copies, sums.scores[0])
+            let mut sums = Sums::new(1, 1);
+            term.add(call, 1.0, sums.of(0), 2);
+            (sums.alleles[0].n_alleles, sums.alleles[0].n_counted, sums.alleles[0].copies, sums.scores[0])
         };
         assert_eq!(sums(term(false, true), Call::HomAlt), (2, 2, 2, 1.0));
         assert_eq!(sums(term(true, true), Call::HomAlt), (2, 2, 0, 0.0));

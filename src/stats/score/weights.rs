@@ -11,7 +11,7 @@ const CONTIG: [&str; 6] = ["contig", "chrom", "chr", "hm_chr", "chr_name", "chro
 const POS: [&str; 6] = ["pos", "position", "bp", "hm_pos", "chr_position", "base_pair_location"];
 const EFFECT: [&str; 6] = ["effect_allele", "a1", "allele", "allele1", "ea", "alt"];
 const OTHER: [&str; 9] =
-    ["other_allele", "a2", "ax", "hm_inferother_allele", "reference_allele", "allele2", "nea", "ref", "omitted"];
+    ["other_allele", "a2", "ax", "hm_inferotherallele", "reference_allele", "allele2", "nea", "ref", "omitted"];
 const WEIGHT: [&str; 4] = ["effect_weight", "weight", "beta", "score"];
 
 /// One line.
@@ -25,7 +25,7 @@ pub struct Line {
     pub place: Option<(String, i32)>,
     /// The allele that is counted.
     pub effect: String,
-    /// The other allele.
+    /// The other allele, or those that it can be, with `/` between them.
     pub other: Option<String>,
     /// `[n_scores]`
     pub weights: Vec<f64>,
@@ -90,6 +90,7 @@ impl Columns {
     fn of(names: &[&str], wanted: &[String], path: &Path) -> Result<Columns> {
         let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         let find = |known: &[&str]| known.iter().find_map(|name| lower.iter().position(|found| found == name));
+        let n_named = |at: usize| lower.iter().filter(|name| **name == lower[at]).count();
         let wrong = |what: &str| {
             Error::usage(format!("{}: no column for {what} among {}", path.display(), names.join(", "))).hint(EXPECTED)
         };
@@ -107,6 +108,11 @@ impl Columns {
         };
         if weights.is_empty() {
             return Err(wrong("weights"));
+        }
+        let is_twice = |(at, column): (usize, &usize)| weights[..at].contains(column) || n_named(*column) > 1;
+        if let Some((_, &column)) = weights.iter().enumerate().find(|&weight| is_twice(weight)) {
+            return Err(Error::usage(format!("{}: the weights `{}` are there twice", path.display(), names[column]))
+                .hint("each score has a name of its own, capital letters or not"));
         }
         let columns = Columns {
             id: find(&ID),
@@ -176,6 +182,12 @@ mod tests {
         let line = &parsed(pgs, &[]).expect("pgs").lines[0];
         assert_eq!((line.number, &line.id, &line.place), (4, &None, &Some(("22".into(), 17))));
         assert_eq!((line.other.as_deref(), &line.weights[..]), (Some("T"), &[1e-3][..]));
+        // harmonised, as the PGS Catalog names the columns: the other allele is not known for sure
+        let harmonised = "#format_version=2.0\n#HmPOS_build=GRCh38\nrsID\tchr_name\teffect_allele\teffect_weight\tlocus_name\t\
+                          hm_source\thm_rsID\thm_chr\thm_pos\thm_inferOtherAllele\n\
+                          rs1\t1\tA\t0.2\tGENE\tENSEMBL\trs1\t1\t10\tC/T\n";
+        let line = &parsed(harmonised, &[]).expect("harmonised").lines[0];
+        assert_eq!((line.place.clone(), line.other.as_deref()), (Some(("1".into(), 10)), Some("C/T")));
         let chosen = parsed("#contig\tpos\talt\tref\tb\n1\t5\tA\tG\t2\n", &["B"]).expect("chosen");
         assert_eq!((chosen.lines[0].weights[0], chosen.lines[0].other.as_deref()), (2.0, Some("G")));
     }
@@ -193,6 +205,10 @@ mod tests {
         ] {
             let error = parsed(text, &[]).expect_err(text);
             assert!(error.to_string().contains(expected), "{error}");
+        }
+        for (header, wanted) in [("id a1 ldl hdl", &["ldl", "LDL"][..]), ("id a1 score1 Score1", &[])] {
+            let error = parsed(&format!("{header}\nx A 1 2\n"), wanted).expect_err(header);
+            assert!(error.class().exit_code() == 2 && error.to_string().contains("twice"), "{error}");
         }
     }
 }
