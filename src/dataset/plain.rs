@@ -1,5 +1,9 @@
 //! The plain reference calls that a dataset of carriers leaves out: how many copies they have, and how they are written.
 
+use super::Dataset;
+use super::stream::{FileStream, Select};
+use crate::error::Result;
+
 /// What is known of the plain reference calls that a dataset of carriers leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainReference {
@@ -80,6 +84,24 @@ impl PlainReference {
         }
         text
     }
+}
+
+/// Whether the calls at the begin of a dataset of carriers are all phased: stands for variants without a call that tells.
+pub fn begins_phased(dataset: &Dataset) -> Result<bool> {
+    let mut phases = PhaseCounts::default();
+    if dataset.has_all_calls() {
+        return Ok(false);
+    }
+    for file in dataset.files("genotypes") {
+        let mut stream = FileStream::open(&dataset.full_path(file)?, &Select::columns(&["gt"]))?;
+        if let Some(batch) = stream.next().transpose()? {
+            batch.texts("gt")?.iter().flatten().for_each(|call| phases.add(call));
+        }
+        if phases.all_phased().is_some() {
+            break;
+        }
+    }
+    Ok(phases.all_phased().unwrap_or(false))
 }
 
 fn is_separator(byte: u8) -> bool {

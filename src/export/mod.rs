@@ -15,10 +15,9 @@ pub mod sink;
 use crate::columns::schema::TableSchemas;
 use crate::dataset::Dataset;
 use crate::dataset::joint::JointDataset;
-use crate::dataset::plain::PhaseCounts;
+use crate::dataset::plain::begins_phased;
 use crate::dataset::region::Region;
 use crate::dataset::sites::{Columns, Site, SiteReader};
-use crate::dataset::stream::{FileStream, Select};
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use genotype::OtherAllele;
@@ -76,7 +75,7 @@ pub fn export(dataset: &Dataset, output: &Path, settings: &Settings) -> Result<S
     let names = dataset.sample_names()?;
     let mut format = RecordFormat::new(&TableSchemas::new(&parsed, !names.is_empty()), names.len());
     format.all_calls = dataset.has_all_calls();
-    format.phased = !format.all_calls && begins_phased(dataset)?;
+    format.phased = begins_phased(dataset)?;
     format.split = settings.split;
     format.other = settings.other;
     format.recount = settings.recount;
@@ -108,21 +107,6 @@ fn sample_columns(names: &[String], wanted: &[String]) -> Result<Vec<usize>> {
         columns.push(column);
     }
     Ok(columns)
-}
-
-/// Whether the calls at the begin of the dataset are all phased: stands for records without a call that tells.
-fn begins_phased(dataset: &Dataset) -> Result<bool> {
-    let mut phases = PhaseCounts::default();
-    for file in dataset.files("genotypes") {
-        let mut stream = FileStream::open(&dataset.full_path(file)?, &Select::columns(&["gt"]))?;
-        if let Some(batch) = stream.next().transpose()? {
-            batch.texts("gt")?.iter().flatten().for_each(|call| phases.add(call));
-        }
-        if phases.all_phased().is_some() {
-            break;
-        }
-    }
-    Ok(phases.all_phased().unwrap_or(false))
 }
 
 /// What the header says about the export. No clock and no path, so that the same export gives the same bytes.

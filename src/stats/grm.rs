@@ -30,6 +30,8 @@ pub struct Grm {
     pub n_samples: usize,
     /// Variants that were used.
     pub n_variants: u64,
+    /// Variants where a sample has no call.
+    n_missing: Vec<u32>,
     tiles: Vec<Tile>,
 }
 
@@ -38,14 +40,14 @@ struct Tile {
     rows: std::ops::Range<usize>,
     columns: std::ops::Range<usize>,
     sums: Vec<f64>,
-    /// Variants where one of the two has no call.
-    n_without: Vec<u32>,
+    /// Variants where both have no call.
+    n_both_missing: Vec<u32>,
 }
 
 impl Tile {
     fn new(rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Tile {
         let n = rows.len() * columns.len();
-        Tile { rows, columns, sums: vec![0.0; n], n_without: vec![0; n] }
+        Tile { rows, columns, sums: vec![0.0; n], n_both_missing: vec![0; n] }
     }
 
     /// Adds the products of a chunk.
@@ -73,10 +75,20 @@ impl Tile {
             for &column in &list[inside(list, &self.columns)] {
                 let start = (column as usize - self.columns.start) * self.rows.len();
                 for &row in rows {
-                    self.n_without[start + row as usize - self.rows.start] += 1;
+                    self.n_both_missing[start + row as usize - self.rows.start] += 1;
                 }
             }
         }
+    }
+}
+
+impl Tile {
+    /// Variants where both samples of an entry have a call.
+    fn n_called(&self, at: usize, n_variants: u64, n_missing: &[u32]) -> u64 {
+        let (row, column) = (self.rows.start + at % self.rows.len(), self.columns.start + at / self.rows.len());
+        let n_one_missing =
+            u64::from(n_missing[row]) + u64::from(n_missing[column]) - u64::from(self.n_both_missing[at]);
+        n_variants - n_one_missing
     }
 }
 
@@ -104,21 +116,18 @@ impl Grm {
             });
             Ok(())
         })?;
-        let mut grm = Grm { n_samples, n_variants, tiles };
-        grm.divide(&n_missing);
+        let mut grm = Grm { n_samples, n_variants, n_missing, tiles };
+        grm.divide();
         Ok(grm)
     }
 
     /// Sums to means.
-    fn divide(&mut self, n_missing: &[u32]) {
-        let n_variants = self.n_variants;
+    fn divide(&mut self) {
+        let (n_variants, n_missing) = (self.n_variants, &self.n_missing);
         self.tiles.par_iter_mut().for_each(|tile| {
-            let n_rows = tile.rows.len();
-            for (at, (sum, n_without)) in tile.sums.iter_mut().zip(&mut tile.n_without).enumerate() {
-                let (row, column) = (tile.rows.start + at % n_rows, tile.columns.start + at / n_rows);
-                *n_without = n_missing[row] + n_missing[column] - *n_without;
-                let n = n_variants - u64::from(*n_without);
-                *sum = if n == 0 { 0.0 } else { *sum / n as f64 };
+            for at in 0..tile.sums.len() {
+                let n = tile.n_called(at, n_variants, n_missing);
+                tile.sums[at] = if n == 0 { 0.0 } else { tile.sums[at] / n as f64 };
             }
         });
     }
@@ -128,7 +137,7 @@ impl Grm {
         let (row_tile, column_tile) = (row / TILE, column / TILE);
         let tile = &self.tiles[row_tile * (row_tile + 1) / 2 + column_tile];
         let at = (column - tile.columns.start) * tile.rows.len() + row - tile.rows.start;
-        (tile.sums[at], self.n_variants - u64::from(tile.n_without[at]))
+        (tile.sums[at], tile.n_called(at, self.n_variants, &self.n_missing))
     }
 
     /// The table `grm`, row by row of the lower triangle with its diagonal, in pieces.

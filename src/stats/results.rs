@@ -40,22 +40,20 @@ impl<'a> Results<'a> {
 
     /// Begins a table that is stored under `name`.
     pub fn begin(&self, name: &str) -> Result<StoredWriter<'a>> {
-        let place = self.dataset.place();
-        let (staged, file, description) = self.stage(name)?;
-        Ok(StoredWriter { place, staged, writer: TableWriter::new(Format::Parquet, BufWriter::new(file)), description })
+        let (stage, file) = self.stage(name)?;
+        Ok(StoredWriter { stage, writer: TableWriter::new(Format::Parquet, BufWriter::new(file)) })
     }
 
     /// Begins a table that is stored under `name` and comes as Arrow batches.
     pub fn begin_batches(&self, name: &str, schema: &SchemaRef) -> Result<StoredBatches<'a>> {
-        let place = self.dataset.place();
-        let (staged, file, description) = self.stage(name)?;
-        let writer = ParquetFile::new(BufWriter::new(file), schema, VARIANTS_ROW_GROUP)?;
-        Ok(StoredBatches { place, staged, writer, description })
+        let (stage, file) = self.stage(name)?;
+        Ok(StoredBatches { stage, writer: ParquetFile::new(BufWriter::new(file), schema, VARIANTS_ROW_GROUP)? })
     }
 
-    fn stage(&self, name: &str) -> Result<(Staged, File, Description)> {
+    fn stage(&self, name: &str) -> Result<(Stage<'a>, File)> {
         check_name(name)?;
-        let staged = self.dataset.place().staged(&format!("{RESULTS_FOLDER}/{name}.parquet"))?;
+        let place = self.dataset.place();
+        let staged = place.staged(&format!("{RESULTS_FOLDER}/{name}.parquet"))?;
         let file = File::create(staged.path()).map_err(|error| Error::writing(staged.path(), error))?;
         let description = Description {
             format: FORMAT.to_owned(),
@@ -67,7 +65,7 @@ impl<'a> Results<'a> {
             plan_digest: self.dataset.manifest().plan_digest.clone(),
             n_rows: 0,
         };
-        Ok((staged, file, description))
+        Ok((Stage { place, staged, description }, file))
     }
 }
 
@@ -83,61 +81,65 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A stored table under way; dropped before the end it leaves nothing.
-pub struct StoredWriter<'a> {
+/// A file that is to become a stored table; dropped before it has its name it leaves nothing.
+struct Stage<'a> {
     place: &'a Place,
     staged: Staged,
-    writer: TableWriter<BufWriter<File>>,
     description: Description,
+}
+
+impl Stage<'_> {
+    /// Gives a finished table its name.
+    fn finish(mut self, n_rows: u64, summary: serde_json::Value) -> Result<()> {
+        (self.description.n_rows, self.description.summary) = (n_rows, summary);
+        let json = format!("{RESULTS_FOLDER}/{}.json", self.description.table);
+        // a table without description is not shown: so the two never disagree
+        self.place.remove(&json)?;
+        self.place.replace(self.staged)?;
+        let mut text = serde_json::to_vec_pretty(&self.description)
+            .map_err(|error| Error::internal(format!("cannot write a description: {error}")))?;
+        text.push(b'\n');
+        self.place.write(&json, &text)
+    }
+}
+
+/// A stored table under way.
+pub struct StoredWriter<'a> {
+    stage: Stage<'a>,
+    writer: TableWriter<BufWriter<File>>,
 }
 
 impl StoredWriter<'_> {
     /// The next rows; all pieces have the same columns.
     pub fn write(&mut self, piece: &mut DataFrame) -> Result<()> {
-        self.writer.write(piece).map_err(|error| Error::writing(self.staged.path(), error))
+        self.writer.write(piece).map_err(|error| Error::writing(self.stage.staged.path(), error))
     }
 
     /// Ends the table and gives it its name.
-    pub fn finish(mut self, summary: serde_json::Value) -> Result<()> {
-        self.description.summary = summary;
-        self.description.n_rows = self.writer.finish().map_err(|error| Error::writing(self.staged.path(), error))?;
-        name_table(self.place, self.staged, &self.description)
+    pub fn finish(self, summary: serde_json::Value) -> Result<()> {
+        let n_rows = self.writer.finish().map_err(|error| Error::writing(self.stage.staged.path(), error))?;
+        self.stage.finish(n_rows, summary)
     }
 }
 
-/// Gives a finished table its name.
-fn name_table(place: &Place, staged: Staged, description: &Description) -> Result<()> {
-    let json = format!("{RESULTS_FOLDER}/{}.json", description.table);
-    // a table without description is not shown: so the two never disagree
-    place.remove(&json)?;
-    place.replace(staged)?;
-    let mut text = serde_json::to_vec_pretty(description)
-        .map_err(|error| Error::internal(format!("cannot write a description: {error}")))?;
-    text.push(b'\n');
-    place.write(&json, &text)
-}
-
-/// A stored table under way that comes as Arrow batches; dropped before the end it leaves nothing.
+/// A stored table under way that comes as Arrow batches.
 pub struct StoredBatches<'a> {
-    place: &'a Place,
-    staged: Staged,
+    stage: Stage<'a>,
     writer: ParquetFile<BufWriter<File>>,
-    description: Description,
 }
 
 impl StoredBatches<'_> {
     /// The next rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(batch, self.staged.path())
+        self.writer.write(batch, self.stage.staged.path())
     }
 
     /// Ends the table and gives it its name; its number of rows.
-    pub fn finish(mut self, summary: serde_json::Value) -> Result<u64> {
-        let path = self.staged.path().to_path_buf();
-        let (written, mut file) = self.writer.finish(&path)?;
-        file.flush().map_err(|error| Error::writing(&path, error))?;
-        (self.description.summary, self.description.n_rows) = (summary, written.rows);
-        name_table(self.place, self.staged, &self.description)?;
+    pub fn finish(self, summary: serde_json::Value) -> Result<u64> {
+        let path = self.stage.staged.path();
+        let (written, mut file) = self.writer.finish(path)?;
+        file.flush().map_err(|error| Error::writing(path, error))?;
+        self.stage.finish(written.rows, summary)?;
         Ok(written.rows)
     }
 }
@@ -153,11 +155,11 @@ impl FileWriter {
     /// To `path` in `format`; `-` is standard output.
     pub fn create(path: &Path, format: Format) -> Result<FileWriter> {
         let (staged, out): (_, Box<dyn Write>) = if path.as_os_str() == "-" {
-            (None, Box::new(BufWriter::new(std::io::stdout())))
+            (None, Box::new(BufWriter::with_capacity(1 << 16, std::io::stdout())))
         } else {
             let staged = Staged::new(path);
             let file = File::create(staged.path()).map_err(|error| Error::writing(path, error))?;
-            (Some(staged), Box::new(BufWriter::new(file)))
+            (Some(staged), Box::new(BufWriter::with_capacity(1 << 16, file)))
         };
         Ok(FileWriter { staged, path: path.to_path_buf(), writer: TableWriter::new(format, out) })
     }

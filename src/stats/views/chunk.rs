@@ -50,8 +50,8 @@ impl Chunk {
         self.calls.column("gt").and_then(|column| column.str()).map_err(wrong)
     }
 
-    /// What samples have that have no row, by variant.
-    pub fn plain(&self, n_samples: usize) -> Result<Vec<String>> {
+    /// What samples have that have no row, by variant. `phased`: where no call of a variant tells.
+    pub fn plain(&self, n_samples: usize, phased: bool) -> Result<Vec<String>> {
         let count = |name: &str| self.variants.column(name).and_then(|column| column.i32()).map_err(wrong);
         let (an, n_hemi_ref, gt) = (count("an")?, count("n_hemi_ref")?, self.gt()?);
         let text = |(at, rows): (usize, &Range<usize>)| {
@@ -60,7 +60,7 @@ impl Chunk {
                 an: an.get(at).unwrap_or_default().into(),
                 n_hemi_ref: n_hemi_ref.get(at).unwrap_or_default().into(),
             };
-            let plain = PlainReference::infer(rows.clone().map(|row| gt.get(row)), counts, false);
+            let plain = PlainReference::infer(rows.clone().map(|row| gt.get(row)), counts, phased);
             String::from_utf8_lossy(&plain.text()).into_owned()
         };
         Ok(self.rows.iter().enumerate().map(text).collect())

@@ -9,6 +9,7 @@ use crate::stats::source::Source;
 use crate::stats::tables::groups::Groups;
 use crate::stats::tables::women::MaleHaploid;
 use polars::prelude::DataFrame;
+use std::collections::HashSet;
 
 /// A row for each variant and group, as the table `group_stats`. `groups`: a file, or a column of `samples`.
 pub fn counts(
@@ -20,6 +21,7 @@ pub fn counts(
     let all = SampleSet::all(dataset)?;
     let mut samples = all.clone();
     if let Some(chosen) = scope.samples() {
+        let chosen: HashSet<i32> = chosen.iter().copied().collect();
         samples.keep(|at| chosen.contains(&(at as i32)));
     }
     let groups = Groups::named(groups, dataset, &all, &samples)?;

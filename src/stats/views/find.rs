@@ -15,30 +15,47 @@ const COLUMNS: [&str; 6] = ["variant_id", "contig", "pos", "ref", "alt", "id"];
 pub fn variant_ids(dataset: &Dataset, names: &[String]) -> Result<Vec<i64>> {
     let contigs: Vec<&str> = dataset.manifest().contigs.iter().map(|contig| contig.name.as_str()).collect();
     let files = Scope::default().files_of_contigs(dataset, "variants");
+    if files.is_empty() {
+        return names.first().map_or(Ok(Vec::new()), |name| Err(unknown(name)));
+    }
+    let filters: Vec<Expr> = names.iter().map(|name| filter(name, &contigs)).collect();
+    let rows = rows_of(&PagedTable::new(dataset, "variants", files)?, &filters)?;
     let mut found = Vec::new();
-    if !files.is_empty() {
-        let table = PagedTable::new(dataset, "variants", files)?;
-        for name in names {
-            found.extend(of_name(&table, name, &contigs)?);
+    for (name, filter) in names.iter().zip(filters) {
+        let own = rows.clone().lazy().filter(filter).collect().map_err(wrong)?;
+        let before = found.len();
+        found.extend(own.column("variant_id").and_then(|ids| ids.i64()).map_err(wrong)?.into_no_null_iter());
+        if found.len() == before {
+            return Err(unknown(name));
         }
-    } else if let Some(name) = names.first() {
-        return Err(unknown(name));
     }
     found.sort_unstable();
     found.dedup();
     Ok(found)
 }
 
-fn of_name(table: &PagedTable, name: &str, contigs: &[&str]) -> Result<Vec<i64>> {
-    let filter = filter(name, contigs);
+/// The rows that pass one of the filters.
+fn rows_of(table: &PagedTable, filters: &[Expr]) -> Result<DataFrame> {
+    let any = any_of(filters);
     let columns: Vec<PlSmallStr> = COLUMNS.iter().map(|&column| column.into()).collect();
-    let mut found = Vec::new();
-    for unit in table.units(&Condition::of(&filter))? {
-        let rows = table.read(&unit, &columns)?.lazy().filter(filter.clone()).collect().map_err(wrong)?;
-        let ids = rows.column("variant_id").and_then(|column| column.i64()).map_err(wrong)?;
-        found.extend(ids.into_no_null_iter());
+    let mut found = table.empty(&columns);
+    for unit in table.units(&Condition::of(&any))? {
+        let rows = table.read(&unit, &columns)?.lazy().filter(any.clone()).collect().map_err(wrong)?;
+        found.vstack_mut_owned(rows).map_err(wrong)?;
     }
-    if found.is_empty() { Err(unknown(name)) } else { Ok(found) }
+    Ok(found)
+}
+
+/// One of them holds. As a tree that is not deep.
+fn any_of(filters: &[Expr]) -> Expr {
+    match filters {
+        [] => lit(false),
+        [filter] => filter.clone(),
+        _ => {
+            let (left, right) = filters.split_at(filters.len() / 2);
+            any_of(left).or(any_of(right))
+        }
+    }
 }
 
 fn unknown(name: &str) -> Error {
@@ -52,7 +69,7 @@ fn filter(name: &str, contigs: &[&str]) -> Expr {
         let rest = name.strip_prefix(contig).and_then(|rest| rest.strip_prefix(':'));
         let parts = rest.map(|rest| rest.splitn(3, ':').collect::<Vec<_>>());
         if let Some([pos, ref_allele, alt]) = parts.as_deref()
-            && let Ok(pos) = pos.replace(',', "").parse::<i32>()
+            && let Ok(pos) = pos.parse::<i32>()
         {
             let place = col("contig").eq(lit(*contig)).and(col("pos").eq(lit(pos)));
             return place.and(col("ref").eq(lit(*ref_allele))).and(col("alt").eq(lit(*alt)));

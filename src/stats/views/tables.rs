@@ -2,6 +2,7 @@
 
 use super::chunk::{Chunk, each_chunk, wrong};
 use crate::dataset::Dataset;
+use crate::dataset::plain::begins_phased;
 use crate::error::Result;
 use crate::query::Scope;
 use polars::prelude::*;
@@ -89,13 +90,15 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The calls that are stored: those that are not plain reference. Columns: contig, pos, ref, alt, sample, gt, dosage.
+/// The calls that are not plain reference. Columns: contig, pos, ref, alt, sample, gt, dosage.
 pub fn calls(dataset: &Dataset, scope: &Scope, mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
     let shown = Shown::new(dataset, scope)?;
     let names = ["contig", "pos", "ref", "alt"];
     take(empty(&names, &["gt", "dosage"])?)?;
     each_chunk(dataset, scope, &[], |chunk| {
-        take(Rows::stored(&chunk, &shown, |_| true)?.frame(&names, &["gt", "dosage"])?)
+        // a dataset may have all calls
+        let is_plain = |gt: Option<&str>| gt.is_some_and(|gt| gt.split(['/', '|']).all(|copy| copy == "0"));
+        take(Rows::stored(&chunk, &shown, |gt| !is_plain(gt))?.frame(&names, &["gt", "dosage"])?)
     })
 }
 
@@ -106,7 +109,8 @@ pub fn carriers(dataset: &Dataset, scope: &Scope, mut take: impl FnMut(DataFrame
     let names = ["contig", "pos", "id", "ref", "alt"];
     let of_call: Vec<&str> = ["gt", "dosage"].into_iter().chain(EVIDENCE).collect();
     let has_allele = |gt: Option<&str>| gt.is_some_and(|gt| gt.split(['/', '|']).any(|copy| copy == "1"));
-    let known: Vec<&str> = match dataset.files("genotypes").next() {
+    // as the chunks have them, which are read from files of these contigs
+    let known: Vec<&str> = match scope.files_of_contigs(dataset, "genotypes").first() {
         Some(file) => {
             let schema = crate::dataset::stream::read_metadata(&dataset.full_path(file)?)?;
             let columns = crate::dataset::stream::column_names(&schema);
@@ -126,9 +130,10 @@ pub fn genotypes(dataset: &Dataset, scope: &Scope, mut take: impl FnMut(DataFram
     let names = ["contig", "pos", "ref", "alt"];
     let samples: Vec<&str> = shown.names.iter().map(String::as_str).collect();
     take(empty(&names, &["gt", "dosage"])?)?;
+    let phased = begins_phased(dataset)?;
     each_chunk(dataset, scope, &[], |chunk| {
         let n_rows = chunk.variants.height() * samples.len();
-        let table = Filled::new(&chunk, &shown)?;
+        let table = Filled::new(&chunk, &shown, phased)?;
         let (mut gt, mut dosage) = (Vec::with_capacity(n_rows), Vec::with_capacity(n_rows));
         for variant in 0..chunk.variants.height() {
             let filled = table.variant(variant);
@@ -162,9 +167,10 @@ pub fn matrix(
     let mut columns = empty(&names, &[])?.columns()[..names.len()].to_vec();
     columns.extend(shown.names.iter().map(|name| Column::new_empty(name.as_str().into(), &data_type)));
     take(DataFrame::new(0, columns).map_err(wrong)?)?;
+    let phased = begins_phased(dataset)?;
     each_chunk(dataset, scope, &[], |chunk| {
         let n_variants = chunk.variants.height();
-        let table = Filled::new(&chunk, &shown)?;
+        let table = Filled::new(&chunk, &shown, phased)?;
         let filled: Vec<Vec<Filler<'_>>> = (0..n_variants).map(|variant| table.variant(variant)).collect();
         let mut columns = Vec::with_capacity(names.len() + shown.names.len());
         for name in names {
@@ -204,11 +210,11 @@ struct Filled<'a> {
 }
 
 impl<'a> Filled<'a> {
-    fn new(chunk: &'a Chunk, shown: &'a Shown) -> Result<Filled<'a>> {
+    fn new(chunk: &'a Chunk, shown: &'a Shown, phased: bool) -> Result<Filled<'a>> {
         Ok(Filled {
             chunk,
             shown,
-            plain: chunk.plain(shown.place.len())?,
+            plain: chunk.plain(shown.place.len(), phased)?,
             indexes: chunk.ints("sample_index")?,
             gt: chunk.gt()?,
             dosage: chunk.ints("dosage")?,
