@@ -5,18 +5,15 @@ use super::select_flags::Defaults;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
-use crate::stats::grm::Grm;
 use crate::stats::pca::project::{Weights, project};
 use crate::stats::pca::weights::loadings;
-use crate::stats::pca::{Components, exact, randomized};
+use crate::stats::pca::{Components, Method, Wanted};
 use crate::stats::results::Results;
 use crate::stats::source::Source;
 use std::path::PathBuf;
 
 /// Autosomes, one ALT, not rare: as is usual.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: Some(0.01) };
-/// Samples up to which all eigenvectors are found.
-const MAX_EXACT: usize = 5_000;
 
 /// Flags of `pca`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +34,7 @@ pub struct Args {
     components: usize,
     /// exact: all eigenvectors of the relationship matrix; randomized: a few passes over the genotypes
     #[arg(long, value_enum, default_value = "auto")]
-    method: Method,
+    method: MethodName,
     /// Seed of the randomized method
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -47,7 +44,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Method {
+enum MethodName {
     /// exact up to 5,000 samples
     Auto,
     Exact,
@@ -66,21 +63,15 @@ pub fn run(args: Args) -> Result<()> {
 fn run_components(args: &Args, dataset: &Dataset) -> Result<()> {
     let selection = args.analysis.selection(dataset, DEFAULTS)?;
     let n_samples = selection.samples.len();
-    if args.components == 0 || args.components > n_samples {
-        return Err(Error::usage(format!(
-            "-k is {}, expected 1 to {n_samples}, the number of samples",
-            args.components
-        )));
-    }
     let source = Source::new(dataset, &selection)?;
-    let is_exact = args.method == Method::Exact || (args.method == Method::Auto && n_samples <= MAX_EXACT);
-    let found = match is_exact {
-        true => exact::components(&Grm::new(&source, n_samples)?, args.components)?,
-        false => randomized::components(&source, n_samples, args.components, args.seed)?,
+    let method = match args.method {
+        MethodName::Auto => Method::Auto,
+        MethodName::Exact => Method::Exact,
+        MethodName::Randomized => Method::Randomized,
     };
-    if found.n_variants == 0 {
-        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --biallelic"));
-    }
+    let wanted = Wanted { n_components: args.components, method, seed: args.seed };
+    let is_exact = wanted.is_exact(n_samples);
+    let found = wanted.find(&source, n_samples)?;
     let method = if is_exact { "exact" } else { "randomized" };
     let settings = serde_json::json!({
         "select": args.analysis.select.described(DEFAULTS), "components": args.components, "method": method,

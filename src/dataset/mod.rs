@@ -97,13 +97,14 @@ impl Dataset {
         self.manifest.files.iter().filter(move |file| file.table == table)
     }
 
-    /// The files of `table` in row order: by contig, then as shards are numbered.
-    pub fn files_in_order<'a>(&'a self, table: &'a str) -> Vec<&'a ManifestFile> {
-        let rank: HashMap<&str, usize> =
-            self.manifest.contigs.iter().map(|contig| contig.name.as_str()).zip(0..).collect();
-        let rank = |file: &ManifestFile| file.contig.as_deref().and_then(|contig| rank.get(contig).copied());
-        let mut files: Vec<_> = self.files(table).collect();
-        files.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
+    /// Files of a table in row order: by contig, then as shards are numbered.
+    pub fn in_order<'a>(&self, files: impl Iterator<Item = &'a ManifestFile>) -> Vec<&'a ManifestFile> {
+        let contigs = self.manifest.contigs.iter().map(|contig| contig.name.as_str());
+        let rank: HashMap<&str, usize> = contigs.zip(0..).collect();
+        let mut files: Vec<_> = files.collect();
+        files.sort_by_cached_key(|file| {
+            (file.contig.as_deref().and_then(|contig| rank.get(contig).copied()), file.path.as_str())
+        });
         files
     }
 

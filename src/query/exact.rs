@@ -4,7 +4,7 @@
 //! the number of threads. Here a sum is kept exactly, as fractions that do not overlap (Shewchuk, "Adaptive precision floating-point
 //! arithmetic", 1997, section 2.4), and rounded once. Cost: the rows of a group are in memory, and a few additions each.
 
-use polars::prelude::{Column, DataType, Field, PolarsResult, Schema, apply_multiple};
+use polars::prelude::{Column, DataType, Field, LiteralValue, PolarsResult, Schema, apply_multiple, lit, when};
 use polars_plan::dsl::{AggExpr, Expr};
 
 /// What is made of a column.
@@ -22,12 +22,30 @@ pub fn adds(expr: &Expr) -> bool {
     expr.into_iter().any(|part| kind(part).is_some())
 }
 
-/// `expr` with aggregates of fractions that keep sums exactly, where it reads columns of `schema`.
+/// `expr` with aggregates that keep sums exactly, where it reads columns of `schema`.
 pub fn exact(expr: &Expr, schema: &Schema) -> Expr {
+    let of = |kind: Kind, input: &Expr| {
+        let field = input.to_field(schema).ok()?;
+        let is_long = matches!(field.dtype(), DataType::Int64 | DataType::UInt64);
+        match kind {
+            // polars adds whole numbers as such
+            Kind::Sum => field.dtype().is_float().then(|| aggregate(kind, input.clone())),
+            // but as fractions for a mean, which are exact no longer where there are very many
+            Kind::Mean if field.dtype().is_integer() && !is_long => Some(mean_of_integers(input)),
+            _ => field.dtype().is_primitive_numeric().then(|| aggregate(kind, input.clone())),
+        }
+    };
     expr.clone().map_expr(|part| match kind(&part) {
-        Some((kind, input)) if is_inexact(kind, input, schema) => aggregate(kind, input.clone()),
-        _ => part,
+        Some((kind, input)) => of(kind, input).unwrap_or(part),
+        None => part,
     })
+}
+
+/// By their sum, which needs no memory for the rows.
+fn mean_of_integers(input: &Expr) -> Expr {
+    let n = input.clone().count();
+    let mean = input.clone().cast(DataType::Int64).sum().cast(DataType::Float64) / n.clone().cast(DataType::Float64);
+    when(n.gt(lit(0))).then(mean).otherwise(lit(LiteralValue::untyped_null()))
 }
 
 fn kind(expr: &Expr) -> Option<(Kind, &Expr)> {
@@ -39,15 +57,6 @@ fn kind(expr: &Expr) -> Option<(Kind, &Expr)> {
         AggExpr::Std(input, ddof) => (Kind::Deviation(*ddof), input),
         _ => return None,
     })
-}
-
-/// Sums of whole numbers are exact as polars makes them.
-fn is_inexact(kind: Kind, input: &Expr, schema: &Schema) -> bool {
-    let Ok(field) = input.to_field(schema) else { return false };
-    match kind {
-        Kind::Sum | Kind::Mean => field.dtype().is_float(),
-        Kind::Variance(_) | Kind::Deviation(_) => field.dtype().is_primitive_numeric(),
-    }
 }
 
 fn aggregate(kind: Kind, input: Expr) -> Expr {
@@ -179,6 +188,23 @@ mod tests {
         }
         assert!(of(Kind::Sum, &[f64::INFINITY, f64::NEG_INFINITY]).is_some_and(f64::is_nan));
         assert!(of(Kind::Mean, &[f64::NAN, 1.0]).is_some_and(f64::is_nan));
+    }
+
+    #[test]
+    fn what_polars_adds_as_fractions_is_replaced() {
+        use polars::prelude::*;
+        let short = df!("i" => [1, 2, 4], "l" => [1_i64 << 60, 1, 1 - (1_i64 << 60)], "f" => [1e16, 1.0, -1e16])
+            .expect("a frame");
+        let sums =
+            [col("i").mean(), col("l").mean().alias("lm"), col("l").sum(), col("f").sum(), col("f").mean().alias("fm")];
+        let of = |table: &DataFrame| {
+            let exprs: Vec<Expr> = sums.iter().map(|expr| exact(expr, table.schema())).collect();
+            let row = table.clone().lazy().select(exprs).collect().expect("sums");
+            row.get(0).expect("a row").iter().map(|value| value.extract::<f64>()).collect::<Vec<_>>()
+        };
+        // 1 - 2^60 is no fraction of 53 bits
+        assert_eq!(of(&short), [7.0 / 3.0, 1.0 / 3.0, 2.0, 1.0, 1.0 / 3.0].map(Some));
+        assert_eq!(of(&short.head(Some(0))), [None, None, Some(0.0), Some(0.0), None]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::paged::table::PagedTable;
 use super::paged::{Failure, PagedScan, convert};
-use super::{Scope, polars_error};
+use super::{Scope, reading_failed};
 use crate::columns::schema::TableSchemas;
 use crate::dataset::Dataset;
 use crate::dataset::results::stored_of;
@@ -30,7 +30,7 @@ pub fn paged(
     let may_be_one = |name: &str| wanted(name) && !TABLES.contains(&name);
     for result in stored_of(dataset, &may_be_one)? {
         let table = PagedTable::of_result(&result.table, result.file(dataset), result.n_rows)?;
-        let frame = PagedScan::frame(table, failure).map_err(|error| polars_error(error, &[]))?;
+        let frame = PagedScan::frame(table, failure).map_err(reading_failed)?;
         frames.push((result.table.clone(), frame));
     }
     add_view(&mut frames, view);
@@ -50,7 +50,7 @@ pub fn paged_own(
             return Ok(None);
         }
         let frame = PagedScan::frame(PagedTable::new(dataset, table, files)?, failure);
-        frame.map(|frame| Some(scope.narrow(table, frame))).map_err(|error| polars_error(error, &[]))
+        frame.map(|frame| Some(scope.narrow(table, frame))).map_err(reading_failed)
     })
 }
 
@@ -127,8 +127,8 @@ fn scan(files: &[DataFile]) -> Result<LazyFrame> {
     // The column `contig` is in the files; the folder names must not become a second one, and `[` in one is no pattern.
     let hive_options = HiveOptions { enabled: Some(false), ..HiveOptions::default() };
     let args = ScanArgsParquet { glob: false, hive_options, ..ScanArgsParquet::default() };
-    let mut frame = LazyFrame::scan_parquet_files(paths.into(), args).map_err(|error| polars_error(error, &[]))?;
-    let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
+    let mut frame = LazyFrame::scan_parquet_files(paths.into(), args).map_err(reading_failed)?;
+    let schema = frame.collect_schema().map_err(reading_failed)?;
     // Dictionary-encoded text is plain text to SQL: LIKE, || and LENGTH work on it.
     let casts: Vec<Expr> = schema.iter().filter_map(|(name, data_type)| text_cast(name, data_type)).collect();
     Ok(if casts.is_empty() { frame } else { frame.with_columns(casts) })
@@ -171,5 +171,5 @@ fn empty_frame(schema: &ArrowSchema) -> Result<LazyFrame> {
             )
         })
         .collect();
-    Ok(DataFrame::new(0, columns).map_err(|error| polars_error(error, &[]))?.lazy())
+    Ok(DataFrame::new(0, columns).map_err(reading_failed)?.lazy())
 }

@@ -50,14 +50,14 @@ pub fn append(whole: &mut DataFrame, piece: DataFrame) -> Result<()> {
         *whole = piece;
         return Ok(());
     }
-    whole.vstack_mut_owned(piece).map(drop).map_err(|error| polars_error(error, &[]))
+    whole.vstack_mut_owned(piece).map(drop).map_err(reading_failed)
 }
 
 /// Runs `sql` on the rows in `scope`, and on `view` where there is one; hands the result to `take` in pieces, at least one.
 ///
 /// Where each row of the result comes from one row of a table (no join, grouping, sorting), rows come in their order as they
-/// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole, in the order
-/// that [`order`] gives it; with a LIMIT only the rows of it are held, where the order is known before.
+/// are read, and it ends early when `take` fails. Memory: a few row groups. Any other result is held as a whole, up to its LIMIT, in the
+/// order that [`order`] gives it.
 pub fn run(
     dataset: &Dataset,
     scope: &Scope,
@@ -115,12 +115,12 @@ impl Query {
             return Ok(Query { frame, tables, failure, has_view: view.is_some() });
         }
         let (mut known, tables) = context(frames::paged(dataset, scope, &|_| true, &failure)?)?;
-        let frame = known.execute(sql).map_err(|error| polars_error(error, &tables))?;
+        let frame = known.execute(sql).map_err(|error| query_failed(error, &tables))?;
         Ok(Query { frame, tables, failure, has_view: view.is_some() })
     }
 
     fn failing<T>(&self, result: PolarsResult<T>) -> Result<T> {
-        result.map_err(|error| self.failure.or(|| polars_error(error, &self.tables)))
+        result.map_err(|error| self.failure.or(|| query_failed(error, &self.tables)))
     }
 
     /// The result of a plan that groups, joins or sorts, as a whole, up to its LIMIT.
@@ -214,7 +214,7 @@ fn context(frames: Vec<(String, LazyFrame)>) -> Result<(SQLContext, Vec<TableCol
     let mut tables = Vec::new();
     let context = SQLContext::new();
     for (name, mut frame) in frames {
-        let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
+        let schema = frame.collect_schema().map_err(reading_failed)?;
         tables.push((name.clone(), schema.iter_names().map(|column| column.to_string()).collect()));
         context.register(&name, frame);
     }
@@ -224,38 +224,58 @@ fn context(frames: Vec<(String, LazyFrame)>) -> Result<(SQLContext, Vec<TableCol
 /// A table and its columns.
 type TableColumns = (String, Vec<String>);
 
-/// What polars says, as our error: one line, and what exists where a name was not found.
-fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
-    let mut root = &error;
-    while let PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } = root {
-        root = error;
-    }
-    if let PolarsError::IO { error: io, .. } = root {
-        return Error::new(Class::Io, format!("cannot read the dataset: {io}"));
+/// What polars says of a query, as our error: one line, and what exists where a name was not found.
+fn query_failed(error: PolarsError, tables: &[TableColumns]) -> Error {
+    let root = root_of(&error);
+    if matches!(root, PolarsError::IO { .. }) {
+        return reading_failed(error);
     }
     let text = root.to_string();
-    // the valid columns are in the hint, by table
-    let line = text.split("; valid columns").next().and_then(|text| text.lines().next()).unwrap_or_default();
-    let line = line.trim_end_matches(':');
     let missing_table = text.contains("relation") && text.contains("not found");
     let missing_column = matches!(
         root,
         PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_) | PolarsError::StructFieldNotFound(_)
     ) || text.contains("unable to find column")
         || (text.contains("column") && text.contains("not found"));
-    let names = tables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    if tables.is_empty() {
-        return Error::bad_data(format!("cannot read the dataset: {line}"))
-            .hint("`varbatch verify` says which files differ from the manifest")
-            .with_source(error);
-    }
-    let failed = Error::usage(format!("the query cannot be run: {line}"));
+    let failed = Error::usage(format!("the query cannot be run: {}", first_line(root)));
     if missing_table {
-        failed.hint(format!("the dataset has the tables {names}"))
+        let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
+        failed.hint(format!("the dataset has the tables {}", names.join(", ")))
     } else if missing_column {
         let columns = tables.iter().map(|(name, columns)| format!("{name}({})", columns.join(", ")));
         failed.hint(format!("the columns are {}", columns.collect::<Vec<_>>().join("; ")))
     } else {
         failed
     }
+}
+
+/// What polars says of tables that no query looks at yet.
+fn reading_failed(error: PolarsError) -> Error {
+    if let PolarsError::IO { error: io, .. } = root_of(&error) {
+        return Error::new(Class::Io, format!("cannot read the dataset: {io}"));
+    }
+    Error::bad_data(format!("cannot read the dataset: {}", first_line(root_of(&error))))
+        .hint("`varbatch verify` says which files differ from the manifest")
+        .with_source(error)
+}
+
+/// The error itself, without where polars met it.
+fn root_of(error: &PolarsError) -> &PolarsError {
+    let mut root = error;
+    while let PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } = root {
+        root = error;
+    }
+    root
+}
+
+/// The first line of what polars says; the valid columns, which it has behind that, are in our hint, by table.
+fn first_line(error: &PolarsError) -> String {
+    let text = error.to_string();
+    let line = text.split("; valid columns").next().and_then(|text| text.lines().next()).unwrap_or_default();
+    line.trim_end_matches(':').to_owned()
+}
+
+/// One of the two.
+fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
+    if tables.is_empty() { reading_failed(error) } else { query_failed(error, tables) }
 }

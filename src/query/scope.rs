@@ -30,12 +30,10 @@ impl Scope {
 
     /// The files of `table` that can have rows in it, by their contig, in row order.
     pub fn files_of_contigs<'a>(&self, dataset: &'a Dataset, table: &'a str) -> Vec<&'a ManifestFile> {
-        let mut files = dataset.files_in_order(table);
-        if let Some(regions) = &self.regions {
-            let wanted = |contig: &String| regions.iter().any(|region| region.contig == *contig);
-            files.retain(|file| file.contig.as_ref().is_none_or(wanted));
-        }
-        files
+        let wanted = |contig: &String| {
+            self.regions.as_ref().is_none_or(|regions| regions.iter().any(|region| region.contig == *contig))
+        };
+        dataset.in_order(dataset.files(table).filter(|file| file.contig.as_ref().is_none_or(wanted)))
     }
 
     /// The rows of `table` that are in it.

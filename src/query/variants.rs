@@ -18,7 +18,7 @@ pub fn variant_ids_where(dataset: &Dataset, condition: &str) -> Result<HashSet<i
 
 fn ids(frame: &DataFrame) -> Result<&Int64Chunked> {
     let column = frame.column("variant_id").and_then(|column| column.i64());
-    column.map_err(|error| super::polars_error(error, &[]))
+    column.map_err(super::reading_failed)
 }
 
 /// Identifiers of the variants that a file lists: one `variant_id` a line, or contig, pos, ref and alt in four columns (tabs or
@@ -49,7 +49,7 @@ fn known_ids(dataset: &Dataset, wanted: Vec<i64>, path: &Path) -> Result<HashSet
 
 fn by_alleles(dataset: &Dataset, lines: &[(usize, &str)], path: &Path) -> Result<HashSet<i64>> {
     let frame = super::query(dataset, "SELECT variant_id, contig, pos, ref, alt FROM variants")?;
-    let failed = |error| super::polars_error(error, &[]);
+    let failed = super::reading_failed;
     let text = |name: &str| frame.column(name).and_then(|column| column.str()).map_err(failed);
     let (contigs, refs, alts) = (text("contig")?, text("ref")?, text("alt")?);
     let positions = frame.column("pos").and_then(|column| column.i32()).map_err(failed)?;

@@ -10,6 +10,7 @@ use crate::dataset::Dataset;
 use crate::dataset::stream::{byte_ranges, column_names, long_bounds, parquet_error};
 use crate::error::{Class, Error, Result};
 use crate::genome::Locus;
+use crate::query::reading_failed;
 use crate::store::data_file::{FileReader, Remote};
 use crate::store::{DataFile, at_once};
 use parquet::arrow::ProjectionMask;
@@ -309,8 +310,8 @@ impl PagedTable {
         self.prefetch(unit, columns)?;
         let (least, most) = condition.bounds(name);
         let values = self.read(unit, &[PlSmallStr::from_str(name)])?;
-        let values = values.column(name).and_then(|column| column.cast(&DataType::Int64)).map_err(polars_failed)?;
-        let values = values.i64().map_err(polars_failed)?;
+        let values = values.column(name).and_then(|column| column.cast(&DataType::Int64)).map_err(reading_failed)?;
+        let values = values.i64().map_err(reading_failed)?;
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (row, value) in values.iter().enumerate() {
             if value.is_none_or(|value| value < least || value > most) {
@@ -345,7 +346,7 @@ impl PagedTable {
     /// The rows of `unit` with `columns`, which are in the schema.
     pub fn read(&self, unit: &Unit, columns: &[PlSmallStr]) -> Result<DataFrame> {
         if columns.is_empty() {
-            return DataFrame::new(unit.n_rows, Vec::new()).map_err(polars_failed);
+            return DataFrame::new(unit.n_rows, Vec::new()).map_err(reading_failed);
         }
         let file = &self.files[unit.file].file;
         let failed = |error| parquet_error(file, error);
@@ -378,12 +379,12 @@ impl PagedTable {
                 let array = batch.column_by_name(name).and_then(|array| convert::series(name, array));
                 let array = array.ok_or_else(|| Error::bad_data(format!("{}: column `{name}`", file.display())))?;
                 let wanted = self.schema.get(name).unwrap_or(array.dtype());
-                array.cast(wanted).map(Column::from).map_err(polars_failed)
+                array.cast(wanted).map(Column::from).map_err(reading_failed)
             };
             let columns = columns.iter().map(column).collect::<Result<Vec<_>>>()?;
-            let piece = DataFrame::new(batch.num_rows(), columns).map_err(polars_failed)?;
+            let piece = DataFrame::new(batch.num_rows(), columns).map_err(reading_failed)?;
             match &mut whole {
-                Some(whole) => whole.vstack_mut(&piece).map(drop).map_err(polars_failed)?,
+                Some(whole) => whole.vstack_mut(&piece).map(drop).map_err(reading_failed)?,
                 None => whole = Some(piece),
             }
         }
@@ -409,10 +410,6 @@ fn with_codes(schema: &arrow_schema::Schema) -> arrow_schema::Schema {
         _ => Arc::clone(field),
     });
     arrow_schema::Schema::new(fields.collect::<Vec<_>>())
-}
-
-fn polars_failed(error: PolarsError) -> Error {
-    super::super::polars_error(error, &[])
 }
 
 /// Opens a file of the manifest.

@@ -13,8 +13,63 @@ pub mod standard;
 pub mod weights;
 
 use crate::error::{Error, Result};
+use crate::stats::grm::Grm;
 use crate::stats::selection::SampleSet;
+use crate::stats::source::Source;
 use polars::prelude::*;
+
+/// Samples up to which all eigenvectors are found.
+const MAX_EXACT: usize = 5_000;
+
+/// How components are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// All eigenvectors of the relationship matrix up to 5,000 samples, else a few passes over the genotypes.
+    Auto,
+    /// All eigenvectors.
+    Exact,
+    /// A few passes.
+    Randomized,
+}
+
+/// Which components are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// How many: `-k`.
+    pub n_components: usize,
+    /// How.
+    pub method: Method,
+    /// Of the randomized method.
+    pub seed: u64,
+}
+
+impl Wanted {
+    /// As they are where nobody says more: by the method for so many samples, with seed 1.
+    pub fn first(n_components: usize) -> Wanted {
+        Wanted { n_components, method: Method::Auto, seed: 1 }
+    }
+
+    /// Whether all eigenvectors of so many samples are found.
+    pub fn is_exact(&self, n_samples: usize) -> bool {
+        self.method == Method::Exact || (self.method == Method::Auto && n_samples <= MAX_EXACT)
+    }
+
+    /// Finds them. More components than samples, and variants that do not differ, are [`crate::error::Class::Usage`].
+    pub fn find(&self, source: &Source, n_samples: usize) -> Result<Components> {
+        let n = self.n_components;
+        if n == 0 || n > n_samples {
+            return Err(Error::usage(format!("-k is {n}, expected 1 to {n_samples}, the number of samples")));
+        }
+        let found = match self.is_exact(n_samples) {
+            true => exact::components(&Grm::new(source, n_samples)?, n)?,
+            false => randomized::components(source, n_samples, n, self.seed)?,
+        };
+        match found.n_variants {
+            0 => Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where")),
+            _ => Ok(found),
+        }
+    }
+}
 
 /// Components of samples.
 #[derive(Clone, Debug)]
