@@ -1,8 +1,7 @@
 //! `varbatch kinship`
 
-use super::result_flags::ResultFlags;
-use super::select_flags::{Defaults, SelectFlags};
-use super::threads::use_threads;
+use super::analysis_flags::AnalysisFlags;
+use super::select_flags::Defaults;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
@@ -10,11 +9,10 @@ use crate::stats::assoc::covariates::principal_components;
 use crate::stats::grm::Grm;
 use crate::stats::kinship::{Kinship, Relation};
 use crate::stats::pc_relate::PcRelate;
-use crate::stats::pca::{exact, randomized};
+use crate::stats::pca::Wanted;
 use crate::stats::results::Results;
 use crate::stats::selection::{SampleSet, Selection};
 use crate::stats::source::Source;
-use std::path::PathBuf;
 
 /// As KING and PLINK 2: autosomes, one ALT, rare ones too.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: None };
@@ -41,33 +39,26 @@ Examples:
   varbatch kinship demo.ds --all-pairs -o pairs.tsv
   varbatch pca demo.ds --variants-file kept.tsv && varbatch kinship demo.ds --method pc-relate --pcs 5")]
 pub struct Args {
-    /// The dataset
-    dataset: PathBuf,
+    #[command(flatten)]
+    analysis: AnalysisFlags,
     /// What relatedness is
     #[arg(long, value_enum, default_value_t = Method::King)]
     method: Method,
-    /// Principal components of pc-relate
-    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
-    components: usize,
+    /// Principal components of pc-relate [default: 10]
+    #[arg(short = 'k', long, value_name = "N")]
+    components: Option<usize>,
     /// Take the first N principal components of the stored table pca for pc-relate
     #[arg(long, value_name = "N", conflicts_with = "components")]
     pcs: Option<usize>,
     /// Predicted frequencies that pc-relate uses: from this to 1 - this [default: --min-maf]
     #[arg(long, value_name = "MAF")]
     min_individual_maf: Option<f64>,
-    /// Keep pairs with at least this coefficient; 0.0442 is the third degree
-    #[arg(long, value_name = "PHI", default_value_t = 0.0442, allow_negative_numbers = true)]
-    min_kinship: f64,
+    /// Keep pairs with at least this coefficient [default: 0.0442, the third degree]
+    #[arg(long, value_name = "PHI", allow_negative_numbers = true)]
+    min_kinship: Option<f64>,
     /// Keep all pairs
     #[arg(long, conflicts_with = "min_kinship")]
     all_pairs: bool,
-    #[command(flatten)]
-    select: SelectFlags,
-    #[command(flatten)]
-    result: ResultFlags,
-    /// Threads [default: all cores]
-    #[arg(short = '@', long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// What relatedness is.
@@ -81,23 +72,43 @@ enum Method {
     PcRelate,
 }
 
-/// Samples up to which all eigenvectors are found, as in `pca`.
-const MAX_EXACT: usize = 5_000;
-/// Of the randomized method, as in `pca`.
-const SEED: u64 = 1;
+/// Components where nobody says how many.
+const N_COMPONENTS: usize = 10;
+/// Least coefficient of pairs of the third degree.
+const THIRD_DEGREE: f64 = 0.0442;
+
+impl Args {
+    /// A flag of another method is not passed over in silence.
+    fn check(&self) -> Result<()> {
+        let of_pc_relate = [
+            ("-k", self.components.is_some()),
+            ("--pcs", self.pcs.is_some()),
+            ("--min-individual-maf", self.min_individual_maf.is_some()),
+        ];
+        let of_pairs = [("--min-kinship", self.min_kinship.is_some()), ("--all-pairs", self.all_pairs)];
+        let given =
+            |flags: &[(&'static str, bool)]| flags.iter().find(|(_, is_given)| *is_given).map(|(flag, _)| *flag);
+        if let Some(flag) = given(&of_pc_relate).filter(|_| self.method != Method::PcRelate) {
+            return Err(Error::usage(format!("{flag} is of --method pc-relate")));
+        }
+        match given(&of_pairs).filter(|_| self.method == Method::Grm) {
+            Some(flag) => Err(Error::usage(format!("{flag} is not of --method grm, which has all pairs always"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Least coefficient of the pairs that are kept; `None`: all.
+    fn least(&self) -> Option<f64> {
+        (!self.all_pairs).then(|| self.min_kinship.unwrap_or(THIRD_DEGREE))
+    }
+}
 
 /// Runs it.
 pub fn run(args: Args) -> Result<()> {
-    use_threads(args.threads)?;
-    let dataset = Dataset::open(&args.dataset)?;
-    if args.method != Method::King && args.method != Method::PcRelate && args.all_pairs {
-        return Err(Error::usage("--method grm has all pairs always"));
-    }
-    if args.method != Method::PcRelate && (args.pcs.is_some() || args.min_individual_maf.is_some()) {
-        return Err(Error::usage("--pcs and --min-individual-maf are of --method pc-relate"));
-    }
+    args.check()?;
+    let dataset = args.analysis.open()?;
     let defaults = if args.method == Method::PcRelate { COMMON } else { DEFAULTS };
-    let selection = args.select.resolve(&dataset, defaults)?;
+    let selection = args.analysis.selection(&dataset, defaults)?;
     match args.method {
         Method::King => run_king(&args, &dataset, &selection),
         Method::Grm => run_grm(&args, &dataset, &selection),
@@ -114,37 +125,23 @@ fn run_pc_relate(args: &Args, dataset: &Dataset, selection: &Selection) -> Resul
         return Err(Error::usage(format!("--min-individual-maf is {min_individual_maf}, expected 0 to less than 0.5")));
     }
     let source = Source::new(dataset, selection)?;
+    let n_components = args.components.unwrap_or(N_COMPONENTS);
     let components = match args.pcs {
         Some(n_components) => stored_components(dataset, samples, n_components)?,
-        None => components_of(&source, n, args.components)?,
+        None => Wanted::first(n_components).find(&source, n)?.vectors,
     };
     let pairs = PcRelate::new(&source, n, &components, min_individual_maf)?;
-    let least = (!args.all_pairs).then_some(args.min_kinship);
+    let least = args.least();
     let settings = serde_json::json!({
-        "select": args.select.described(COMMON), "method": "pc-relate", "min_kinship": least,
-        "components": args.pcs.unwrap_or(args.components), "stored_components": args.pcs.is_some(),
+        "select": args.analysis.select.described(COMMON), "method": "pc-relate", "min_kinship": least,
+        "components": args.pcs.unwrap_or(n_components), "stored_components": args.pcs.is_some(),
         "min_individual_maf": min_individual_maf,
     });
-    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "pc_relate")?;
+    let mut writer = args.analysis.result.begin(&Results::new(dataset, "kinship", settings), "pc_relate")?;
     let n_pairs = pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
     writer.finish(serde_json::json!({ "n_samples": n, "n_variants": pairs.n_variants, "n_pairs": n_pairs }))?;
-    eprintln!("{}: {n_pairs} pairs of {n} samples, {} variants", args.dataset.display(), pairs.n_variants);
+    eprintln!("{}: {n_pairs} pairs of {n} samples, {} variants", args.analysis.dataset.display(), pairs.n_variants);
     Ok(())
-}
-
-/// The first `n_components` of these variants.
-fn components_of(source: &Source, n: usize, n_components: usize) -> Result<Vec<Vec<f64>>> {
-    if n_components == 0 || n_components > n {
-        return Err(Error::usage(format!("-k is {n_components}, expected 1 to {n}, the number of samples")));
-    }
-    let found = match n <= MAX_EXACT {
-        true => exact::components(&Grm::new(source, n)?, n_components)?,
-        false => randomized::components(source, n, n_components, SEED)?,
-    };
-    if found.n_variants == 0 {
-        return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where"));
-    }
-    Ok(found.vectors)
 }
 
 /// The first `n_components` of the stored table `pca`, which has to have all samples.
@@ -166,12 +163,12 @@ fn run_grm(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> 
     if grm.n_variants == 0 {
         return Err(Error::usage("no variant is left whose calls differ").hint("see --min-maf, --regions, --where"));
     }
-    let settings = serde_json::json!({ "select": args.select.described(DEFAULTS), "method": "grm" });
-    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "grm")?;
+    let settings = serde_json::json!({ "select": args.analysis.select.described(DEFAULTS), "method": "grm" });
+    let mut writer = args.analysis.result.begin(&Results::new(dataset, "kinship", settings), "grm")?;
     grm.table(samples, |mut piece| writer.write(&mut piece))?;
     writer.finish(serde_json::json!({ "n_samples": samples.len(), "n_variants": grm.n_variants }))?;
     let (n_samples, n_variants) = (samples.len(), grm.n_variants);
-    eprintln!("{}: relationship matrix of {n_samples} samples, {n_variants} variants", args.dataset.display());
+    eprintln!("{}: relationship matrix of {n_samples} samples, {n_variants} variants", args.analysis.dataset.display());
     Ok(())
 }
 
@@ -187,17 +184,17 @@ fn run_king(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()>
         return Err(Error::usage("no variant is left to compare samples at").hint("see --min-maf, --regions, --where"));
     }
     let pairs = counts.finish();
-    let least = (!args.all_pairs).then_some(args.min_kinship);
+    let least = args.least();
     let n_by_relation = pairs.n_by_relation();
-    let settings = serde_json::json!({ "select": args.select.described(DEFAULTS), "min_kinship": least });
-    let mut writer = args.result.begin(&Results::new(dataset, "kinship", settings), "kinship")?;
+    let settings = serde_json::json!({ "select": args.analysis.select.described(DEFAULTS), "min_kinship": least });
+    let mut writer = args.analysis.result.begin(&Results::new(dataset, "kinship", settings), "kinship")?;
     pairs.table(samples, least, |mut piece| writer.write(&mut piece))?;
     let by_name: serde_json::Map<_, _> = names().zip(n_by_relation).map(|(name, n)| (name.into(), n.into())).collect();
     writer.finish(serde_json::json!({ "n_samples": samples.len(), "n_variants": n_variants, "n_pairs": by_name }))?;
     let found: Vec<String> = names().zip(n_by_relation).map(|(name, n)| format!("{n} {name}")).collect();
     eprintln!(
         "{}: {} pairs of {} samples, {n_variants} variants: {}",
-        args.dataset.display(),
+        args.analysis.dataset.display(),
         n_by_relation.iter().sum::<u64>(),
         samples.len(),
         found.join(", ")

@@ -327,3 +327,19 @@ fn pc_relate_says_which_components_are_missing() {
     run(&["--pcs", "1"]).expect(2);
     run(&[&relate[..], &["-k", "1", "--min-individual-maf", "0.5"]].concat()).expect(2);
 }
+
+/// A flag that the method does not have is refused, before the dataset is opened.
+#[test]
+fn flags_of_another_method_are_refused() {
+    for flags in [
+        &["--method", "king", "-k", "5"][..],
+        &["--pcs", "5"],
+        &["--method", "grm", "-k", "5"],
+        &["--method", "grm", "--min-kinship", "0.1"],
+        &["--method", "grm", "--all-pairs"],
+    ] {
+        let done = varbatch(&[&["kinship", "/no/dataset"][..], flags].concat()).expect(2);
+        assert!(done.stderr.contains("--method"), "{flags:?}: {}", done.stderr);
+    }
+    varbatch(&["kinship", "/no/dataset", "--method", "pc-relate", "-k", "5", "--min-kinship", "0.1"]).expect(66);
+}
