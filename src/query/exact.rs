@@ -79,7 +79,8 @@ fn value<I: Iterator<Item = f64>>(kind: Kind, values: impl Fn() -> I) -> Option<
             // the rest of the mean, which is rounded, is taken off again
             let (squares, _) = self::sum(values().map(|value| (value - mean) * (value - mean)));
             let (rest, _) = self::sum(values().map(|value| value - mean));
-            ((squares - rest * rest / n as f64) / (n - u64::from(ddof)) as f64).max(0.0)
+            let variance = (squares - rest * rest / n as f64) / (n - u64::from(ddof)) as f64;
+            if variance < 0.0 { 0.0 } else { variance }
         })
     };
     match kind {
@@ -119,6 +120,10 @@ impl Exact {
         let mut n_kept = 0;
         for at in 0..self.parts.len() {
             let (sum, error) = two_sum(value, self.parts[at]);
+            if sum.is_infinite() {
+                self.beyond += sum;
+                return self.parts.clear();
+            }
             if error != 0.0 {
                 self.parts[n_kept] = error;
                 n_kept += 1;
@@ -183,11 +188,14 @@ mod tests {
             (&[1e16, 1.0, -1e-16], 1e16),
             (&[1e16, 1.0], 1e16),
             (&[f64::INFINITY, 1.0], f64::INFINITY),
+            (&[-1e308; 3], f64::NEG_INFINITY),
         ] {
             assert_eq!(of(Kind::Sum, values), Some(expected), "{values:?}");
         }
         assert!(of(Kind::Sum, &[f64::INFINITY, f64::NEG_INFINITY]).is_some_and(f64::is_nan));
-        assert!(of(Kind::Mean, &[f64::NAN, 1.0]).is_some_and(f64::is_nan));
+        assert!(
+            [Kind::Mean, Kind::Variance(1)].iter().all(|&kind| of(kind, &[f64::NAN, 1.0]).is_some_and(f64::is_nan))
+        );
     }
 
     #[test]

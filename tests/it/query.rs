@@ -504,6 +504,14 @@ fn sql_of_many_kinds() {
             &["10", "10", "10", "20", "30"],
         ),
         ("SELECT pos, ROW_NUMBER() OVER (ORDER BY pos DESC) AS n FROM variants", &["10,3", "20,2", "30,1"]),
+        (
+            "SELECT pos, AVG(ac) OVER (PARTITION BY contig) AS a, SUM(af) OVER (PARTITION BY contig) AS s FROM variants",
+            &["10,2.0,1.0", "20,2.0,1.0", "30,3.0,0.75"],
+        ),
+        (
+            "SELECT contig, AVG(CASE WHEN ac > 1 THEN pos END) AS a, STDDEV(ac) AS d FROM variants GROUP BY contig",
+            &["1,10.0,1.4142135623730951", "2,30.0,"],
+        ),
         ("SELECT pos, filters FROM variants WHERE pos = 10", &["10,"]),
     ] {
         assert_eq!(rows_of(&dataset, &[sql]), expected, "{sql}");

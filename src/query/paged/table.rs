@@ -104,32 +104,53 @@ pub struct PagedTable {
     opened: Mutex<Opened>,
 }
 
-/// Files that were opened, by their place. What was used least lately goes first.
-#[derive(Default)]
+/// Files that were opened.
 struct Opened {
-    footers: VecDeque<(usize, Arc<Footer>)>,
-    /// Files that keep what was read of them.
-    full: VecDeque<(usize, Arc<Remote>)>,
+    footers: Recent<Arc<Footer>>,
+    /// Those that keep what was read of them.
+    full: Recent<Arc<Remote>>,
+}
+
+impl Default for Opened {
+    fn default() -> Opened {
+        Opened { footers: Recent::new(KEPT_FOOTERS), full: Recent::new(KEPT_OBJECTS) }
+    }
 }
 
 impl Opened {
     /// The footer of a file, which is used now, and an object that is to forget what was read of it.
     fn get(&mut self, at: usize) -> Option<(Arc<Footer>, Option<Arc<Remote>>)> {
-        let place = self.footers.iter().position(|(file, _)| *file == at)?;
-        let (_, footer) = self.footers.remove(place)?;
+        let footer = self.footers.get(at)?;
         let gone = self.put(at, &footer);
         Some((footer, gone))
     }
 
     fn put(&mut self, at: usize, footer: &Arc<Footer>) -> Option<Arc<Remote>> {
-        if self.footers.len() >= KEPT_FOOTERS {
-            self.footers.pop_front();
-        }
-        self.footers.push_back((at, Arc::clone(footer)));
-        let remote = footer.remote.clone()?;
-        self.full.retain(|(file, _)| *file != at);
-        self.full.push_back((at, remote));
-        if self.full.len() > KEPT_OBJECTS { self.full.pop_front().map(|(_, remote)| remote) } else { None }
+        self.footers.put(at, Arc::clone(footer));
+        self.full.put(at, footer.remote.clone()?)
+    }
+}
+
+/// Values by number, no more than so many: what was used least lately goes first.
+struct Recent<T> {
+    values: VecDeque<(usize, T)>,
+    most: usize,
+}
+
+impl<T: Clone> Recent<T> {
+    fn new(most: usize) -> Recent<T> {
+        Recent { values: VecDeque::new(), most }
+    }
+
+    fn get(&self, at: usize) -> Option<T> {
+        self.values.iter().find(|(number, _)| *number == at).map(|(_, value)| value.clone())
+    }
+
+    /// Uses a value; gives the one that goes for it.
+    fn put(&mut self, at: usize, value: T) -> Option<T> {
+        self.values.retain(|(number, _)| *number != at);
+        self.values.push_back((at, value));
+        if self.values.len() > self.most { self.values.pop_front().map(|(_, value)| value) } else { None }
     }
 }
 
@@ -419,4 +440,18 @@ fn open(file: &DataFile) -> Result<FileReader> {
             .hint("the dataset was changed after it was published; make it again, or restore the file"),
         _ => error,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_least_lately_goes() {
+        let mut recent = Recent::new(3);
+        assert!((0..3).all(|at| recent.put(at, at * 10).is_none()));
+        assert_eq!((recent.get(0), recent.put(0, 0)), (Some(0), None));
+        assert_eq!(recent.put(7, 70), Some(10));
+        assert_eq!([0, 1, 2, 7].map(|at| recent.get(at)), [Some(0), None, Some(20), Some(70)]);
+    }
 }
