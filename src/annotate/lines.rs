@@ -18,9 +18,9 @@ use std::collections::HashMap;
 /// Text of a source that is sorted in memory, at most, in bytes.
 pub const MAX_SORT_BYTES: usize = 1 << 30;
 /// Rows set aside that are listed with their reasons.
-const MAX_LISTED: usize = 100;
+pub const MAX_LISTED: usize = 100;
 /// Rows that are handed out together.
-const PART_ROWS: usize = 1 << 15;
+pub const PART_ROWS: usize = 1 << 15;
 /// Rows of a trial before it begins anew.
 const TRIAL_ROWS: usize = 1 << 12;
 

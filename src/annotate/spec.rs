@@ -25,7 +25,7 @@ pub struct SourceSpec {
 pub enum Columns {
     /// All that there are.
     All,
-    /// None: the source is read for its consequences.
+    /// None: a VCF is read for its consequences, intervals for where they are.
     None,
     /// These.
     Some(Vec<Wanted>),
@@ -196,6 +196,26 @@ impl KeyNames {
     }
 }
 
+impl KeyNames {
+    /// Whether names are given, and a table has all of them.
+    pub fn are_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
+        let mut given = [&self.contig, &self.pos, &self.ref_allele, &self.alt].into_iter().flatten().peekable();
+        given.peek().is_some() && given.all(|name| columns.iter().any(|column| is_named(column.as_ref(), name)))
+    }
+}
+
+/// Whether a column has a name, but for the `#` of the first one.
+pub fn is_named(column: &str, name: &str) -> bool {
+    column == name || column.trim_start_matches('#') == name
+}
+
+/// The error of a source that gives nothing.
+pub fn nothing_taken() -> Error {
+    Error::usage("nothing is taken of this source: --columns is none, and there are no consequences").hint(
+        "`none` is for a VCF that is read for its consequences, and for intervals: that one is there is the value",
+    )
+}
+
 /// Usual names of the key columns of a table, in lower case without `#`.
 const USUAL: [(&str, &[&str]); 4] = [
     ("contig", &["contig", "chrom", "chr", "chromosome", "seqname", "seqnames"]),
@@ -211,9 +231,7 @@ pub fn find_key<S: AsRef<str>>(columns: &[S], names: &KeyNames) -> Result<[usize
     let find = |at: usize| {
         let (key, usual) = USUAL[at];
         let found = match given[at] {
-            Some(name) => columns
-                .iter()
-                .position(|column| column.as_ref() == name || column.as_ref().trim_start_matches('#') == name),
+            Some(name) => columns.iter().position(|column| is_named(column.as_ref(), name)),
             None => usual.iter().find_map(|name| columns.iter().position(|column| plain(column) == *name)),
         };
         found.ok_or_else(|| {

@@ -6,6 +6,7 @@
 
 mod alleles;
 mod annotate;
+mod annotate_sources;
 mod array;
 mod array_s3;
 mod assoc;

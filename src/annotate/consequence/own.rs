@@ -1,7 +1,7 @@
 //! Consequences out of the dataset's own INFO column.
 
 use super::super::join::Setup;
-use super::super::lines::{Joined, Rejection, with_skip_hint};
+use super::super::lines::{Joined, MAX_LISTED, Rejection, with_skip_hint};
 use super::super::rows::Rows;
 use super::super::spill::Spill;
 use super::super::targets::{Chunk, Group};
@@ -17,9 +17,6 @@ use arrow_array::Array;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Rows that are set aside and listed, at most.
-const MAX_LISTED: usize = 100;
 
 /// What a row group gave.
 struct Part {
