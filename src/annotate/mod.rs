@@ -23,7 +23,7 @@ mod text;
 mod vcf;
 
 use crate::dataset::Dataset;
-use crate::dataset::results::{Description, RESULTS_FOLDER, stored};
+use crate::dataset::results::{ANNOTATIONS, CONSEQUENCES, Description, RESULTS_FOLDER, stored};
 use crate::error::{Error, Location, Result};
 use crate::input::reference::Reference;
 use crate::stats::results::{Results, StoredBatches};
@@ -43,11 +43,6 @@ use spill::{Spill, Spilled};
 use std::path::PathBuf;
 use std::sync::Arc;
 use targets::Targets;
-
-/// The table of one row for each annotated allele.
-pub const ANNOTATIONS: &str = "annotations";
-/// The table of one row for each allele and transcript.
-pub const CONSEQUENCES: &str = "consequences";
 
 /// What is to be done.
 pub struct Settings {

@@ -6,7 +6,7 @@ use super::{Scope, polars_error};
 use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::ManifestFile;
 use crate::dataset::Dataset;
-use crate::dataset::results::stored_of;
+use crate::dataset::results::{ANNOTATIONS, stored_of};
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use crate::store::DataFile;
@@ -104,8 +104,6 @@ fn own(
     Ok(frames)
 }
 
-/// The stored table of what `annotate` found.
-const ANNOTATIONS: &str = "annotations";
 /// The tables that the view below is made of.
 const PARTS_OF_VIEW: [&str; 2] = ["variants", ANNOTATIONS];
 /// The view of `variants` with the columns of `annotations`, null where a variant has none.

@@ -12,6 +12,7 @@ mod array_s3;
 mod assoc;
 mod bounds;
 mod burden;
+mod burden_sets;
 mod cli;
 mod common;
 mod conformance;

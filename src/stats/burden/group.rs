@@ -8,6 +8,7 @@ use crate::stats::assoc::basis::Rows;
 use crate::stats::assoc::cohort::Cohort;
 use crate::stats::assoc::dosage::Dosages;
 use crate::stats::assoc::estimate::{Estimate, Reason};
+use crate::stats::assoc::fit_binary;
 use crate::stats::assoc::linear::{self, Linear};
 use crate::stats::assoc::logistic::{self, Design, Trait};
 use crate::stats::assoc::traits::{Kind, Phenotype};
@@ -58,7 +59,7 @@ pub struct Numbers {
     pub n_carriers_cases: Option<usize>,
     /// Variants of the mask.
     pub n_variants: usize,
-    /// Those of them where all samples have the same number of copies.
+    /// Those of them where all samples have the same number of copies, or all alleles are the same.
     pub n_monomorphic: usize,
     /// Copies of the rarer alleles.
     pub mac: u64,
@@ -97,14 +98,7 @@ impl Group {
             Quantity { at, residual: standardised(residual, values, design.k) }
         };
         let quantities = of_kind(Kind::Quantitative).zip(&values).map(quantity).collect();
-        let fit = |at: usize| {
-            let y = rows.of(&phenotypes[at].values);
-            let n_cases = y.iter().filter(|&&y| y == 1.0).count();
-            match n_cases == 0 || n_cases == y.len() {
-                true => Err(Reason::ConstantPhenotype),
-                false => Trait::new(&design, y).ok_or(Reason::Separation),
-            }
-        };
+        let fit = |at: usize| fit_binary(&design, rows.of(&phenotypes[at].values));
         let mut information = vec![0.0; design.k * design.k];
         // columns of length sqrt(n), orthogonal
         (0..design.k).for_each(|at| information[at * design.k + at] = design.n as f64);
@@ -128,7 +122,9 @@ impl Group {
 
     /// Tests the variants of a mask, for all phenotypes. Constant ones count, but have no part in the tests.
     pub fn test(&self, variants: &[&Variant], settings: &Settings, scratch: &mut Scratch) -> Vec<Record> {
-        let varying: Vec<&Variant> = variants.iter().copied().filter(|variant| !variant.is_constant).collect();
+        // without another allele copies differ as the ploidy of calls does
+        let varies = |variant: &&Variant| !variant.is_constant && variant.mac > 0;
+        let varying: Vec<&Variant> = variants.iter().copied().filter(varies).collect();
         let weights = varying.iter().map(|variant| settings.weight_of(variant)).collect();
         let columns = Columns::new(&varying, weights, self.rows.n());
         let carriers = columns.carriers();
