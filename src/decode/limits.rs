@@ -24,6 +24,11 @@ pub fn set_memory_per_worker(bytes: u64) {
     RECORD_BYTES.store(limit.clamp(LEAST_RECORD_BYTES, MAX_RECORD_BYTES), Ordering::Relaxed);
 }
 
+/// Bytes that a record may have.
+pub fn record_bytes() -> usize {
+    RECORD_BYTES.load(Ordering::Relaxed)
+}
+
 /// Fails where a record has `n_bytes` and more, which is past the limit.
 pub fn check_record(n_bytes: usize) -> Result<()> {
     check("a record", n_bytes)
@@ -35,7 +40,7 @@ pub fn check_header(n_bytes: usize) -> Result<()> {
 }
 
 fn check(what: &str, n_bytes: usize) -> Result<()> {
-    let limit = RECORD_BYTES.load(Ordering::Relaxed);
+    let limit = record_bytes();
     if n_bytes <= limit {
         return Ok(());
     }

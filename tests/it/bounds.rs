@@ -140,7 +140,7 @@ fn many_files(folder: &Path, n_files: usize) -> PathBuf {
     write(folder, "files.txt", list)
 }
 
-/// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF, and a BCF that announces a giant record.
+/// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF.
 #[test]
 fn decompression_bombs_end_with_a_message() {
     if !tool("python3") {
@@ -177,6 +177,38 @@ fn decompression_bombs_end_with_a_message() {
     let (done, peak) = measured(&[&header_bomb], &folder.join("header.ds"), &["--memory", "512M"]);
     assert_eq!(done.code, 65, "{}", done.stderr);
     assert!(peak <= 512, "a header without end: {peak} MiB");
+}
+
+/// A BCF that announces records of 1 GB, and is cut into shards in the middle of them.
+#[test]
+fn giant_records_of_bcf_end_with_a_message() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let text = header(1) + "\0";
+    let mut blocks = noodles_bgzf::io::Writer::new(Vec::new());
+    let mut push = |bytes: &[u8]| blocks.write_all(bytes).expect("compress");
+    push(b"BCF\x02\x02");
+    push(&(text.len() as u32).to_le_bytes());
+    push(text.as_bytes());
+    let piece = vec![0; 1 << 20];
+    for _ in 0..2 {
+        push(&24u32.to_le_bytes());
+        push(&(1u32 << 30).to_le_bytes());
+        (0..300).for_each(|_| push(&piece));
+    }
+    let input = write(folder, "giant.bcf", blocks.finish().expect("finish"));
+    for shard_size in ["64M", "100k"] {
+        let dataset = folder.join(format!("{shard_size}.ds"));
+        let (done, peak) = measured(&[&input], &dataset, &["--memory", "512M", "--shard-size", shard_size]);
+        assert_eq!(done.code, 65, "{}", done.stderr);
+        assert!(done.stderr.contains("a record has more than") && done.stderr.contains("giant.bcf"), "{}", done.stderr);
+        assert!(peak <= 512, "{peak} MiB");
+        assert!(!is_published(&dataset));
+        eprintln!("a BCF that announces 1 GB: {peak} MiB of 512");
+    }
 }
 
 /// A position has room for 65,536 alleles; more are refused and not wrapped around.
