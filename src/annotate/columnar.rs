@@ -16,8 +16,6 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// First bytes of a Parquet file.
-pub const MAGIC: &[u8] = b"PAR1";
 /// Columns of a dataset of varbatch that say which row it is: not taken unless named.
 const IDENTIFIERS: [&str; 3] = ["variant_id", "site_id", "alt_index"];
 

@@ -13,6 +13,7 @@ use super::table::{Look, TableKind};
 use super::text::{Packing, TextFile};
 use super::vcf::VcfKind;
 use crate::alleles::MAX_SHIFT_BP;
+use crate::dataset::stream::PARQUET_MAGIC;
 use crate::decode::bcf;
 use crate::error::{Error, Location, Result};
 use crate::input::index::RegionIndex;
@@ -67,7 +68,7 @@ impl Source {
         }
         let file = TextFile::open(&spec.path)?;
         let start = file.start(MAGIC_BYTES)?;
-        if file.packing == Packing::Plain && start.starts_with(columnar::MAGIC) {
+        if file.packing == Packing::Plain && start.starts_with(PARQUET_MAGIC) {
             return Columnar::open(columnar::files_of(&spec.path)?, spec).map(Source::Columnar).map_err(at);
         }
         if start.starts_with(bcf::MAGIC) || start.starts_with(b"##fileformat=VCF") {

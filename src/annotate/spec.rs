@@ -197,6 +197,13 @@ impl KeyNames {
 }
 
 impl KeyNames {
+    /// The same as text; `None`: no name is given.
+    pub fn describe(&self) -> Option<String> {
+        let given = [("contig", &self.contig), ("pos", &self.pos), ("ref", &self.ref_allele), ("alt", &self.alt)];
+        let given = given.iter().filter_map(|(key, name)| Some(format!("{key}={}", name.as_ref()?)));
+        Some(given.collect::<Vec<_>>().join(",")).filter(|text| !text.is_empty())
+    }
+
     /// Whether names are given, and a table has all of them.
     pub fn are_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
         let mut given = [&self.contig, &self.pos, &self.ref_allele, &self.alt].into_iter().flatten().peekable();
@@ -296,5 +303,7 @@ mod tests {
         assert_eq!(find_key(&columns, &names).expect("a key"), [0, 1, 4, 2]);
         assert!(find_key(&["a", "pos"], &KeyNames::default()).is_err());
         assert!(KeyNames::parse("x=y").is_err());
+        assert_eq!(names.describe().as_deref(), Some("pos=x,alt=POS"));
+        assert!(names.are_in(&columns) && !names.are_in(&["x"]) && !KeyNames::default().are_in(&columns));
     }
 }

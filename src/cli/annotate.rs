@@ -120,7 +120,7 @@ impl Args {
         let one = |source: &SourceSpec| {
             serde_json::json!({
                 "from": path(&source.path), "name": source.name, "columns": source.columns.describe(),
-                "feature": source.features,
+                "key": source.key.describe(), "feature": source.features,
             })
         };
         serde_json::json!({

@@ -241,6 +241,24 @@ fn attribute(part: &str) -> Option<(&str, Cow<'_, str>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever a line is: bases from 1 on, and attributes that come to an end.
+        #[test]
+        fn any_line(text in "[a#\\t .;=\"%0-9+~é-]{0,40}", numbers in any::<[i32; 2]>()) {
+            for line in [text.clone(), format!("c\t{}\t{}\t{text}", numbers[0], numbers[1])] {
+                for form in [Form::Bed, Form::Gff] {
+                    if let Ok(interval) = form.interval(&line) {
+                        prop_assert!(interval.first >= 1 && interval.last >= interval.first - 1);
+                        interval.attributes().count();
+                    }
+                }
+                prop_assert!(attributes(&line).count() <= line.len());
+                Recogniser::of_text(&line);
+            }
+        }
+    }
 
     #[test]
     fn kinds_of_lines() {

@@ -1,6 +1,7 @@
 //! Tables that users bring, as frames.
 
 use super::polars_error;
+use crate::dataset::stream::PARQUET_MAGIC;
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::io::Cursor;
@@ -19,7 +20,7 @@ pub fn read_table(path: &Path, bytes: &[u8], texts: &[&str]) -> Result<DataFrame
         Error::bad_data(format!("{} cannot be read as a table: {error}", path.display()))
             .hint("expected Parquet, or text with one line of column names and tabs between fields")
     };
-    if bytes.starts_with(b"PAR1") {
+    if bytes.starts_with(PARQUET_MAGIC) {
         return ParquetReader::new(Cursor::new(bytes)).finish().map_err(failed);
     }
     let mut rest = bytes;

@@ -272,6 +272,11 @@ fn keys_beside_intervals() {
     annotate(&dataset, &[&["--from", text(&table), "--from", text(&bed)], &key[..]].concat()).expect(0);
     // a line of names that begins as one without would
     assert_eq!(rows(&dataset, &["t_v", "b_name", "b_gene"]), ["5 [N] [X]"]);
+    let description = std::fs::read_to_string(dataset.join("stats/annotations.json")).expect("a description");
+    assert!(
+        description.contains(&format!("\"key\":\"{}\"", key[1]))
+            || description.contains(&format!("\"key\": \"{}\"", key[1]))
+    );
     let parquet_file = folder.path().join("p.parquet");
     parquet(&parquet_file, &[("chr1", 100, "A", "G")], ("v", Arc::new(Int32Array::from(vec![1]))), 9);
     for (source, key) in [(&table, &key[..]), (&parquet_file, &[])] {

@@ -256,9 +256,7 @@ impl Group {
         let mut found: Vec<Vec<(usize, Outcome)>> = vec![Vec::new(); tests.len()];
         if !self.quantities.is_empty() {
             let scored = columns.score(&self.design, None, &self.information, &known);
-            for (test, found) in tests.iter().zip(&mut found) {
-                let results = scored.as_ref().map_err(|reason| *reason);
-                let results = results.and_then(|scored| test_scores(*test, scored, quantiles));
+            for (results, found) in test_scores(tests, scored, quantiles).into_iter().zip(&mut found) {
                 let mut results = results.map(Vec::into_iter);
                 found.extend(self.quantities.iter().map(|quantity| {
                     let one = match (&quantity.residual, &mut results) {
@@ -275,17 +273,24 @@ impl Group {
                 .as_ref()
                 .map_err(|reason| *reason)
                 .and_then(|fit| columns.score(&self.design, Some(fit.weight()), fit.information(), &[fit.residual()]));
-            for (test, found) in tests.iter().zip(&mut found) {
-                let one = scored.as_ref().map_err(|reason| *reason);
-                let one = one.and_then(|scored| test_scores(*test, scored, quantiles));
-                found.push((*at, one.map(|one| one[0]).map_err(Gap::Reason)));
+            for (results, found) in test_scores(tests, scored, quantiles).into_iter().zip(&mut found) {
+                found.push((*at, results.map(|one| one[0]).map_err(Gap::Reason)));
             }
         }
         found
     }
 }
 
-fn test_scores(test: TestName, scored: &Scored, quantiles: Quantiles) -> Result<Vec<Finding>, Reason> {
+/// What each test finds, by its place, for each phenotype.
+fn test_scores(
+    tests: &[TestName],
+    scored: Result<Scored, Reason>,
+    quantiles: Quantiles,
+) -> Vec<Result<Vec<Finding>, Reason>> {
+    let scored = match scored {
+        Ok(scored) => scored,
+        Err(reason) => return vec![Err(reason); tests.len()],
+    };
     let finding = |found: Found, rho| Finding {
         method: if found.how == How::Inversion { "inversion" } else { "liu" },
         beta: None,
@@ -294,16 +299,20 @@ fn test_scores(test: TestName, scored: &Scored, quantiles: Quantiles) -> Result<
         rho,
         ln_p: found.ln_p,
     };
-    if test == TestName::Skat {
-        let skat = Skat::new(&scored.kernel).ok_or(Reason::Collinear)?;
-        return Ok(scored.scores.iter().map(|scores| finding(skat.test(scores), None)).collect());
-    }
-    let skato = SkatO::new(&scored.kernel).ok_or(Reason::Collinear)?;
-    let test = |scores: &Vec<f64>| {
-        let found = skato.test(scores, quantiles);
-        finding(found, Some(found.rho))
+    let skato = tests.contains(&TestName::Skato).then(|| SkatO::new(&scored.kernel)).flatten();
+    let test = |test: &TestName| match test {
+        TestName::Skat => {
+            let skat = skato.as_ref().map(SkatO::skat).or_else(|| Skat::new(&scored.kernel));
+            let skat = skat.ok_or(Reason::Collinear)?;
+            Ok(scored.scores.iter().map(|scores| finding(skat.test(scores), None)).collect())
+        }
+        _ => {
+            let skato = skato.as_ref().ok_or(Reason::Collinear)?;
+            let found = scored.scores.iter().map(|scores| skato.test(scores, quantiles));
+            Ok(found.map(|found| finding(found, Some(found.rho))).collect())
+        }
     };
-    Ok(scored.scores.iter().map(test).collect())
+    tests.iter().map(test).collect()
 }
 
 fn outcome(found: Result<Estimate, Reason>) -> Outcome {

@@ -8,6 +8,7 @@ mod intervals;
 mod pairs;
 
 use crate::dataset::Dataset;
+use crate::dataset::stream::PARQUET_MAGIC;
 use crate::decode::intervals::{Recognised, Recogniser};
 use crate::error::{Error, Result};
 use crate::genome::split_id;
@@ -62,7 +63,7 @@ impl Sets {
     /// Reads a file, by its content: BED, GFF3, GTF, or a table of variants (text or Parquet).
     pub fn read(dataset: &Dataset, path: &Path, naming: &Naming) -> Result<Sets> {
         let bytes = local::read_small(path)?;
-        if bytes.starts_with(b"PAR1") {
+        if bytes.starts_with(PARQUET_MAGIC) {
             return pairs::of_table(dataset, path, &bytes);
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| {
