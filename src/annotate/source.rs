@@ -78,7 +78,7 @@ impl Source {
             return Err(at(Error::bad_data("the file is empty")));
         }
         let Look { head, intervals } = Look::at(&file).map_err(at)?;
-        let is_table = head.as_ref().is_some_and(|head| spec.key.are_in(&head.names) || has_alleles(&head.names));
+        let is_table = head.as_ref().is_some_and(|head| spec.has_key_in(&head.names) || has_alleles(&head.names));
         match (intervals.filter(|_| !is_table), head) {
             (Some(found), _) => Ok(Source::Intervals(file, Layout::new(found))),
             (None, Some(head)) => {

@@ -16,6 +16,8 @@ pub struct SourceSpec {
     pub columns: Columns,
     /// Names of the key columns of a table.
     pub key: KeyNames,
+    /// Whether they were said once for several sources, of which some may be no tables.
+    pub shares_key: bool,
     /// Kinds of features of a GFF or GTF; empty: all.
     pub features: Vec<String>,
 }
@@ -98,6 +100,11 @@ pub fn default_name(path: &Path) -> String {
 }
 
 impl SourceSpec {
+    /// Whether the source is a table of alleles by what was said of its key.
+    pub fn has_key_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
+        self.key != KeyNames::default() && (!self.shares_key || self.key.are_in(columns))
+    }
+
     /// The column of a field.
     pub fn column(&self, field: &str) -> String {
         let field = word(field);
@@ -204,10 +211,10 @@ impl KeyNames {
         Some(given.collect::<Vec<_>>().join(",")).filter(|text| !text.is_empty())
     }
 
-    /// Whether names are given, and a table has all of them.
-    pub fn are_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
-        let mut given = [&self.contig, &self.pos, &self.ref_allele, &self.alt].into_iter().flatten().peekable();
-        given.peek().is_some() && given.all(|name| columns.iter().any(|column| is_named(column.as_ref(), name)))
+    /// Whether a table has all of them.
+    fn are_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
+        let mut given = [&self.contig, &self.pos, &self.ref_allele, &self.alt].into_iter().flatten();
+        given.all(|name| columns.iter().any(|column| is_named(column.as_ref(), name)))
     }
 }
 
@@ -304,6 +311,6 @@ mod tests {
         assert!(find_key(&["a", "pos"], &KeyNames::default()).is_err());
         assert!(KeyNames::parse("x=y").is_err());
         assert_eq!(names.describe().as_deref(), Some("pos=x,alt=POS"));
-        assert!(names.are_in(&columns) && !names.are_in(&["x"]) && !KeyNames::default().are_in(&columns));
+        assert!(names.are_in(&columns) && !names.are_in(&["x"]));
     }
 }

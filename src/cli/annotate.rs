@@ -108,6 +108,7 @@ impl Args {
                 name,
                 columns: columns.unwrap_or(Columns::All),
                 key: key.unwrap_or_default(),
+                shares_key: self.key.len() < n,
                 features: features.split(',').filter(|kind| !kind.is_empty()).map(String::from).collect(),
             })
         };

@@ -277,6 +277,9 @@ fn keys_beside_intervals() {
         description.contains(&format!("\"key\":\"{}\"", key[1]))
             || description.contains(&format!("\"key\": \"{}\"", key[1]))
     );
+    // said of one source, it is a table
+    let done = annotate(&dataset, &["--from", text(&bed), "--key", "pos=begin"]).expect(65);
+    assert!(done.stderr.contains("no column is `begin`") || done.stderr.contains("`begin`"), "{}", done.stderr);
     let parquet_file = folder.path().join("p.parquet");
     parquet(&parquet_file, &[("chr1", 100, "A", "G")], ("v", Arc::new(Int32Array::from(vec![1]))), 9);
     for (source, key) in [(&table, &key[..]), (&parquet_file, &[])] {
