@@ -47,9 +47,9 @@ impl RunFlags {
         Ok(threads.min((self.memory_bytes() / worker_bytes).max(1) as usize))
     }
 
-    /// Tells the decoders how long a record may be with this memory. To be called before anything is read.
+    /// Tells the decoders how long a record may be with this memory, and a file that is held as a whole. To be called before anything is read.
     pub fn limit_records(&self) -> Result<()> {
-        limits::set_memory_per_worker(self.memory_bytes() / self.workers_with(0)? as u64);
+        limits::set_memory(self.memory_bytes(), self.workers_with(0)?);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! A sample's record, read from its text: alleles, genotype, likelihoods, depths, phase.
 
 use super::likelihood::gl_to_pl;
-use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned};
+use crate::alleles::{AlleleType, Normalised, classify, parse_aligned, trim};
 use crate::decode::gvcf::Reading;
 use crate::decode::gvcf::dialect::is_unseen;
 use crate::decode::gvcf::evidence::RecordText;
@@ -264,9 +264,8 @@ impl RecordReader {
                 _ if is_unseen(alt) => RecordAllele::Unseen,
                 b"*" | b"<*:DEL>" | b"<DEL:*>" => RecordAllele::Deleted,
                 _ => {
-                    let found = aligned
-                        .and_then(parse_aligned)
-                        .unwrap_or_else(|| normalise(record.vcf_pos, text.ref_allele, alt, None));
+                    let found =
+                        aligned.and_then(parse_aligned).unwrap_or_else(|| trim(record.vcf_pos, text.ref_allele, alt));
                     record.reach.0 = record.reach.0.min(found.vcf_pos);
                     record.reach.1 = record.reach.1.max(found.vcf_pos + found.ref_allele.len() as i32 - 1);
                     RecordAllele::Alt(self.table.number(found))
