@@ -96,7 +96,7 @@ impl<'l> Line<'l> {
 /// `track` and `browser` as whole words; with a start and an end behind it, it is the name of a contig.
 fn is_for_browsers(text: &str) -> bool {
     let mut words = text.split_whitespace();
-    matches!(words.next(), Some("track" | "browser")) && !words.next().is_some_and(|word| word.parse::<i64>().is_ok())
+    matches!(words.next(), Some("track" | "browser")) && words.next().is_none_or(|word| word.parse::<i64>().is_err())
 }
 
 /// Fields between tabs; between white space where a line has none.

@@ -102,5 +102,5 @@ fn contig_index(dataset: &Dataset) -> HashMap<&str, u32> {
 /// From the smallest to the largest `variant_id`, where both are on one contig.
 fn span_of_ids(least: i64, most: i64) -> Option<Span> {
     let ((first, _), (last, _)) = (split_id(least), split_id(most));
-    (first.contig == last.contig).then(|| Span { contig: first.contig, first: first.vcf_pos, last: last.vcf_pos })
+    (first.contig == last.contig).then_some(Span { contig: first.contig, first: first.vcf_pos, last: last.vcf_pos })
 }
