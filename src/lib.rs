@@ -35,3 +35,4 @@ pub mod stats;
 pub mod store;
 pub mod submit;
 pub mod validate;
+mod wide;

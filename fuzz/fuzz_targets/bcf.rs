@@ -42,6 +42,11 @@ fuzz_target!(|bytes: &[u8]| {
         lines.push(b'\n');
     }
     assert!(!whole || lines == text, "the two ways to read a record differ");
+    // as blocks the bytes are damaged from the first on, or the blocks of the input
+    let _ = probe_bcf(&mut Window::from(bytes), Form::Blocks, 1, 0, dictionary());
+    if let Ok(mut records) = RecordReader::of_blocks(bytes, 0, dictionary()) {
+        while let Ok(Some(_)) = records.next_record() {}
+    }
     for from in [1, bytes.len() / 2 + 1] {
         let found = probe_bcf(&mut Window::from(bytes), Form::Raw, from, 0, dictionary());
         if let Ok(Some(found)) = found {

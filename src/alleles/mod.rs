@@ -3,15 +3,16 @@
 //! Tan, Abecasis, Kang 2015, Bioinformatics 31:2202, doi:10.1093/bioinformatics/btv112, with bounded shifts so that the
 //! result of a record never depends on more than [`MAX_SHIFT_BP`] of its surroundings.
 
+use crate::error::Result;
 use std::io::Write;
 
 /// The furthest an allele moves from its record's POS, left or right, in base pairs. Beyond it the allele is kept as written.
 pub const MAX_SHIFT_BP: i32 = 1000;
 
-/// Bases of one contig. `None` from [`ReferenceBases::base`] means outside of the contig.
+/// Bases of one contig.
 pub trait ReferenceBases {
-    /// The base (upper case) at a 1-based position.
-    fn base(&self, vcf_pos: i32) -> Option<u8>;
+    /// The base (upper case) at a 1-based position; `None` outside of the contig. Fails where it cannot be read.
+    fn base(&self, vcf_pos: i32) -> Result<Option<u8>>;
 }
 
 /// What kind of change an alternate allele is; the column `type`.
@@ -84,7 +85,7 @@ pub struct Normalised {
     pub capped: bool,
 }
 
-/// Trims an allele to its minimal form and, given the reference, left-aligns it.
+/// Trims an allele to its minimal form and, given the reference, left-aligns it. Fails where the reference cannot be read.
 ///
 /// Alleles that are not plain bases (symbolic, `*`, breakends, none) are kept as written. Bases are compared without
 /// regard to case. O(length + shift).
@@ -93,29 +94,49 @@ pub fn normalise(
     ref_allele: &[u8],
     alt_allele: &[u8],
     reference: Option<&dyn ReferenceBases>,
-) -> Normalised {
-    let as_written =
-        |capped| Normalised { vcf_pos, ref_allele: ref_allele.to_vec(), alt_allele: alt_allele.to_vec(), capped };
-    if !is_bases(ref_allele) || !is_bases(alt_allele) || ref_allele.eq_ignore_ascii_case(alt_allele) {
-        return as_written(false);
-    }
-    if ref_allele.len() == 1 && alt_allele.len() == 1 {
-        return as_written(false);
-    }
-    let mut found =
-        Normalised { vcf_pos, ref_allele: ref_allele.to_vec(), alt_allele: alt_allele.to_vec(), capped: false };
-    if !shift_left(&mut found, vcf_pos, reference) {
-        return as_written(true);
-    }
-    trim_left(&mut found);
-    if (found.vcf_pos - vcf_pos).abs() > MAX_SHIFT_BP {
-        return as_written(true);
-    }
+) -> Result<Normalised> {
+    by_bases(vcf_pos, ref_allele, alt_allele, |vcf_pos| reference.map_or(Ok(None), |bases| bases.base(vcf_pos)))
+}
+
+/// [`normalise`] without a reference.
+pub fn trim(vcf_pos: i32, ref_allele: &[u8], alt_allele: &[u8]) -> Normalised {
+    let Ok(found) = by_bases(vcf_pos, ref_allele, alt_allele, |_| Ok::<_, std::convert::Infallible>(None));
     found
 }
 
+/// [`normalise`] with a function that gives the base at a position.
+fn by_bases<E>(
+    vcf_pos: i32,
+    ref_allele: &[u8],
+    alt_allele: &[u8],
+    base: impl Fn(i32) -> std::result::Result<Option<u8>, E>,
+) -> std::result::Result<Normalised, E> {
+    let as_written =
+        |capped| Normalised { vcf_pos, ref_allele: ref_allele.to_vec(), alt_allele: alt_allele.to_vec(), capped };
+    if !is_bases(ref_allele) || !is_bases(alt_allele) || ref_allele.eq_ignore_ascii_case(alt_allele) {
+        return Ok(as_written(false));
+    }
+    if ref_allele.len() == 1 && alt_allele.len() == 1 {
+        return Ok(as_written(false));
+    }
+    let mut found =
+        Normalised { vcf_pos, ref_allele: ref_allele.to_vec(), alt_allele: alt_allele.to_vec(), capped: false };
+    if !shift_left(&mut found, vcf_pos, base)? {
+        return Ok(as_written(true));
+    }
+    trim_left(&mut found);
+    if (found.vcf_pos - vcf_pos).abs() > MAX_SHIFT_BP {
+        return Ok(as_written(true));
+    }
+    Ok(found)
+}
+
 /// Removes equal last bases; at the end of an allele goes on with the reference base before it. False: bound reached.
-fn shift_left(found: &mut Normalised, written_pos: i32, reference: Option<&dyn ReferenceBases>) -> bool {
+fn shift_left<E>(
+    found: &mut Normalised,
+    written_pos: i32,
+    base: impl Fn(i32) -> std::result::Result<Option<u8>, E>,
+) -> std::result::Result<bool, E> {
     loop {
         let (ref_allele, alt_allele) = (&mut found.ref_allele, &mut found.alt_allele);
         let ends_equal = match (ref_allele.last(), alt_allele.last()) {
@@ -123,18 +144,18 @@ fn shift_left(found: &mut Normalised, written_pos: i32, reference: Option<&dyn R
             _ => false,
         };
         if !ends_equal {
-            return true;
+            return Ok(true);
         }
         if ref_allele.len() > 1 && alt_allele.len() > 1 {
             ref_allele.pop();
             alt_allele.pop();
             continue;
         }
-        let Some(before) = reference.and_then(|reference| reference.base(found.vcf_pos - 1)) else {
-            return true;
+        let Some(before) = base(found.vcf_pos - 1)? else {
+            return Ok(true);
         };
         if written_pos - (found.vcf_pos - 1) > MAX_SHIFT_BP {
-            return false;
+            return Ok(false);
         }
         ref_allele.pop();
         alt_allele.pop();
@@ -157,7 +178,7 @@ fn trim_left(found: &mut Normalised) {
 
 /// What left-alignment makes of the alternate alleles of a record where it is not what trimming alone gives: per ALT
 /// `POS:REF:ALT`, `.` where it is the same; `POS:REF:ALT:capped` where the shift reached its bound. Empty when all are `.`.
-pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn ReferenceBases) -> Vec<u8> {
+pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn ReferenceBases) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut differs = false;
     for (i, alt) in alt.split(|&byte| byte == b',').enumerate() {
@@ -169,8 +190,8 @@ pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn
             text.push(b'.');
             continue;
         }
-        let trimmed = normalise(vcf_pos, ref_allele, alt, None);
-        let found = normalise(vcf_pos, ref_allele, alt, Some(reference));
+        let trimmed = trim(vcf_pos, ref_allele, alt);
+        let found = normalise(vcf_pos, ref_allele, alt, Some(reference))?;
         if found == trimmed {
             text.push(b'.');
             continue;
@@ -184,7 +205,7 @@ pub fn aligned_text(vcf_pos: i32, ref_allele: &[u8], alt: &[u8], reference: &dyn
             text.extend_from_slice(b":capped");
         }
     }
-    if differs { text } else { Vec::new() }
+    Ok(if differs { text } else { Vec::new() })
 }
 
 /// One entry of [`aligned_text`].
@@ -201,13 +222,13 @@ mod tests {
 
     struct Bases(&'static [u8]);
     impl ReferenceBases for Bases {
-        fn base(&self, vcf_pos: i32) -> Option<u8> {
-            usize::try_from(vcf_pos - 1).ok().and_then(|at| self.0.get(at)).copied()
+        fn base(&self, vcf_pos: i32) -> Result<Option<u8>> {
+            Ok(usize::try_from(vcf_pos - 1).ok().and_then(|at| self.0.get(at)).copied())
         }
     }
 
     fn at(pos: i32, r: &str, a: &str, reference: Option<&dyn ReferenceBases>) -> (i32, String, String) {
-        let found = normalise(pos, r.as_bytes(), a.as_bytes(), reference);
+        let found = normalise(pos, r.as_bytes(), a.as_bytes(), reference).expect("bases");
         (found.vcf_pos, String::from_utf8(found.ref_allele).unwrap(), String::from_utf8(found.alt_allele).unwrap())
     }
 
@@ -234,11 +255,11 @@ mod tests {
         assert_eq!(at(3, "AA", "A", Some(&Bases(b"AAAAC"))), (1, "AA".into(), "A".into()));
         struct AllA;
         impl ReferenceBases for AllA {
-            fn base(&self, _: i32) -> Option<u8> {
-                Some(b'A')
+            fn base(&self, _: i32) -> Result<Option<u8>> {
+                Ok(Some(b'A'))
             }
         }
-        let found = normalise(5000, b"AA", b"A", Some(&AllA));
+        let found = normalise(5000, b"AA", b"A", Some(&AllA)).expect("bases");
         assert!(found.capped && found.vcf_pos == 5000);
     }
 

@@ -151,19 +151,19 @@ impl<'a> Joiner<'a> {
         if !cursor.has_any(if is_simple { key.vcf_pos } else { low }, high) {
             return Ok(Found::Hits(0));
         }
-        self.find_alleles(key);
+        self.find_alleles(key)?;
         self.tally.matched += u64::from(!self.hits.is_empty());
         Ok(Found::Hits(self.hits.len()))
     }
 
-    fn find_alleles(&mut self, key: Key) {
-        let Some(cursor) = &self.cursor else { return };
+    fn find_alleles(&mut self, key: Key) -> Result<()> {
+        let Some(cursor) = &self.cursor else { return Ok(()) };
         let reference = self.sequence.as_ref().map(|sequence| sequence as &dyn ReferenceBases);
         let hits = &mut self.hits;
         self.n_alts = 0;
         if key.alt == b"." {
             cursor.find(key.vcf_pos, key.ref_allele, key.alt, |chunk, row| hits.push(Hit { alt_index: 0, chunk, row }));
-            return;
+            return Ok(());
         }
         for alt in key.alt.split(|&byte| byte == b',') {
             self.n_alts += 1;
@@ -172,10 +172,11 @@ impl<'a> Joiner<'a> {
             if key.ref_allele.len() == 1 && alt.len() == 1 {
                 cursor.find(key.vcf_pos, key.ref_allele, alt, found);
             } else {
-                let allele = normalise(key.vcf_pos, key.ref_allele, alt, reference);
+                let allele = normalise(key.vcf_pos, key.ref_allele, alt, reference)?;
                 cursor.find(allele.vcf_pos, &allele.ref_allele, &allele.alt_allele, found);
             }
         }
+        Ok(())
     }
 
     /// Takes the contig and position of a row; false: it is not in order.
@@ -199,7 +200,7 @@ impl<'a> Joiner<'a> {
             self.cursor = Some(targets.cursor(index)?);
             let name = targets.contig(index);
             self.sequence =
-                self.setup.reference.and_then(|reference| reference.index().sequence(reference.text(), name));
+                self.setup.reference.and_then(|reference| reference.index().sequence(reference.stored(), name));
         }
         Ok(true)
     }

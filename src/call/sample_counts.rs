@@ -1,6 +1,7 @@
 //! Per-sample counts of one shard, added up over shards by finalize. Integers only: any order of addition gives the same.
 
 use crate::decode::samples::NO_INTEGER;
+use crate::wide::wide;
 
 /// Counters, one entry per sample of the cohort. `docs/formats.md` (table samples) says what each means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,26 +87,14 @@ impl SampleCounts {
     }
 }
 
-/// [`SampleCounts::add_known`], several samples at a time where the processor can.
-fn add_known(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
-            add_each(values, sums, ns)
+wide! {
+    /// [`SampleCounts::add_known`].
+    fn add_known(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
+        for ((&value, sum), n) in values.iter().zip(sums).zip(ns) {
+            let is_known = value != NO_INTEGER;
+            *sum += i64::from(if is_known { value } else { 0 });
+            *n += i64::from(is_known);
         }
-        // SAFETY: the processor has the feature.
-        return unsafe { with_avx2(values, sums, ns) };
-    }
-    add_each(values, sums, ns)
-}
-
-#[inline(always)]
-fn add_each(values: &[i32], sums: &mut [i64], ns: &mut [i64]) {
-    for ((&value, sum), n) in values.iter().zip(sums).zip(ns) {
-        let is_known = value != NO_INTEGER;
-        *sum += i64::from(if is_known { value } else { 0 });
-        *n += i64::from(is_known);
     }
 }
 
@@ -179,5 +168,28 @@ impl SampleTally {
             }
         }
         self.lanes.fill([0; N_LANES]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn known_values_are_added_one_by_one(
+            values in prop::collection::vec(prop_oneof![Just(NO_INTEGER), any::<i32>(), 0..9], 0..70),
+            first in 0usize..5,
+        ) {
+            let mut counts = SampleCounts::new(values.len() + first);
+            let mut expected = counts.clone();
+            counts.add_known(Counter::DpSum, Counter::DpN, first, &values);
+            for (at, &value) in values.iter().enumerate().filter(|&(_, &value)| value != NO_INTEGER) {
+                expected.get_mut(Counter::DpSum)[first + at] += i64::from(value);
+                expected.get_mut(Counter::DpN)[first + at] += 1;
+            }
+            prop_assert_eq!(counts, expected);
+        }
     }
 }

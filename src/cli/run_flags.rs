@@ -38,15 +38,18 @@ impl RunFlags {
     }
 
     fn workers_with(&self, n_open: u64) -> Result<usize> {
-        let of_task = scheduler::cores(&|name| std::env::var(name).ok())?;
-        let threads = self.threads.or(of_task.map(|n| n as usize)).unwrap_or_else(resources::cores).max(1);
+        let threads = match self.threads {
+            Some(threads) => threads,
+            None => scheduler::cores(&|name| std::env::var(name).ok())?.map_or_else(resources::cores, |n| n as usize),
+        };
+        let threads = threads.max(1);
         let worker_bytes = WORKER_BYTES + n_open * OPEN_FILE_BYTES;
         Ok(threads.min((self.memory_bytes() / worker_bytes).max(1) as usize))
     }
 
-    /// Tells the decoders how long a record may be with this memory. To be called before anything is read.
+    /// Tells the decoders how long a record may be with this memory, and a file that is held as a whole. To be called before anything is read.
     pub fn limit_records(&self) -> Result<()> {
-        limits::set_memory_per_worker(self.memory_bytes() / self.workers_with(0)? as u64);
+        limits::set_memory(self.memory_bytes(), self.workers_with(0)?);
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use super::stages::{call_shards_of, missing_of_list};
 use crate::error::Result;
 use crate::plan::{CALL, INGEST, Shard, StoredPlan};
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// How far a dataset is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,16 +60,18 @@ impl Status {
             }
             stages.push(call);
         }
-        let open: BTreeSet<(&str, u64)> = stages
-            .iter()
-            .flat_map(|stage| stage.missing.iter().map(|&number| (stage.stage.as_str(), number)))
-            .collect();
         let mut failures: Vec<Failure> = records(place, FAILURES)?;
+        // a piece of a stream that failed has the next number behind that of its shard, and is a part of it
+        let planned = |stage: &str, number: u64| match stage == first {
+            true => shards[..shards.partition_point(|shard| shard.number <= number)].last().map(|shard| shard.number),
+            false => Some(number),
+        };
+        let is_missing = |stage: &str, number: u64| {
+            let found = stages.iter().find(|found| found.stage == stage);
+            found.is_some_and(|found| planned(stage, number).is_some_and(|number| found.missing.contains(&number)))
+        };
         failures.retain(|failure| match (&failure.stage, failure.shard) {
-            // a piece of a stream that failed is a part of a shard that is missing
-            (Some(stage), Some(shard)) => {
-                open.range(..=(stage.as_str(), shard)).next_back().is_some_and(|(found, _)| found == stage)
-            }
+            (Some(stage), Some(shard)) => is_missing(stage, shard),
             // of a task: while anything is left to do
             _ => stages.iter().any(|stage| !stage.is_complete()),
         });

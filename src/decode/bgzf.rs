@@ -57,6 +57,16 @@ pub fn find_block(window: &mut Window, from: usize) -> Result<Option<usize>> {
     Ok(None)
 }
 
+fn damaged(at: usize, what: &str) -> Error {
+    Error::bad_data(format!("the BGZF block at byte {at} {what}"))
+        .hint("the file is cut off or damaged: compare its checksum with the source, or copy it again")
+}
+
+fn without_end() -> Error {
+    Error::bad_data("the file ends without the empty BGZF block that marks its end: it was cut off")
+        .hint("copy it again; if it is known to be whole, `bgzip -dc FILE | varbatch call -` reads it")
+}
+
 /// Inflates blocks into a buffer.
 pub struct Inflater(Decompressor);
 
@@ -73,20 +83,14 @@ impl Inflater {
         let start = out.len();
         let next = self.append_block(window.upto(at + MAX_BLOCK_BYTES)?, at, out)?;
         if next == window.len() && out.len() > start {
-            return Err(Error::bad_data(
-                "the file ends without the empty BGZF block that marks its end: it was cut off",
-            )
-            .hint("copy it again; if it is known to be whole, `bgzip -dc FILE | varbatch call -` reads it"));
+            return Err(without_end());
         }
         Ok(next)
     }
 
     /// Appends the content of the block at `bytes[at]` to `out`; returns the offset behind the block.
     pub fn append_block(&mut self, bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
-        let damaged = |what: &str| {
-            Error::bad_data(format!("the BGZF block at byte {at} {what}"))
-                .hint("the file is cut off or damaged: compare its checksum with the source, or copy it again")
-        };
+        let damaged = |what: &str| damaged(at, what);
         let size = block_size(bytes, at).ok_or_else(|| damaged("has no valid header"))?;
         let block = bytes.get(at..at + size).ok_or_else(|| damaged("is cut off"))?;
         let extra_len = usize::from(u16::from_le_bytes([block[10], block[11]]));
@@ -108,6 +112,68 @@ impl Inflater {
             return Err(damaged("has a wrong checksum"));
         }
         Ok(at + size)
+    }
+}
+
+/// Where the text of each block begins: any byte of the text is found without inflating the others.
+#[derive(Debug)]
+pub struct BlockTable {
+    /// Starts of the block and of its text, of all blocks with text.
+    starts: Vec<(usize, u64)>,
+    text_bytes: u64,
+}
+
+impl BlockTable {
+    /// Of a whole file, from the headers of its blocks.
+    pub fn of(bytes: &[u8]) -> Result<BlockTable> {
+        let (mut table, mut at) = (BlockTable { starts: Vec::new(), text_bytes: 0 }, 0);
+        let mut is_ended = false;
+        while at < bytes.len() {
+            let end = block_size(bytes, at).map(|size| at + size);
+            let length = end.and_then(|end| bytes.get(end - 4..end)).and_then(|length| length.try_into().ok());
+            let (Some(end), Some(length)) = (end, length) else {
+                return Err(damaged(at, "is cut off or has no valid header"));
+            };
+            let length = u64::from(u32::from_le_bytes(length));
+            is_ended = length == 0;
+            if !is_ended {
+                table.starts.push((at, table.text_bytes));
+            }
+            table.text_bytes += length;
+            at = end;
+        }
+        if is_ended { Ok(table) } else { Err(without_end()) }
+    }
+}
+
+/// Bytes of text here and there, out of the block that was needed last.
+pub struct RandomAccess<'a> {
+    bytes: &'a [u8],
+    table: &'a BlockTable,
+    inflater: Inflater,
+    block: Vec<u8>,
+    starts_at: u64,
+}
+
+impl<'a> RandomAccess<'a> {
+    /// To the text of `bytes`, whose blocks the table has.
+    pub fn new(bytes: &'a [u8], table: &'a BlockTable) -> Self {
+        RandomAccess { bytes, table, inflater: Inflater::default(), block: Vec::new(), starts_at: 0 }
+    }
+
+    /// One byte of the text; `None` behind its end.
+    pub fn byte(&mut self, at: u64) -> Result<Option<u8>> {
+        if at >= self.table.text_bytes {
+            return Ok(None);
+        }
+        if at < self.starts_at || at - self.starts_at >= self.block.len() as u64 {
+            let place = self.table.starts.partition_point(|&(_, text)| text <= at) - 1;
+            let (block, text) = self.table.starts[place];
+            self.block.clear();
+            self.inflater.append_block(self.bytes, block, &mut self.block)?;
+            self.starts_at = text;
+        }
+        Ok(self.block.get((at - self.starts_at) as usize).copied())
     }
 }
 

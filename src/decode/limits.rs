@@ -1,11 +1,11 @@
-//! How long a record, and a header, may be.
+//! How long a record, and a header, may be; and what else is in memory as a whole.
 //!
 //! A record is in memory as a whole while it is worked on. A file whose "record" never ends (a damaged one, or a small file that
 //! inflates to terabytes) must end with a message instead of with the memory. The limit is one for the process, because it
 //! follows from the memory that the process may use; it never changes what is written.
 
 use crate::error::{Error, Result};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Largest record unless memory is scarcer, in bytes of its line or of its BCF form: a thousand times that of 3,202 samples with
 /// five fields.
@@ -15,13 +15,25 @@ pub const MAX_RECORD_BYTES: usize = 1 << 30;
 pub const LEAST_RECORD_BYTES: usize = 1 << 20;
 
 static RECORD_BYTES: AtomicUsize = AtomicUsize::new(MAX_RECORD_BYTES);
+static WHOLE_FILE_BYTES: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Sets the limit of this process for workers that may each use `bytes` of memory.
-pub fn set_memory_per_worker(bytes: u64) {
+/// Sets the limits of this process, whose `n_workers` may together use `bytes` of memory.
+pub fn set_memory(bytes: u64, n_workers: usize) {
     // the text, its inflated copy in a buffer that doubles, fields and values
     const COPIES: u64 = 8;
-    let limit = usize::try_from(bytes / COPIES).unwrap_or(usize::MAX);
+    let limit = usize::try_from(bytes / n_workers.max(1) as u64 / COPIES).unwrap_or(usize::MAX);
     RECORD_BYTES.store(limit.clamp(LEAST_RECORD_BYTES, MAX_RECORD_BYTES), Ordering::Relaxed);
+    WHOLE_FILE_BYTES.store(bytes / 2, Ordering::Relaxed);
+}
+
+/// Bytes that a file may have that can only be held as a whole: half of the memory.
+pub fn whole_file_bytes() -> u64 {
+    WHOLE_FILE_BYTES.load(Ordering::Relaxed)
+}
+
+/// Bytes that a record may have.
+pub fn record_bytes() -> usize {
+    RECORD_BYTES.load(Ordering::Relaxed)
 }
 
 /// Fails where a record has `n_bytes` and more, which is past the limit.
@@ -35,7 +47,7 @@ pub fn check_header(n_bytes: usize) -> Result<()> {
 }
 
 fn check(what: &str, n_bytes: usize) -> Result<()> {
-    let limit = RECORD_BYTES.load(Ordering::Relaxed);
+    let limit = record_bytes();
     if n_bytes <= limit {
         return Ok(());
     }

@@ -55,12 +55,21 @@ impl Records<'_> {
         }
     }
 
-    /// Says at which offset, where a record begins, reading probably ends. Of BCF it is checked that one does.
+    /// Says at which offset reading probably ends.
     #[must_use]
     pub fn expecting_end(self, offset: u64) -> Self {
         match self {
             Records::Text(lines) => Records::Text(lines.expecting_end(offset)),
-            Records::Bcf(records) => Records::Bcf(records.landing_on(offset)),
+            Records::Bcf(records) => Records::Bcf(records.expecting_end(offset)),
+        }
+    }
+
+    /// Says where other readers begin, in ascending order. Of BCF it is checked that records begin there.
+    #[must_use]
+    pub fn passing(self, offsets: impl IntoIterator<Item = u64>) -> Self {
+        match self {
+            Records::Text(lines) => Records::Text(lines),
+            Records::Bcf(records) => Records::Bcf(records.landing_on(offsets)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! of those; many at a time where the processor can, else one by one. All ways give the same; a property test holds them to it.
 
 use crate::genome::genotype::GtCode;
+use crate::wide::wide;
 
 /// Bytes of a cell: allele, separator, allele, tab.
 pub const CELL: usize = 4;
@@ -129,32 +130,24 @@ pub fn pair_codes(words: &[u32], codes: &mut Vec<GtCode>) -> bool {
     codes_by(words, codes, pair_code)
 }
 
-/// The code of each word; false when one of them is none. Several at a time where the processor can.
+/// The code of each word; false when one of them is none.
 #[inline(always)]
 fn codes_by(words: &[u32], codes: &mut Vec<GtCode>, code_of: impl Fn(u32) -> (GtCode, u32)) -> bool {
     codes.clear();
     codes.resize(words.len(), 0);
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(words: &[u32], codes: &mut [GtCode], code_of: impl Fn(u32) -> (GtCode, u32)) -> u32 {
-            each_code(words, codes, code_of)
-        }
-        // SAFETY: the processor has the feature.
-        return unsafe { with_avx2(words, codes, code_of) } == 0;
-    }
     each_code(words, codes, code_of) == 0
 }
 
-#[inline(always)]
-fn each_code(words: &[u32], codes: &mut [GtCode], code_of: impl Fn(u32) -> (GtCode, u32)) -> u32 {
-    let mut bad = 0;
-    for (&word, code) in words.iter().zip(codes) {
-        let wrong;
-        (*code, wrong) = code_of(word);
-        bad |= wrong;
+wide! {
+    fn each_code<F: Fn(u32) -> (GtCode, u32)>(words: &[u32], codes: &mut [GtCode], code_of: F) -> u32 {
+        let mut bad = 0;
+        for (&word, code) in words.iter().zip(codes) {
+            let wrong;
+            (*code, wrong) = code_of(word);
+            bad |= wrong;
+        }
+        bad
     }
-    bad
 }
 
 /// Code of one fixed-stride cell and a value that is not 0 when the bytes are no diploid one-digit genotype and a tab.

@@ -230,6 +230,27 @@ pub fn plain_integers<const N: usize>(text: &[u8]) -> Option<[i32; N]> {
     Some(values)
 }
 
+/// Numbers without sign of at most nine digits with commas between them; `None` for any other text.
+pub fn plain_integer_list(text: &[u8]) -> Option<Vec<u32>> {
+    const MAX_DIGITS: usize = 9;
+    let mut found = Vec::with_capacity(8);
+    let (mut number, mut n_digits) = (0u32, 0);
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 && n_digits < MAX_DIGITS {
+            number = number * 10 + u32::from(digit);
+            n_digits += 1;
+        } else if byte == b',' && n_digits > 0 {
+            found.push(number);
+            (number, n_digits) = (0, 0);
+        } else {
+            return None;
+        }
+    }
+    found.push(number);
+    (n_digits > 0).then_some(found)
+}
+
 /// Appends an integer in decimal.
 #[inline]
 pub fn push_int(out: &mut Vec<u8>, value: i64) {
@@ -266,6 +287,23 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// [`plain_integer_list`] by the standard library.
+    fn listed(text: &str) -> Option<Vec<u32>> {
+        let is_plain = |item: &str| (1..=9).contains(&item.len()) && item.bytes().all(|byte| byte.is_ascii_digit());
+        text.split(',').map(|item| is_plain(item).then(|| item.parse().expect("nine digits"))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn plain_integers_are_those_of_the_standard_library(text in "[0-9]{0,10}(,[0-9.-]{0,3}){0,4}|[0-9]{1,9}(,[0-9]{1,9}){0,4}") {
+            let expected = listed(&text);
+            prop_assert_eq!(plain_integer_list(text.as_bytes()), expected.clone());
+            let three = expected.and_then(|list| <[u32; 3]>::try_from(list).ok()).map(|three| three.map(|value| value as i32));
+            prop_assert_eq!(plain_integers::<3>(text.as_bytes()), three);
+        }
+    }
 
     #[test]
     fn integers_are_written_as_the_standard_library_writes_them() {

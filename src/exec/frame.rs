@@ -46,7 +46,7 @@ impl Frame {
             calls: root.settings.calls,
             on_bad_record: root.settings.on_bad_record,
             regions: &root.settings.regions,
-            reference: run.reference.map(|reference| (reference.text(), reference.index())),
+            reference: run.reference.map(|reference| (reference.stored(), reference.index())),
             merges: root.layout == Layout::Merge,
             stop: run.stop,
             progress: run.progress,

@@ -161,12 +161,35 @@ impl Run<'_> {
         failed.map_or(Ok(()), Err)
     }
 
+    fn range_task<'a>(&self, shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
+        let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
+            return Err(Error::internal("a stream is not a range"));
+        };
+        let mut records = file.records_once_from(offset)?;
+        if let Some(end) = end_offset.filter(|&end| end > offset) {
+            let next = self.start_behind(shard).filter(|&next| next <= end);
+            records = records.expecting_end(end).passing(next.into_iter().chain([end]));
+        }
+        let lines_before = own_start.is_none().then_some(lines_of_header(file));
+        Ok(Task { number: shard.number, input: &file.name, records, own_start, own_end, end_offset, lines_before })
+    }
+
+    /// Where the shard behind this one of the same input begins to read: before the end of this one, which so passes it.
+    fn start_behind(&self, shard: &Shard) -> Option<u64> {
+        let behind = self.shards.partition_point(|other| other.number <= shard.number);
+        let next = self.shards.get(behind).filter(|next| next.input == shard.input)?;
+        match next.source {
+            ShardSource::Range { offset, .. } => Some(offset),
+            _ => None,
+        }
+    }
+
     fn outcome(&self, work: Work, context: &Context, merge: Option<&MergeInputs>) -> Result<(bool, Outcome)> {
         let staging = self.folder.staging();
         match work {
             Work::Range(shard) => {
                 let file = self.inputs.open(shard.input)?;
-                let outcome = run_shard(context, range_task(shard, &file)?, staging)
+                let outcome = run_shard(context, self.range_task(shard, &file)?, staging)
                     .map_err(|error| with_line(error, shard, &file))?;
                 check_unchanged(&file)?;
                 Ok((false, outcome))
@@ -349,18 +372,6 @@ pub(super) fn check_unchanged(file: &InputFile) -> Result<()> {
     }
     Err(Error::bad_data(format!("{} was changed while it was read", file.name))
         .hint("run the same command again when nothing writes it any more"))
-}
-
-fn range_task<'a>(shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
-    let ShardSource::Range { offset, own_start, own_end, end_offset } = shard.source else {
-        return Err(Error::internal("a stream is not a range"));
-    };
-    let mut records = file.records_once_from(offset)?;
-    if let Some(end) = end_offset.filter(|&end| end > offset) {
-        records = records.expecting_end(end);
-    }
-    let lines_before = own_start.is_none().then_some(lines_of_header(file));
-    Ok(Task { number: shard.number, input: &file.name, records, own_start, own_end, end_offset, lines_before })
 }
 
 /// The line number of an error inside a shard that does not begin with the file is found by counting, now that it is

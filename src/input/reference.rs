@@ -1,13 +1,14 @@
 //! The reference that alleles are normalised against.
 
-use crate::decode::bgzf::{BgzfReader, block_size, stream_error};
+use crate::decode::bgzf::{BgzfReader, BlockTable, block_size, stream_error};
 use crate::decode::fasta::FastaIndex;
+use crate::decode::limits;
 use crate::error::{Error, Location, Result};
 use crate::store::local::{self, Mapped};
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// The reference in memory or mapped, with its index.
+/// The reference, mapped or in memory, with its index.
 #[derive(Debug)]
 pub struct Reference {
     text: ReferenceText,
@@ -32,8 +33,8 @@ impl std::ops::Deref for ReferenceText {
 }
 
 impl Reference {
-    /// FASTA text.
-    pub fn text(&self) -> &[u8] {
+    /// FASTA text, or the BGZF file that holds it; what [`FastaIndex::sequence`] wants.
+    pub fn stored(&self) -> &[u8] {
         &self.text
     }
 
@@ -47,35 +48,47 @@ impl Reference {
         &self.fingerprint
     }
 
-    /// Opens a FASTA: plain (mapped, with its `.fai` where there is one) or compressed (inflated into memory).
+    /// Opens a FASTA: plain or BGZF (mapped, with its `.fai` where there is one; only blocks that are needed are inflated), or
+    /// plain gzip (inflated into memory, up to half of it).
     pub fn open(path: &Path) -> Result<Reference> {
         let place = |error: Error| error.at(Location { path: Some(path.display().to_string()), ..Default::default() });
         let mapped = Mapped::open(path)?;
         // of the content, wherever it is: the plan does not depend on it. One on S3 is fetched as a whole.
         let fingerprint = mapped.digest()?;
         let bytes = mapped.all()?;
-        let (text, fai) = if bytes.starts_with(&[0x1f, 0x8b]) {
-            (ReferenceText::Inflated(inflate(bytes).map_err(place)?), None)
-        } else {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".fai");
-            (ReferenceText::Mapped(mapped), local::read_input(Path::new(&name))?)
-        };
-        let index = match fai {
+        let is_bgzf = block_size(bytes, 0).is_some();
+        if !is_bgzf && bytes.starts_with(&[0x1f, 0x8b]) {
+            let text = inflate(bytes).map_err(place)?;
+            let index = FastaIndex::build(&text[..]).map_err(place)?;
+            return Ok(Reference { index, text: ReferenceText::Inflated(text), fingerprint });
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push(".fai");
+        let index = match local::read_input(Path::new(&name))? {
             Some(fai) => FastaIndex::from_fai(&String::from_utf8_lossy(&fai)),
-            None => FastaIndex::build(&text),
+            None if is_bgzf => FastaIndex::build(BufReader::new(BgzfReader::new(bytes, 0))),
+            None => FastaIndex::build(bytes),
         };
-        Ok(Reference { index: index.map_err(place)?, text, fingerprint })
+        let mut index = index.map_err(place)?;
+        if is_bgzf {
+            index = index.with_blocks(BlockTable::of(bytes).map_err(place)?);
+        }
+        Ok(Reference { index, text: ReferenceText::Mapped(mapped), fingerprint })
     }
 }
 
+/// The text of a plain gzip file, in which no place can be found without what is before it.
 fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
+    let most = limits::whole_file_bytes();
     let mut text = Vec::new();
-    let read = if block_size(bytes, 0).is_some() {
-        BgzfReader::new(bytes, 0).read_to_end(&mut text)
-    } else {
-        flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text)
-    };
-    read.map_err(stream_error)?;
-    Ok(text)
+    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(most.saturating_add(1));
+    reader.read_to_end(&mut text).map_err(stream_error)?;
+    if text.len() as u64 <= most {
+        return Ok(text);
+    }
+    Err(Error::bad_data(format!(
+        "the reference is plain gzip, and has more than {} MB, half of the memory",
+        most >> 20
+    ))
+    .hint("compress it with `bgzip` instead: it is read block by block then"))
 }

@@ -221,7 +221,7 @@ pub fn check_alleles(record: RecordView, vcf_pos: i32, reference: Option<&dyn Re
 fn check_ref(ref_allele: &[u8], vcf_pos: i32, reference: &dyn ReferenceBases) -> Result<()> {
     for (i, &written) in ref_allele.iter().enumerate() {
         let written = written.to_ascii_uppercase();
-        let Some(expected) = reference.base(vcf_pos + i as i32) else {
+        let Some(expected) = reference.base(vcf_pos + i as i32)? else {
             // a record at POS 0 (telomere) or with bases past the end has nothing to compare with there
             if vcf_pos + (i as i32) < 1 {
                 continue;
@@ -234,8 +234,8 @@ fn check_ref(ref_allele: &[u8], vcf_pos: i32, reference: &dyn ReferenceBases) ->
         };
         let comparable = matches!(written, b'A' | b'C' | b'G' | b'T') && matches!(expected, b'A' | b'C' | b'G' | b'T');
         if comparable && written != expected {
-            let there: Vec<u8> =
-                (0..ref_allele.len().min(20)).filter_map(|k| reference.base(vcf_pos + k as i32)).collect();
+            let there = (0..ref_allele.len().min(20)).filter_map(|k| reference.base(vcf_pos + k as i32).transpose());
+            let there: Vec<u8> = there.collect::<Result<_>>()?;
             return Err(Error::bad_data(format!(
                 "REF is {}, but the reference has {} there",
                 String::from_utf8_lossy(&ref_allele[..ref_allele.len().min(20)]),
@@ -247,18 +247,18 @@ fn check_ref(ref_allele: &[u8], vcf_pos: i32, reference: &dyn ReferenceBases) ->
     Ok(())
 }
 
-/// The rows of a record: one per ALT, or one with ALT `.`. Says how many alleles were capped and changed.
+/// The rows of a record, one by one to `keep`: one per ALT, or one with ALT `.`. Fails where the reference cannot be read.
 pub fn rows_of(
     record: RecordView,
     vcf_pos: i32,
     reference: Option<&dyn ReferenceBases>,
     mut keep: impl FnMut(Normalised, u32, AlleleType, bool),
-) {
+) -> Result<()> {
     let ref_allele = record.ref_allele();
     let mut alt_index = 0;
     for alt in record.alts() {
         alt_index += 1;
-        let found = normalise(vcf_pos, ref_allele, alt, reference);
+        let found = normalise(vcf_pos, ref_allele, alt, reference)?;
         let allele_type = classify(&found.ref_allele, &found.alt_allele);
         let changed = found.vcf_pos != vcf_pos || found.ref_allele != ref_allele || found.alt_allele != alt;
         keep(found, alt_index, allele_type, changed);
@@ -268,6 +268,7 @@ pub fn rows_of(
             Normalised { vcf_pos, ref_allele: ref_allele.to_vec(), alt_allele: b".".to_vec(), capped: false };
         keep(as_written, 0, AlleleType::Other, false);
     }
+    Ok(())
 }
 
 /// Last reference base of a row: INFO/END where a symbolic allele has one, else by REF.

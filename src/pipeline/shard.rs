@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
                     allele_type,
                 });
             }
-        });
+        })?;
         if let Some(rehearsal) = &mut self.rehearsal {
             rehearsal.check(self.window.record(slot), self.context, 0)?;
         }

@@ -250,19 +250,19 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> R
     let mut step = HALO_STEP_BYTES;
     loop {
         let from = physical.saturating_sub(step);
-        let Some(probed) = file.probe(from)? else { break };
-        if probed.offset < cut {
-            let found = locus(file, contigs, &probed)?;
+        let probed = file.probe(from)?;
+        if let Some(probed) = probed.as_ref().filter(|probed| probed.offset < cut) {
+            let found = locus(file, contigs, probed)?;
             if found.contig != wanted.contig || found.vcf_pos < wanted.vcf_pos {
                 return Ok(probed.offset);
             }
         }
         if from == 0 {
-            return Ok(probed.offset);
+            return Ok(probed.map_or(cut, |first| first.offset));
         }
+        // further back, also where nothing was found: a BCF has large records with no place to begin inside
         step *= 2;
     }
-    Ok(cut)
 }
 
 /// Ranges of about `spacing` physical bytes of a gVCF, which own whole cells of the grid. Each begins to read at a record

@@ -14,7 +14,7 @@ use std::sync::{Mutex, Once};
 /// Files that can be named at a time; more are mapped, and called "a file".
 const N_SLOTS: usize = 4096;
 
-/// One mapped file: its addresses, and its name with a line end behind it (leaked: the handler may read it at any time).
+/// One mapped file: its addresses, and its name with a line end behind it, which is freed when the file is not watched any more.
 struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
@@ -109,9 +109,9 @@ extern "C" fn on_bus_error(_signal: c_int, info: *mut libc::siginfo_t, _context:
     match found {
         Some(slot) => {
             let name = slot.name.load(Ordering::Relaxed);
-            // SAFETY: a slot with an end has a name of this length.
             let name = match name.is_null() {
                 true => b"a file" as &[u8],
+                // SAFETY: a slot with an end has a name of this length.
                 false => unsafe { std::slice::from_raw_parts(name, slot.n_name_bytes.load(Ordering::Relaxed)) },
             };
             end_with(name);

@@ -351,13 +351,20 @@ fn a_poisoned_shard_is_named_and_the_others_go_on() {
     let dataset = folder.join("d.ds");
     let n_shards = cohort.plan(&dataset)["shards"].as_u64().expect("a count");
     assert!(n_shards >= 3);
-    // changed after it was planned: found before it is read
-    let victim = &cohort.inputs[3];
-    let bytes = std::fs::read(victim).expect("a file");
-    let mut changed = bytes.clone();
-    let middle = changed.len() / 2;
-    changed[middle] ^= 0x55;
-    std::fs::write(victim, &changed).expect("write");
+    // changed after they were planned: found before they are read
+    let poison = |victim: &PathBuf| {
+        let bytes = std::fs::read(victim).expect("a file");
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 0x55;
+        std::fs::write(victim, &changed).expect("write");
+        bytes
+    };
+    let (victim, other) = (&cohort.inputs[3], &cohort.inputs[129]);
+    let (bytes, of_other) = (poison(victim), poison(other));
+    finish(&mut task(&dataset, "ingest", 0, 1)).expect(65);
+    assert_eq!(status(&dataset).1["failures"].as_array().expect("a list").len(), 2);
+    // one of the two is mended: it is no failure any more, though a shard before it still is
+    std::fs::write(other, &of_other).expect("write");
     refused(finish(&mut task(&dataset, "ingest", 0, 1)), 65, &["S0004.g.vcf.gz", "was changed since it was planned"]);
     let (_, found) = status(&dataset);
     assert_eq!(found["stages"][0]["missing"].as_array().expect("a list").len(), 1, "the other shards are done");
@@ -371,7 +378,7 @@ fn a_poisoned_shard_is_named_and_the_others_go_on() {
     for words in [
         &format!("stage ingest  {} of {n_shards} shards done; missing: {}", n_shards - 1, failure["shard"])[..],
         "stage call    waits for the stage before",
-        &format!("stage ingest shard {} failed 2 times with exit code 65 (bad input): ", failure["shard"]),
+        &format!("stage ingest shard {} failed 3 times with exit code 65 (bad input): ", failure["shard"]),
         "  hint: bring the old file back",
     ] {
         assert!(said.stdout.contains(words), "no {words:?} in:\n{}", said.stdout);

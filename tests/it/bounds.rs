@@ -140,7 +140,7 @@ fn many_files(folder: &Path, n_files: usize) -> PathBuf {
     write(folder, "files.txt", list)
 }
 
-/// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF, and a BCF that announces a giant record.
+/// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF.
 #[test]
 fn decompression_bombs_end_with_a_message() {
     if !tool("python3") {
@@ -177,6 +177,90 @@ fn decompression_bombs_end_with_a_message() {
     let (done, peak) = measured(&[&header_bomb], &folder.join("header.ds"), &["--memory", "512M"]);
     assert_eq!(done.code, 65, "{}", done.stderr);
     assert!(peak <= 512, "a header without end: {peak} MiB");
+}
+
+/// A reference of 160 MB: as BGZF only the blocks that are needed are inflated, and damage is found in those; plain gzip, which
+/// must be held as a whole, is refused.
+#[test]
+fn memory_is_kept_for_a_compressed_reference() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    // lines of 60, most of them in the repeat of one letter, so that deletions move
+    let line = format!("ACG{}C\n", "T".repeat(56));
+    let sequence = format!(">1\n{}", line.repeat(160_000_000 / line.len()));
+    let plain = write(folder, "plain.fa", &sequence);
+    let packed = write(folder, "packed.fa.gz", bgzf_large(sequence.as_bytes()));
+    let mut text = header(1).replace("length=10000000", "length=160000000");
+    let positions = (0..2_600).map(|at| 60 * (1 + at * 1_000) + 30);
+    positions.for_each(|pos| text += &format!("1\t{pos}\t.\tTT\tT\t.\t.\t.\tGT\t0/1\n"));
+    let input = write(folder, "in.vcf", &text);
+    let with = |fasta: &Path| ["-f".to_string(), text_of(fasta)];
+    let extra = with(&packed);
+    assert_bounded(folder, "reference as BGZF", &[&input], 160, &[&extra[0], &extra[1]]);
+    let [flag, value] = with(&plain);
+    let expected = folder.join("plain.ds");
+    call(&[&input], &expected, &[&flag, &value]);
+    let tables: Vec<PathBuf> = differing_files(&expected, &folder.join("reference as BGZF.ds"))
+        .into_iter()
+        .filter(|name| name.extension().is_some_and(|end| end == "parquet"))
+        .collect();
+    assert!(tables.is_empty(), "{tables:?}");
+    let moved = finish(Command::new(binary()).args(["query"]).arg(&expected).args(["SELECT min(pos) FROM variants"]));
+    assert!(moved.expect(0).stdout.contains("63"), "deletions move to the first T");
+
+    let mut damaged = std::fs::read(&packed).expect("a file");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    let damaged = write(folder, "damaged.fa.gz", damaged);
+    std::fs::write(folder.join("damaged.fa.gz.fai"), "1\t157377000\t3\t60\t61\n").expect("write");
+    let done = call_any(&[&input], &folder.join("damaged.ds"), &["-f", &text_of(&damaged), "--on-bad-record", "skip"]);
+    let done = done.expect(66);
+    assert!(done.stderr.contains("the reference") && done.stderr.contains("BGZF block"), "{}", done.stderr);
+
+    let stream = write(folder, "stream.fa.gz", gzip(sequence.as_bytes()));
+    let (done, peak) = measured(&[&input], &folder.join("x.ds"), &["--memory", "160M", "-f", &text_of(&stream)]);
+    assert_eq!(done.code, 65, "{}", done.stderr);
+    assert!(done.stderr.contains("plain gzip") && done.stderr.contains("bgzip"), "{}", done.stderr);
+    assert!(peak <= 160 + 100, "{peak} MiB");
+}
+
+fn text_of(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_string()
+}
+
+/// A BCF that announces records of 1 GB, and is cut into shards in the middle of them.
+#[test]
+fn giant_records_of_bcf_end_with_a_message() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let text = header(1) + "\0";
+    let mut blocks = noodles_bgzf::io::Writer::new(Vec::new());
+    let mut push = |bytes: &[u8]| blocks.write_all(bytes).expect("compress");
+    push(b"BCF\x02\x02");
+    push(&(text.len() as u32).to_le_bytes());
+    push(text.as_bytes());
+    let piece = vec![0; 1 << 20];
+    for _ in 0..2 {
+        push(&24u32.to_le_bytes());
+        push(&(1u32 << 30).to_le_bytes());
+        (0..300).for_each(|_| push(&piece));
+    }
+    let input = write(folder, "giant.bcf", blocks.finish().expect("finish"));
+    for shard_size in ["64M", "100k"] {
+        let dataset = folder.join(format!("{shard_size}.ds"));
+        let (done, peak) = measured(&[&input], &dataset, &["--memory", "512M", "--shard-size", shard_size]);
+        assert_eq!(done.code, 65, "{}", done.stderr);
+        assert!(done.stderr.contains("a record has more than") && done.stderr.contains("giant.bcf"), "{}", done.stderr);
+        assert!(peak <= 512, "{peak} MiB");
+        assert!(!is_published(&dataset));
+        eprintln!("a BCF that announces 1 GB: {peak} MiB of 512");
+    }
 }
 
 /// A position has room for 65,536 alleles; more are refused and not wrapped around.

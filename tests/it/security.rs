@@ -129,11 +129,12 @@ fn credentials_are_not_written() {
     let failing =
         ["call", "s3://bucket/in.vcf", "--endpoint-url", "http://127.0.0.1:9", "-o"].map(std::ffi::OsStr::new);
     assert_eq!(run(&[&failing[..], &[folder.join("no.ds").as_os_str()]].concat()), 75);
-    let submit =
-        ["submit", "--to", "aws-batch", "--dry-run", "--queue", "q", "--job-definition", "d"].map(std::ffi::OsStr::new);
+    let volume = format!("claim:{}", folder.display());
+    let submit = ["submit", "--to", "kubernetes", "--image", "i", "--volume", &volume, "--dry-run"];
     let planned = folder.join("planned.ds");
     assert_eq!(run(&["plan".as_ref(), small.as_os_str(), "-o".as_ref(), planned.as_os_str()]), 0);
-    run(&[&submit[..], &[planned.as_os_str()]].concat());
+    let submit = submit.map(std::ffi::OsStr::new);
+    assert_eq!(run(&[&submit[..], &[planned.as_os_str()]].concat()), 0);
     for path in files_below(folder) {
         let bytes = fs::read(folder.join(&path)).expect("a file");
         for (name, value) in secrets {

@@ -4,7 +4,7 @@
 //! that REF and ALT share (`--minimal`); ALLELE_NUM, where it is there, is the number of the ALT. SnpEff writes the ALT as it is.
 //! `bcftools csq` names no allele, but the changes of the haplotype (`1234A>G+1240C>T`).
 
-use crate::alleles::normalise;
+use crate::alleles::trim;
 
 /// The alleles of a record as written.
 #[derive(Clone, Debug)]
@@ -114,12 +114,12 @@ impl<'a> Site<'a> {
     /// Whether an entry of `bcftools csq` with these changes is about an ALT (from 1).
     pub fn has_change(&self, changes: &str, alt_index: usize) -> bool {
         let Some(alt) = alt_index.checked_sub(1).and_then(|at| self.alts.get(at)) else { return false };
-        let own = normalise(self.vcf_pos, self.ref_allele.as_bytes(), alt.as_bytes(), None);
+        let own = trim(self.vcf_pos, self.ref_allele.as_bytes(), alt.as_bytes());
         changes.split('+').any(|change| {
             let digits = change.bytes().take_while(u8::is_ascii_digit).count();
             let Some((from, to)) = change[digits..].split_once('>') else { return false };
             let Ok(pos) = change[..digits].parse() else { return false };
-            let named = normalise(pos, from.as_bytes(), to.as_bytes(), None);
+            let named = trim(pos, from.as_bytes(), to.as_bytes());
             named == own
         })
     }

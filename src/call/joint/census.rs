@@ -1,7 +1,7 @@
 //! How many samples are in which reference block, base by base: a sweep over the blocks of a range.
 //!
 //! Sites ask in ascending order. A block that covers no site costs two comparisons; every other one is entered once, at the
-//! first site that it covers, and left once, so a sweep is O(blocks + sites).
+//! first site that it covers, and left once, so a sweep is O(blocks x log sites).
 
 use super::reason::Reason;
 use crate::decode::gvcf::evidence::{Blocks, MISSING};
@@ -355,7 +355,7 @@ fn turns(blocks: &Blocks, sites: &[i32]) -> (Turns, Turns) {
             next += 1;
         }
         let covers = |site: &i32| i64::from(*site) - i64::from(start) < i64::from(length);
-        let n_covered = sites[next..].iter().take_while(|site| covers(site)).count();
+        let n_covered = sites[next..].partition_point(covers);
         if n_covered > 0 {
             entering.push((next as u32, i as u32));
             leaving.push(((next + n_covered) as u32, i as u32));

@@ -1,11 +1,11 @@
 //! A sample's record, read from its text: alleles, genotype, likelihoods, depths, phase.
 
 use super::likelihood::gl_to_pl;
-use crate::alleles::{AlleleType, Normalised, classify, normalise, parse_aligned};
+use crate::alleles::{AlleleType, Normalised, classify, parse_aligned, trim};
 use crate::decode::gvcf::Reading;
 use crate::decode::gvcf::dialect::is_unseen;
 use crate::decode::gvcf::evidence::RecordText;
-use crate::decode::vcf::{parse_f64, parse_i32, plain_integers};
+use crate::decode::vcf::{parse_f64, parse_i32, plain_integer_list, plain_integers};
 use crate::error::{Error, Result};
 use crate::genome::genotype::UNKNOWN;
 use std::collections::HashMap;
@@ -264,9 +264,8 @@ impl RecordReader {
                 _ if is_unseen(alt) => RecordAllele::Unseen,
                 b"*" | b"<*:DEL>" | b"<DEL:*>" => RecordAllele::Deleted,
                 _ => {
-                    let found = aligned
-                        .and_then(parse_aligned)
-                        .unwrap_or_else(|| normalise(record.vcf_pos, text.ref_allele, alt, None));
+                    let found =
+                        aligned.and_then(parse_aligned).unwrap_or_else(|| trim(record.vcf_pos, text.ref_allele, alt));
                     record.reach.0 = record.reach.0.min(found.vcf_pos);
                     record.reach.1 = record.reach.1.max(found.vcf_pos + found.ref_allele.len() as i32 - 1);
                     RecordAllele::Alt(self.table.number(found))
@@ -471,7 +470,7 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
     if value == b"." {
         return Ok(Vec::new());
     }
-    if let Some(found) = plain_numbers(value) {
+    if let Some(found) = plain_integer_list(value) {
         return Ok(found);
     }
     let mut found = Vec::with_capacity(8);
@@ -482,27 +481,6 @@ fn numbers(key: &str, value: &[u8]) -> Result<Vec<u32>> {
         }
     }
     Ok(found)
-}
-
-/// Numbers without sign of up to nine digits; `None` for any other text. The usual case of [`numbers`].
-fn plain_numbers(value: &[u8]) -> Option<Vec<u32>> {
-    const MAX_DIGITS: usize = 9;
-    let mut found = Vec::with_capacity(8);
-    let (mut number, mut n_digits) = (0u32, 0);
-    for &byte in value {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 && n_digits < MAX_DIGITS {
-            number = number * 10 + u32::from(digit);
-            n_digits += 1;
-        } else if byte == b',' && n_digits > 0 {
-            found.push(number);
-            (number, n_digits) = (0, 0);
-        } else {
-            return None;
-        }
-    }
-    found.push(number);
-    (n_digits > 0).then_some(found)
 }
 
 fn floats(value: &[u8]) -> Result<Vec<f64>> {

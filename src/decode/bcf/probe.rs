@@ -3,19 +3,22 @@
 //! Nothing marks where a record begins. A place where one may begin is tried: the lengths must add up, everything inside must
 //! be of a type that there is, name contigs and fields that the header has, and leave no byte over, and so must the records
 //! that follow. htslib begins a block with a record where it can, so the first place that is tried is usually right. What is
-//! found is checked again when the records before are read ([`super::RecordReader::landing_on`]).
+//! found is checked again when the records before are read ([`super::RecordReader::landing_on`]): of each shard, where it begins
+//! to read and where it ends.
 
 use super::value::{Cursor, INT8, INT16, INT32, TEXT, width};
 use super::{Dictionary, announced_len, locus_of_record};
 use crate::alleles::is_bases;
 use crate::decode::bgzf::{Inflater, find_block};
+use crate::decode::limits;
 use crate::decode::probe::Probed;
 use crate::error::Result;
 use crate::store::window::Window;
 
 /// Records in a row that must look like records.
 const CHAIN: usize = 4;
-/// How far is looked for a record, in bytes of records. One that is larger has no cut behind it.
+/// How far is looked for a record, and how long one may be that is looked for, in bytes of records. One that is larger has no cut
+/// inside or behind it. A record may have less where memory is scarce (`decode::limits`).
 const MAX_SEARCHED_BYTES: usize = 64 << 20;
 /// How much is taken of a file without compression at a time.
 const READ_BYTES: usize = 1 << 16;
@@ -50,11 +53,13 @@ pub fn probe_bcf(
         Form::Raw => Some(from),
     };
     let Some(next) = start.filter(|&start| start < window.len()) else { return Ok(None) };
-    let mut ahead = Ahead { window, form, inflater: Inflater::default(), next, text: Vec::new(), parts: Vec::new() };
+    let most = MAX_SEARCHED_BYTES.min(limits::record_bytes());
+    let (text, parts) = (Vec::new(), Vec::new());
+    let mut ahead = Ahead { window, form, inflater: Inflater::default(), next, most, text, parts };
     if is_first {
         return ahead.has(inside + LOCUS_BYTES)?.then(|| ahead.probed(inside, dictionary)).transpose();
     }
-    for at in 0..MAX_SEARCHED_BYTES {
+    for at in 0..most {
         if !ahead.has(at + FIXED_BYTES)? {
             return Ok(None);
         }
@@ -75,6 +80,8 @@ struct Ahead<'w, 'a> {
     form: Form,
     inflater: Inflater,
     next: usize,
+    /// Bytes that a record may have, and that are searched.
+    most: usize,
     text: Vec<u8>,
     /// Offset in the file and start in the text of each block or piece.
     parts: Vec<(usize, usize)>,
@@ -109,7 +116,7 @@ impl Ahead<'_, '_> {
             }
             let bytes = &self.text[at..];
             let len = announced_len(bytes).and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX);
-            if len > MAX_SEARCHED_BYTES || !begins_like_one(bytes, dictionary) || !self.has(at + len)? {
+            if len > self.most || !begins_like_one(bytes, dictionary) || !self.has(at + len)? {
                 return Ok(false);
             }
             if !is_record(&self.text[at..at + len], dictionary) {
@@ -242,9 +249,7 @@ mod tests {
             Form::Blocks => RecordReader::of_blocks(packed, offset, dictionary)?,
             Form::Raw => RecordReader::of_bytes_from(packed, offset, dictionary),
         };
-        if let Some(landing) = landing {
-            reader = reader.landing_on(landing);
-        }
+        reader = reader.landing_on(landing);
         let mut found = Vec::new();
         loop {
             let Some((head, samples)) = reader.next_record()? else { return Ok(found) };
@@ -288,8 +293,10 @@ mod tests {
         let bytes = records(7, 30).concat();
         for (form, packed) in [(Form::Blocks, bgzf(&bytes, 700)), (Form::Raw, bytes)] {
             let all = read(&packed, form, 0, None, &dictionary).expect("records");
-            let error = read(&packed, form, 0, Some(all[9].0 + 3), &dictionary).expect_err("no record begins there");
-            assert!(error.message().contains("no record begins"), "{error}");
+            for inside in [all[9].0 + 3, all[29].0 + 3] {
+                let error = read(&packed, form, 0, Some(inside), &dictionary).expect_err("no record begins there");
+                assert!(error.message().contains("no record begins"), "{error}");
+            }
         }
     }
 

@@ -35,8 +35,8 @@ pub struct RecordReader<'a> {
     start: usize,
     /// Bytes that left the buffer: positions in `starts` count from the first byte inflated.
     dropped: usize,
-    /// Where a record must begin, if it is not behind that already.
-    landing: Option<u64>,
+    /// Where records must begin, in order.
+    landings: VecDeque<u64>,
     head: Vec<u8>,
     n_records: u64,
     n_bytes_read: u64,
@@ -74,22 +74,28 @@ impl<'a> RecordReader<'a> {
             at: 0,
             start: 0,
             dropped: 0,
-            landing: None,
+            landings: VecDeque::new(),
             head: Vec::new(),
             n_records: 0,
             n_bytes_read: 0,
         }
     }
 
-    /// Says where the records of another reader begin that this one probably reads up to. Where records begin is found by what
-    /// they look like; that one begins there is checked when this reader comes by.
+    /// Says at which offset reading probably ends.
     #[must_use]
-    pub fn landing_on(mut self, offset: u64) -> Self {
-        self.landing = Some(offset);
+    pub fn expecting_end(mut self, offset: u64) -> Self {
         match &mut self.source {
             Source::Slice(window) => window.expect_end(offset as usize),
             Source::Blocks { window, .. } => window.expect_end((offset >> 16) as usize + MAX_BLOCK_BYTES),
         }
+        self
+    }
+
+    /// Says where records begin, in ascending order: where other readers start, or this one ends. They were found by what the
+    /// bytes there look like; that records do begin there is checked as this reader comes by.
+    #[must_use]
+    pub fn landing_on(mut self, offsets: impl IntoIterator<Item = u64>) -> Self {
+        self.landings.extend(offsets);
         self
     }
 
@@ -117,11 +123,15 @@ impl<'a> RecordReader<'a> {
 
     /// The next record: its fields up to FORMAT as VCF writes them, and its samples.
     pub fn next_record(&mut self) -> Result<Option<(&[u8], TypedSamples<'_>)>> {
-        let Some(len) = self.next_len()? else { return Ok(None) };
+        let Some(len) = self.next_len()? else {
+            return if self.landings.is_empty() { Ok(None) } else { Err(no_record_there()) };
+        };
         self.start = self.at;
         self.at += len;
         self.n_records += 1;
-        self.check_landing()?;
+        if !self.landings.is_empty() {
+            self.check_landing()?;
+        }
         let record = match &self.source {
             Source::Slice(window) => {
                 self.n_bytes_read += len as u64;
@@ -207,20 +217,20 @@ impl<'a> RecordReader<'a> {
     }
 
     fn check_landing(&mut self) -> Result<()> {
-        let Some(landing) = self.landing else { return Ok(()) };
         let offset = self.record_offset();
-        if offset < landing {
-            return Ok(());
+        while let Some(&landing) = self.landings.front().filter(|&&landing| landing <= offset) {
+            if landing < offset {
+                return Err(no_record_there());
+            }
+            self.landings.pop_front();
         }
-        self.landing = None;
-        if offset == landing {
-            return Ok(());
-        }
-        Err(Error::bad_data(
-            "no record begins where one was found: the BCF has bytes inside of a record that look like records",
-        )
-        .hint("convert it, e.g. with `bcftools view -Oz`, and load that"))
+        Ok(())
     }
+}
+
+fn no_record_there() -> Error {
+    Error::bad_data("no record begins where one was found: the BCF has bytes inside of a record that look like records")
+        .hint("convert it, e.g. with `bcftools view -Oz`, and load that")
 }
 
 /// An error of a record, with its position where that can be read.

@@ -15,6 +15,7 @@ use super::delimiters::{self, FieldStarts};
 use super::stride::{self, CELL, OtherCells};
 use crate::error::{Error, Result};
 use crate::genome::genotype::{ABSENT, GtCode, GtTable, HOM_REF_PHASED};
+use crate::wide::wide;
 use std::ops::Range;
 
 /// Stands for a value that is missing, or no integer. VCF 4.5 section 1.3 keeps the eight lowest numbers out of use.
@@ -371,24 +372,13 @@ impl SampleColumns {
     }
 }
 
-/// How often a code is there; many are compared at a time where the processor can.
-fn occurrences(codes: &[GtCode], wanted: GtCode) -> usize {
-    #[inline(always)]
-    fn each(codes: &[GtCode], wanted: GtCode) -> usize {
+wide! {
+    /// How often a code is there.
+    fn occurrences(codes: &[GtCode], wanted: GtCode) -> usize {
         // sums that fit into a code, so that no lane need be wider
         let of_chunk = |chunk: &[GtCode]| chunk.iter().map(|&code| GtCode::from(code == wanted)).sum::<GtCode>();
         codes.chunks(1 << 12).map(|chunk| usize::from(of_chunk(chunk))).sum()
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(codes: &[GtCode], wanted: GtCode) -> usize {
-            each(codes, wanted)
-        }
-        // SAFETY: the processor has the feature.
-        return unsafe { with_avx2(codes, wanted) };
-    }
-    each(codes, wanted)
 }
 
 #[cfg(test)]

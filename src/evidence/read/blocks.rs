@@ -4,7 +4,7 @@
 //! that do: their pages hold packed numbers, which can be taken out one by one.
 
 use super::chunk::{Chunk, Spare};
-use super::{damaged, rows_between};
+use super::rows_between;
 use crate::error::Result;
 use crate::evidence::{Blocks, ContigRows, MISSING, NO_FILTER, cell_start, grid_cell};
 use crate::store::DataFile;
@@ -67,7 +67,7 @@ impl BlockColumns {
             let texts = chunk.codes(name, chosen, numbers, spare)?;
             let of_texts = numbered(known, &texts);
             numbers_of(numbers, &of_texts, column)
-                .ok_or_else(|| damaged(chunk.file.path(), &format!("the column {name} has no such text")))?;
+                .ok_or_else(|| chunk.file.damaged(&format!("the column {name} has no such text")))?;
         }
         Ok(())
     }

@@ -257,6 +257,10 @@ fn read_levels<'p>(page: &DataPage<'p>, spare: &mut Vec<u32>) -> Option<(Present
             Some(_) => return None,
             None => {
                 encoding::hybrid(levels, 1, n_values, spare)?;
+                // a run may hold any byte
+                if spare.iter().any(|&level| level > 1) {
+                    return None;
+                }
                 spare.iter().map(|&level| level as usize).sum()
             }
         },
@@ -271,7 +275,9 @@ fn read_page(page: &DataPage, meaning: &Meaning, values: &mut Vec<i32>, spare: &
     match page.encoding {
         _ if n_present == 0 => {}
         Encoding::RLE_DICTIONARY => read_indexes((bytes, n_present), meaning, values, &mut spare.indexes)?,
-        Encoding::DELTA_BINARY_PACKED if matches!(meaning, Meaning::Numbers(_)) => encoding::delta(bytes, values)?,
+        Encoding::DELTA_BINARY_PACKED if matches!(meaning, Meaning::Numbers(_)) => {
+            encoding::delta(bytes, n_present, values)?
+        }
         Encoding::PLAIN if matches!(meaning, Meaning::Numbers(_)) => encoding::plain(bytes, values),
         _ => return None,
     }

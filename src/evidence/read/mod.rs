@@ -12,9 +12,9 @@ pub use records::read_records;
 
 use super::ContigRows;
 use super::write::CONTIG_ROWS_KEY;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::DataFile;
-use crate::store::parquet::pages::PageFile;
+use crate::store::parquet::pages::{PageFile, damaged};
 use crate::store::parquet::reading_error;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -31,10 +31,6 @@ pub fn contig_rows(path: &DataFile) -> Result<Vec<ContigRows>> {
         .ok_or_else(|| damaged(path, "it does not say where the rows of each contig are"))
 }
 
-fn damaged(path: &DataFile, what: &str) -> Error {
-    Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
-}
-
 /// Rows of each row group, counted from its first, in the pages that can hold a position of the range; those of
 /// the contig only. Pages are sorted by position within a contig.
 fn rows_between(
@@ -46,7 +42,7 @@ fn rows_between(
 ) -> Result<Vec<(usize, Range<u64>)>> {
     let metadata = file.metadata();
     let column = file.column(position)?;
-    let no_index = || damaged(file.path(), "it has no page index");
+    let no_index = || file.damaged("it has no page index");
     let page_index = metadata.page_index().ok_or_else(no_index)?;
     let of_contig = of.first_row..of.first_row + of.rows;
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! Ranges of `evidence`.
 
 use super::chunk::{Chunk, Spare};
-use super::{damaged, rows_between};
+use super::rows_between;
 use crate::error::Result;
 use crate::evidence::{ContigRows, RecordText, Records};
 use crate::store::DataFile;
@@ -48,7 +48,7 @@ fn append_records(chunk: &Chunk, (from, to): (i32, i32), records: &mut Records, 
             cell: cell.get(i).unwrap_or_default(),
             aligned: aligned.get(i).unwrap_or_default(),
         };
-        let sample = u32::try_from(sample).map_err(|_| damaged(chunk.file.path(), "a row has no sample"))?;
+        let sample = u32::try_from(sample).map_err(|_| chunk.file.damaged("a row has no sample"))?;
         records.push(sample, pos[row as usize], end[row as usize], text);
     }
     Ok(())

@@ -349,10 +349,10 @@ impl State {
         for (cell, _) in columns.filter(|(_, content)| matches!(content, CellContent::Record(_))) {
             check_fields(record.alt(), format, cell, self.reading)?;
         }
-        Ok(match reference {
+        match reference {
             Some(reference) => aligned_text(vcf_pos, record.ref_allele(), record.alt(), reference),
-            None => Vec::new(),
-        })
+            None => Ok(Vec::new()),
+        }
     }
 
     fn keep(&mut self, line: &RecordLine, cells: &[CellContent], window: Option<Window>, shared: &mut Shared) {

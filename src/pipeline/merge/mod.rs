@@ -341,8 +341,7 @@ impl<'a> Merge<'a> {
             let part = self.part(slot, AlleleOfSite::new(0, 0));
             self.emitter.count_depths(&Part { record: Some(&self.records[slot].held), ..part });
         }
-        self.insert(slot, found.contig);
-        Ok(())
+        self.insert(slot, found.contig)
     }
 
     /// All samples of a record's group, without the record.
@@ -352,7 +351,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Puts a filled record and its rows into the window.
-    fn insert(&mut self, slot: usize, contig: u32) {
+    fn insert(&mut self, slot: usize, contig: u32) -> Result<()> {
         let (held, source, group) = (&self.records[slot].held, self.records[slot].source, self.records[slot].group);
         let (vcf_pos, ref_allele) = (held.vcf_pos, held.view().ref_allele().to_vec());
         let (mut rows, mut classes) = (Vec::new(), 0);
@@ -371,7 +370,7 @@ impl<'a> Merge<'a> {
             if alt_index > 0 {
                 classes |= class_of(allele_type);
             }
-        });
+        })?;
         let other_classes = ALL_CLASSES ^ classes;
         let link = (vcf_pos, ref_allele.clone());
         let earlier = |other: &&usize| {
@@ -393,6 +392,7 @@ impl<'a> Merge<'a> {
         self.records[slot].site = site;
         self.records[slot].rows = rows;
         self.live.push_back(slot);
+        Ok(())
     }
 
     /// Drops records and sites before a position.

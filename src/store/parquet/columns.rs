@@ -8,6 +8,7 @@ use super::levels::{push_level_run, push_levels};
 use super::text_range::TextRange;
 use super::word::{Range, Word};
 use crate::error::Result;
+use crate::wide::wide;
 use parquet::basic::Encoding;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -175,22 +176,11 @@ fn entries_in_use(codes: &[u16], meanings: &[Meaning]) -> (Vec<u32>, Vec<Meaning
     (entries, renumbered)
 }
 
-/// A bit for each code below 32 that is there; several are taken at a time where the processor can.
-fn few_in_use(codes: &[u16]) -> u32 {
-    #[inline(always)]
-    fn each(codes: &[u16]) -> u32 {
+wide! {
+    /// A bit for each code below 32 that is there.
+    fn few_in_use(codes: &[u16]) -> u32 {
         codes.iter().fold(0, |found, &code| found | 1 << (u32::from(code) & 31))
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(codes: &[u16]) -> u32 {
-            each(codes)
-        }
-        // SAFETY: the processor has the feature.
-        return unsafe { with_avx2(codes) };
-    }
-    each(codes)
 }
 
 /// A column of texts given as codes: `meanings[code]` is an entry of `texts`.
@@ -308,4 +298,22 @@ pub(super) fn push_null_page(chunk: &mut ChunkBuilder, n_rows: usize, codec: &mu
     push_level_run(&mut body, 0, n_rows);
     let facts = PageFacts { n_values: n_rows, n_rows, n_null: n_rows, bounds: None };
     chunk.push_page(&body, Encoding::PLAIN, facts, codec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn few_codes_are_found_as_many_are(codes in prop::collection::vec(0u16..32, 0..100)) {
+            let few: Vec<Meaning> = (0..32).map(Meaning::Entry).collect();
+            let many: Vec<Meaning> = (0..33).map(Meaning::Entry).collect();
+            let (entries, renumbered) = entries_in_use(&codes, &few);
+            let (entries_of_many, renumbered_of_many) = entries_in_use(&codes, &many);
+            prop_assert_eq!(entries, entries_of_many);
+            prop_assert_eq!(&renumbered[..], &renumbered_of_many[..32]);
+        }
+    }
 }

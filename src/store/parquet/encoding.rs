@@ -311,19 +311,22 @@ fn last_word(packed: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Decodes all values of a DELTA_BINARY_PACKED page of 32-bit integers; appends them.
-pub fn delta(mut bytes: &[u8], out: &mut Vec<i32>) -> Option<()> {
+/// Decodes the `n_wanted` values of a DELTA_BINARY_PACKED page of 32-bit integers; appends them. `None` where it has others: a page
+/// of few bytes can claim any number, since differences of no bits take none.
+pub fn delta(mut bytes: &[u8], n_wanted: usize, out: &mut Vec<i32>) -> Option<()> {
     let block_values = usize::try_from(varint(&mut bytes)?).ok()?;
     let n_miniblocks = usize::try_from(varint(&mut bytes)?).ok()?;
     let n_values = usize::try_from(varint(&mut bytes)?).ok()?;
     let mut last = zigzag(varint(&mut bytes)?);
+    if n_values != n_wanted {
+        return None;
+    }
     if n_values == 0 {
         return Some(());
     }
     let per_miniblock = block_values.checked_div(n_miniblocks).filter(|&n| n > 0)?;
     let mut left = n_values - 1;
-    // a page that claims to have more is damaged, and ends before
-    out.reserve(n_values.min(bytes.len() * 8 + 1));
+    out.reserve(n_values);
     out.push(last as i32);
     while left > 0 {
         let least = zigzag(varint(&mut bytes)?);
@@ -334,7 +337,7 @@ pub fn delta(mut bytes: &[u8], out: &mut Vec<i32>) -> Option<()> {
                 break;
             }
             let count = per_miniblock.min(left);
-            let n_bytes = (per_miniblock * usize::from(width)).div_ceil(8);
+            let n_bytes = per_miniblock.checked_mul(usize::from(width))?.div_ceil(8);
             let (packed, rest) = bytes.split_at(n_bytes.min(bytes.len()));
             unpack(packed, u32::from(width), 0..count, |_, delta| {
                 last = last.wrapping_add(least).wrapping_add(delta as i64);
@@ -404,9 +407,14 @@ mod tests {
         let mut bytes = vec![128, 1, 4, 8, 14, 3, 2, 0, 0, 0];
         bytes.extend([0b1100_0000, 0b0011_1111, 0, 0, 0, 0, 0, 0]);
         let mut found = Vec::new();
-        delta(&bytes, &mut found).expect("complete");
+        delta(&bytes, 8, &mut found).expect("complete");
         assert_eq!(found, [7, 5, 3, 1, 2, 3, 4, 5]);
-        assert_eq!(delta(&bytes[..10], &mut Vec::new()), None);
+        assert_eq!(delta(&bytes[..10], 8, &mut Vec::new()), None);
+        assert_eq!(delta(&bytes, 9, &mut Vec::new()), None);
+        // differences of no bits: a few bytes that claim 2^40 values
+        let mut vast = vec![128, 1, 1];
+        vast.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 0, 0, 0]);
+        assert_eq!(delta(&vast, 8, &mut Vec::new()), None);
     }
 
     proptest! {
@@ -445,7 +453,7 @@ mod tests {
             let mut bytes = Vec::new();
             push_delta(&mut bytes, &values);
             let mut found = Vec::new();
-            delta(&bytes, &mut found).expect("complete");
+            delta(&bytes, values.len(), &mut found).expect("complete");
             prop_assert_eq!(found, values);
         }
     }
@@ -460,7 +468,7 @@ mod tests {
             let mut bytes = Vec::new();
             push_even_delta(&mut bytes, &values.iter().map(|&value| value as u32).collect::<Vec<u32>>());
             let mut found = Vec::new();
-            delta(&bytes, &mut found).expect("complete");
+            delta(&bytes, values.len(), &mut found).expect("complete");
             prop_assert_eq!(found, values);
         }
     }

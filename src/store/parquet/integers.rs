@@ -152,7 +152,7 @@ impl IntegerColumn {
         self.present.clear();
         let mut range = Range::of_slice(values);
         let mut values = values;
-        if range.is_some_and(|range| range.reaches(i32::NULL)) {
+        if range.is_some_and(|range| range.may_have_null()) {
             self.present.extend(values.iter().filter(|&&value| value != i32::NULL));
             values = &self.present;
             range = Range::of_slice(values);
@@ -177,7 +177,7 @@ impl IntegerColumn {
 
 /// Values that are null. Hardly any page has some: that is looked at first.
 fn count_nulls(values: &[i32]) -> usize {
-    if Range::of_slice(values).is_none_or(|range| !range.reaches(i32::NULL)) {
+    if Range::of_slice(values).is_none_or(|range| !range.may_have_null()) {
         return 0;
     }
     values.iter().filter(|&&value| value == i32::NULL).count()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::ChunkReader;
+use parquet::file::reader::{ChunkReader, Length};
 use std::cell::RefCell;
 use std::ops::Range;
 use zstd::bulk::Decompressor;
@@ -55,6 +55,9 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// A page that has more rows is damaged: row groups have about a million.
+const MAX_PAGE_ROWS: u64 = 1 << 24;
+
 impl<'a> PageFile<'a> {
     /// Opens a file that has a page index.
     pub fn open(path: &'a DataFile) -> Result<PageFile<'a>> {
@@ -80,7 +83,12 @@ impl<'a> PageFile<'a> {
     pub fn column(&self, name: &str) -> Result<usize> {
         let schema = self.metadata.file_metadata().schema_descr();
         let at = (0..schema.num_columns()).find(|&at| schema.column(at).name() == name);
-        at.ok_or_else(|| damaged(self.path, &format!("it has no column {name}")))
+        at.ok_or_else(|| self.damaged(&format!("it has no column {name}")))
+    }
+
+    /// For a file that is not as it should be.
+    pub fn damaged(&self, what: &str) -> Error {
+        damaged(self.path, what)
     }
 
     /// The pages of a column that some rows (counted from the first of the row group) are in.
@@ -89,7 +97,7 @@ impl<'a> PageFile<'a> {
         let group_rows = self.metadata.row_group(group).num_rows() as u64;
         let chunk = self.metadata.row_group(group).column(column);
         let locations = self.metadata.page_index().and_then(|index| index.offset_index(group, column));
-        let locations = locations.ok_or_else(|| damaged(self.path, "it has no page index"))?.page_locations();
+        let locations = locations.ok_or_else(|| self.damaged("it has no page index"))?.page_locations();
         let mut pages = Vec::new();
         for (i, location) in locations.iter().enumerate() {
             let start = location.first_row_index as u64;
@@ -98,8 +106,10 @@ impl<'a> PageFile<'a> {
                 pages.push((start..end, location.clone()));
             }
         }
+        // what is negative becomes a place that no file has
         let start = pages.first().map_or(0, |(_, location)| location.offset as u64);
-        let end = pages.last().map_or(0, |(_, last)| last.offset as u64 + last.compressed_page_size as u64);
+        let end =
+            pages.last().map_or(0, |(_, last)| (last.offset as u64).saturating_add(last.compressed_page_size as u64));
         let first_page = locations.first().map_or(0, |location| location.offset as u64);
         let dictionary = match chunk.dictionary_page_offset() {
             Some(at) if first_page > at as u64 => Some(self.bytes(at as u64..first_page)?),
@@ -108,7 +118,7 @@ impl<'a> PageFile<'a> {
         let is_compressed = match chunk.compression() {
             Compression::ZSTD(_) => true,
             Compression::UNCOMPRESSED => false,
-            other => return Err(damaged(self.path, &format!("the column {name} is compressed with {other:?}"))),
+            other => return Err(self.damaged(&format!("the column {name} is compressed with {other:?}"))),
         };
         Ok(ChunkPages {
             column: name.to_string(),
@@ -123,7 +133,11 @@ impl<'a> PageFile<'a> {
         })
     }
 
+    /// Bytes of the file; places that it does not have are damage of its footer.
     fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.end > self.file.len() {
+            return Err(self.damaged("its footer names bytes that it does not have"));
+        }
         if range.is_empty() {
             return Ok(Bytes::new());
         }
@@ -161,8 +175,9 @@ impl ChunkPages<'_> {
 
     fn data_page(&self, place: usize, buffer: &mut Vec<u8>) -> Option<(usize, Encoding)> {
         let (rows, location) = self.pages.get(place)?;
-        let at = usize::try_from(location.offset as u64 - self.start).ok()?;
-        let header = self.inflate(self.bytes.get(at..at + location.compressed_page_size as usize)?, buffer)?;
+        let at = usize::try_from((location.offset as u64).checked_sub(self.start)?).ok()?;
+        let end = at.checked_add(usize::try_from(location.compressed_page_size).ok()?)?;
+        let header = self.inflate(self.bytes.get(at..end)?, buffer)?;
         let encoding = match header.encoding {
             PageHeader::PLAIN => Encoding::PLAIN,
             PageHeader::PLAIN_DICTIONARY | PageHeader::RLE_DICTIONARY => Encoding::RLE_DICTIONARY,
@@ -170,7 +185,8 @@ impl ChunkPages<'_> {
             _ => return None,
         };
         // no column has lists
-        let is_whole = header.kind == PageHeader::DATA && header.n_values as u64 == rows.end - rows.start;
+        let n_rows = rows.end.checked_sub(rows.start)?;
+        let is_whole = header.kind == PageHeader::DATA && header.n_values as u64 == n_rows && n_rows <= MAX_PAGE_ROWS;
         is_whole.then_some((header.n_values, encoding))
     }
 
@@ -185,7 +201,8 @@ impl ChunkPages<'_> {
         if !self.is_compressed {
             out.extend_from_slice(stored);
         } else if header.n_bytes > 0 {
-            out.reserve(header.n_bytes);
+            // the footer, which says how much there may be, can be damaged, too
+            out.try_reserve(header.n_bytes).ok()?;
             DECOMPRESSOR.with_borrow_mut(|decompressor| {
                 if decompressor.is_none() {
                     *decompressor = Some(Decompressor::new().ok()?);
@@ -197,7 +214,8 @@ impl ChunkPages<'_> {
     }
 }
 
-fn damaged(path: &DataFile, what: &str) -> Error {
+/// For a data file that is not as it should be.
+pub fn damaged(path: &DataFile, what: &str) -> Error {
     Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
@@ -265,7 +283,7 @@ mod thrift {
             }
             field = match i64::from(first >> 4) {
                 0 => integer(bytes)?,
-                step => field + step,
+                step => field.checked_add(step)?,
             };
             take(field, kind, bytes)?;
         }

@@ -1,6 +1,7 @@
 //! The two integer types of columns.
 
 use super::chunk::Bounds;
+use crate::wide::wide;
 use parquet::file::statistics::Statistics;
 
 /// `i32` or `i64`, as Parquet stores them.
@@ -93,19 +94,9 @@ impl<T: Word> Range<T> {
         })
     }
 
-    /// The same of a slice; several numbers at a time where the processor can.
+    /// The same of a slice.
     pub fn of_slice(values: &[T]) -> Option<Self> {
-        let &first = values.first()?;
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            #[target_feature(enable = "avx2")]
-            fn with_avx2<T: Word>(values: &[T], first: T) -> Range<T> {
-                extremes(values, first)
-            }
-            // SAFETY: the processor has the feature.
-            return Some(unsafe { with_avx2(values, first) });
-        }
-        Some(extremes(values, first))
+        values.first().map(|&first| extremes(values, first))
     }
 
     /// Of both.
@@ -118,9 +109,9 @@ impl<T: Word> Range<T> {
         }
     }
 
-    /// Whether the least is a number or less.
-    pub fn reaches(self, value: T) -> bool {
-        self.least <= value
+    /// Whether the null may be among the numbers: it is the least of its type.
+    pub fn may_have_null(self) -> bool {
+        self.least == T::NULL
     }
 
     /// For the page index.
@@ -139,15 +130,16 @@ impl<T: Word> Range<T> {
     }
 }
 
-/// Least and largest of `values` and `first`.
-#[inline(always)]
-fn extremes<T: Word>(values: &[T], first: T) -> Range<T> {
-    let (mut least, mut most) = (first, first);
-    for &value in values {
-        least = least.min(value);
-        most = most.max(value);
+wide! {
+    /// Least and largest of `values` and `first`.
+    fn extremes<T: Word>(values: &[T], first: T) -> Range<T> {
+        let (mut least, mut most) = (first, first);
+        for &value in values {
+            least = least.min(value);
+            most = most.max(value);
+        }
+        Range { least, most }
     }
-    Range { least, most }
 }
 
 #[cfg(test)]
@@ -158,6 +150,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_slice_has_the_range_of_its_numbers(values in prop::collection::vec(any::<i32>(), 0..70)) {
+            prop_assert_eq!(Range::of_slice(&values), Range::of(values.iter().copied()));
+        }
+
+        #[test]
+        fn a_slice_of_long_numbers_too(values in prop::collection::vec(any::<i64>(), 0..70)) {
             prop_assert_eq!(Range::of_slice(&values), Range::of(values.iter().copied()));
         }
     }
