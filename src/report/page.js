@@ -460,6 +460,7 @@ function manhattan(box, o) {
   const most = o.points.reduce((high, p) => Math.max(high, p.y), o.least) * 1.06;
   return scatter(box, { points: o.points, aria: o.aria, height: 330, radius: 2, x: { ...axis, grid: false }, y: { domain: [0, most], label: "−log10 p" }, before: (frame) => bound(frame, o.bar), text: o.text, after: o.after });
 }
+const withoutQq = (p) => el("figure", {}, el("p", { class: "note" }, `Only p of ${trim(p)} and less are stored (--max-p), so there is no QQ plot.`));
 const quoted = (text) => `'${text.replace(/'/g, "''")}'`;
 
 function assocSection() {
@@ -471,7 +472,7 @@ function assocSection() {
     draw: (box, spec) => manhattan(box, { contigs: A.contigs, points: P.manhattan.x.map((x, i) => ({ x, y: P.manhattan.y[i], n: P.manhattan.n?.[i] || 1 })), bar: 7.30103, least: 8, aria: spec.aria,
       text: (p) => `${A.contigs[p.at].name}:${whole(p.x - A.contigs[p.at].offset)}${p.n > 1 ? ` (about), ${whole(p.n)} variants` : ""}\n−log10 p ${trim(p.y)}` }) });
   const show = (P) => {
-    const qq = figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)}`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw([[P.qq, "--c1"]], "observed −log10 p") });
+    const qq = A.max_p !== null ? withoutQq(A.max_p) : figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)}`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw([[P.qq, "--c1"]], "observed −log10 p") });
     const hits = el("figure", {}, el("figcaption", {}, el("h3", {}, "Strongest associations")), simpleTable(["Variant", "−log10 p", "AF", "Beta", "SE", "N"],
       P.hits.slice(0, 12).map((h) => [clip(h.variant, 40), fixed(h.neg_log10_p, 2), h.af === null ? "–" : fixed(h.af, 4), h.beta === null ? "–" : fixed(h.beta, 4), h.se === null ? "–" : fixed(h.se, 4), h.n === null ? "–" : whole(h.n)]), "Strongest associations"));
     exchange(holder, plots(plot(P), qq, hits));

@@ -53,6 +53,8 @@ pub struct Association {
     pub contigs: Vec<AssocContig>,
     pub phenotypes: Vec<Phenotype>,
     pub n_phenotypes: usize,
+    /// Least significant p that was stored (`--max-p`): without the others there are no quantiles.
+    pub max_p: Option<f64>,
 }
 
 /// A contig on the axis of the Manhattan plot.
@@ -185,11 +187,12 @@ fn assoc(table: &Table, summary: Option<&Table>) -> Result<Option<Association>> 
         }
     })?;
     if let Some(summary) = summary {
-        summary.batches(&["phenotype", "lambda_gc"], |batch| {
+        summary.batches(&["phenotype", "lambda_gc", "n_variants_tested"], |batch| {
             for row in 0..batch.n_rows() {
                 let name = text(batch, "phenotype", row).unwrap_or_default();
                 if let Some(one) = found.iter_mut().find(|one| one.name == name) {
                     one.lambda_gc = number(batch, "lambda_gc", row);
+                    one.n_tested = number(batch, "n_variants_tested", row).map_or(one.n_tested, |n| n as u64);
                 }
             }
         })?;
@@ -204,7 +207,8 @@ fn assoc(table: &Table, summary: Option<&Table>) -> Result<Option<Association>> 
     let axis = axis(manifest, &ends);
     let offsets = ends.into_keys().zip(axis.iter().map(|contig| contig.offset)).collect();
     found.iter_mut().for_each(|one| one.finish(&offsets));
-    Ok((!axis.is_empty()).then_some(Association { contigs: axis, phenotypes: found, n_phenotypes }))
+    let max_p = table.setting("max_p").and_then(serde_json::Value::as_f64);
+    Ok((!axis.is_empty()).then_some(Association { contigs: axis, phenotypes: found, n_phenotypes, max_p }))
 }
 
 /// The contigs with something to show, one after the other; `ends` has the last base of those without a length.

@@ -16,7 +16,8 @@ function setSection() {
   if (!R.burden) return section("sets", "Sets of variants", null, absent("Tests of sets are", "burden"));
   const B = R.burden;
   const setNames = decoded(B.names), contig = numbers(B.contig), start = numbers(B.start), end = numbers(B.end);
-  const place = (i) => (Number.isNaN(contig[i]) ? "no place" : `${B.contigs[contig[i]].name}:${whole(start[i])}–${whole(end[i])}`);
+  const isPlaced = (i) => !Number.isNaN(contig[i]) && !Number.isNaN(start[i]);
+  const place = (i) => (!isPlaced(i) ? "no place" : `${B.contigs[contig[i]].name}:${whole(start[i])}–${whole(end[i])}`);
   for (const A of B.analyses) {
     for (const name of ["n_variants", "n_carriers", "n_carriers_cases"]) A[name] = A[name] && numbers(A[name]);
     for (const test of A.tests) {
@@ -31,7 +32,7 @@ function setSection() {
 
   function plotOf(A, test) {
     const points = [];
-    for (let i = 0; i < B.n; i++) if (Number.isFinite(test.y[i]) && !Number.isNaN(contig[i])) points.push({ x: B.contigs[contig[i]].offset + start[i], y: test.y[i], n: 1, id: i });
+    for (let i = 0; i < B.n; i++) if (Number.isFinite(test.y[i]) && isPlaced(i)) points.push({ x: B.contigs[contig[i]].offset + start[i], y: test.y[i], n: 1, id: i });
     const known = setNames.reduce((n, _, i) => n + Number.isFinite(test.y[i]), 0);
     const notes = [`Dashed: 0.05 / ${whole(test.n_tested)} sets, p = ${pText(test.bar)}.`, known > points.length && `${plural(known - points.length, "set")} with variants on several contigs: in the table only.`].filter(Boolean);
     return figure({ title: `Sets along the genome: ${testName(test)}`, wide: true, sql: `SELECT set, contig, start, neg_log10_p FROM burden WHERE ${where(A, test)} ORDER BY neg_log10_p DESC`, note: notes.join(" "),
@@ -42,7 +43,7 @@ function setSection() {
   }
   function qqOf(A) {
     const drawn = A.tests.filter((test) => test.qq);
-    if (!drawn.length) return el("figure", {}, el("p", { class: "note" }, `Only p of ${trim(B.max_p)} and less are stored (--max-p), so there is no QQ plot.`));
+    if (!drawn.length) return withoutQq(B.max_p);
     return figure({ title: "QQ plot", sql: `SELECT test, neg_log10_p FROM burden WHERE ${where(A)} ORDER BY test, neg_log10_p DESC`, aria: `QQ plot of ${drawn.map(testName).join(", ")}`, legend: drawn.length > 1 ? legend(drawn.map((test) => [testName(test), testColour(test)])) : null,
       note: "Few carriers allow few values of p: points of rare sets lie below the line, those of Fisher's test most.",
       draw: qqDraw(drawn.map((test) => [test.qq, testColour(test), testName(test)]), "observed −log10 p") });

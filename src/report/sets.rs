@@ -231,7 +231,7 @@ impl Reader {
             contigs,
             n_sets,
             n: kept.len(),
-            contig: column(&|set| set.contig.map(|contig| index[&contig] as f64)),
+            contig: column(&|set| set.contig.and_then(|contig| index.get(&contig)).map(|&at| at as f64)),
             start: column(&|set| set.start.map(f64::from)),
             end: column(&|set| set.end.map(f64::from)),
             names: kept.iter().map(|&at| std::mem::take(&mut self.sets[at].name)).collect(),
