@@ -467,12 +467,12 @@ function assocSection() {
   if (!R.assoc) return section("assoc", "Association", null, absent("Associations are", "assoc"));
   const A = R.assoc;
   const holder = el("div", {});
-  const plot = (P) => figure({ title: `Manhattan plot: ${P.name}`, wide: true, sql: `SELECT contig, pos, ref, alt, neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)} ORDER BY neg_log10_p DESC`, aria: `Manhattan plot of ${P.n_tested} variants for ${P.name}`,
+  const plot = (P) => figure({ title: `Manhattan plot: ${P.name}`, wide: true, sql: `SELECT contig, pos, ref, alt, neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)} AND status IS NULL ORDER BY p`, aria: `Manhattan plot of ${P.n_tested} variants for ${P.name}`,
     note: "Dashed: genome-wide significance, p = 5e-8.",
     draw: (box, spec) => manhattan(box, { contigs: A.contigs, points: P.manhattan.x.map((x, i) => ({ x, y: P.manhattan.y[i], n: P.manhattan.n?.[i] || 1 })), bar: 7.30103, least: 8, aria: spec.aria,
       text: (p) => `${A.contigs[p.at].name}:${whole(p.x - A.contigs[p.at].offset)}${p.n > 1 ? ` (about), ${whole(p.n)} variants` : ""}\n−log10 p ${trim(p.y)}` }) });
   const show = (P) => {
-    const qq = A.max_p !== null ? withoutQq(A.max_p) : figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)}`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw([[P.qq, "--c1"]], "observed −log10 p") });
+    const qq = A.max_p !== null ? withoutQq(A.max_p) : figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)} AND status IS NULL ORDER BY p`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw([[P.qq, "--c1"]], "observed −log10 p") });
     const hits = el("figure", {}, el("figcaption", {}, el("h3", {}, "Strongest associations")), simpleTable(["Variant", "−log10 p", "AF", "Beta", "SE", "N"],
       P.hits.slice(0, 12).map((h) => [clip(h.variant, 40), fixed(h.neg_log10_p, 2), h.af === null ? "–" : fixed(h.af, 4), h.beta === null ? "–" : fixed(h.beta, 4), h.se === null ? "–" : fixed(h.se, 4), h.n === null ? "–" : whole(h.n)]), "Strongest associations"));
     exchange(holder, plots(plot(P), qq, hits));

@@ -35,7 +35,7 @@ function setSection() {
     for (let i = 0; i < B.n; i++) if (Number.isFinite(test.y[i]) && isPlaced(i)) points.push({ x: B.contigs[contig[i]].offset + start[i], y: test.y[i], n: 1, id: i });
     const known = setNames.reduce((n, _, i) => n + Number.isFinite(test.y[i]), 0);
     const notes = [`Dashed: 0.05 / ${whole(test.n_tested)} sets, p = ${pText(test.bar)}.`, known > points.length && `${plural(known - points.length, "set")} with variants on several contigs: in the table only.`].filter(Boolean);
-    return figure({ title: `Sets along the genome: ${testName(test)}`, wide: true, sql: `SELECT set, contig, start, neg_log10_p FROM burden WHERE ${where(A, test)} ORDER BY neg_log10_p DESC`, note: notes.join(" "),
+    return figure({ title: `Sets along the genome: ${testName(test)}`, wide: true, sql: `SELECT set, contig, start, neg_log10_p FROM burden WHERE ${where(A, test)} AND status IS NULL ORDER BY p`, note: notes.join(" "),
       aria: `Manhattan plot of ${points.length} sets: ${testName(test)}, ${A.phenotype}, ${A.mask}`,
       draw: (box, spec) => manhattan(box, { contigs: B.contigs, points, bar: test.bar, least: test.bar + 0.5, aria: spec.aria,
         text: (p) => `${clip(setNames[p.id], 60)}\n${place(p.id)}\np ${pText(p.y)}; ${counts(A, p.id)}`,
@@ -44,7 +44,7 @@ function setSection() {
   function qqOf(A) {
     const drawn = A.tests.filter((test) => test.qq);
     if (!drawn.length) return withoutQq(B.max_p);
-    return figure({ title: "QQ plot", sql: `SELECT test, neg_log10_p FROM burden WHERE ${where(A)} ORDER BY test, neg_log10_p DESC`, aria: `QQ plot of ${drawn.map(testName).join(", ")}`, legend: drawn.length > 1 ? legend(drawn.map((test) => [testName(test), testColour(test)])) : null,
+    return figure({ title: "QQ plot", sql: `SELECT test, neg_log10_p FROM burden WHERE ${where(A)} AND status IS NULL ORDER BY test, p`, aria: `QQ plot of ${drawn.map(testName).join(", ")}`, legend: drawn.length > 1 ? legend(drawn.map((test) => [testName(test), testColour(test)])) : null,
       note: "Few carriers allow few values of p: points of rare sets lie below the line, those of Fisher's test most.",
       draw: qqDraw(drawn.map((test) => [test.qq, testColour(test), testName(test)]), "observed −log10 p") });
   }
