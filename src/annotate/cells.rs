@@ -2,6 +2,7 @@
 
 use super::rows::{number, truth, whole};
 use crate::dataset::batch::{Column, Value};
+use crate::error::{Error, Result};
 use arrow_array::ArrayRef;
 use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
@@ -28,6 +29,15 @@ pub enum Cells {
     Floats(ListBuilder<Float64Builder>),
     /// list of text
     Texts(ListBuilder<StringBuilder>),
+}
+
+/// A value whose column has another type: types are compared before values are read.
+fn does_not_fit(value: &dyn std::fmt::Debug) -> Error {
+    Error::internal(format!("{value:?} does not fit the type of its column"))
+}
+
+fn narrow(value: i64) -> Result<i32> {
+    i32::try_from(value).map_err(|_| does_not_fit(&value))
 }
 
 impl Cells {
@@ -64,50 +74,56 @@ impl Cells {
     }
 
     /// The value of a row of a column of the same type; texts of an undeclared type become what was found to hold them.
-    pub fn push(&mut self, column: &Column, row: usize) {
+    pub fn push(&mut self, column: &Column, row: usize) -> Result<()> {
         if column.is_null(row) {
-            return self.push_null();
+            self.push_null();
+            return Ok(());
         }
-        if let Some(items) = column.items(row).filter(|_| matches!(column, Column::List(..))) {
-            items.for_each(|item| self.push_item(item));
-            return self.end_list();
+        if let Some(mut items) = column.items(row).filter(|_| matches!(column, Column::List(..))) {
+            items.try_for_each(|item| self.push_item(item))?;
+            self.end_list();
+            return Ok(());
         }
         match (&mut *self, column.value(row)) {
             (Cells::Bool(builder), Some(Value::Bool(value))) => builder.append_value(value),
-            (Cells::Int(builder), Some(Value::Int(value))) => builder.append_value(value as i32),
+            (Cells::Int(builder), Some(Value::Int(value))) => builder.append_value(narrow(value)?),
             (Cells::Long(builder), Some(Value::Int(value))) => builder.append_value(value),
             (Cells::Float(builder), Some(Value::Float(value))) => builder.append_value(value),
             (Cells::Text(builder), Some(Value::Text(value))) => builder.append_value(value),
-            (_, Some(Value::Text(text))) => self.push_text(text),
-            _ => self.push_null(),
+            (_, Some(Value::Text(text))) => return self.push_text(text),
+            (_, value) => return Err(does_not_fit(&value)),
         }
+        Ok(())
     }
 
-    /// A text as a value of the type.
-    pub fn push_text(&mut self, text: &str) {
+    /// A text as a value of the type, which holds it.
+    pub fn push_text(&mut self, text: &str) -> Result<()> {
+        let wrong = || does_not_fit(&text);
         match self {
-            Cells::Bool(builder) => builder.append_option(truth(text)),
-            Cells::Int(builder) => builder.append_option(whole(text).map(|value| value as i32)),
-            Cells::Long(builder) => builder.append_option(whole(text)),
-            Cells::Float(builder) => builder.append_option(number(text)),
+            Cells::Bool(builder) => builder.append_value(truth(text).ok_or_else(wrong)?),
+            Cells::Int(builder) => builder.append_value(narrow(whole(text).ok_or_else(wrong)?)?),
+            Cells::Long(builder) => builder.append_value(whole(text).ok_or_else(wrong)?),
+            Cells::Float(builder) => builder.append_value(number(text).ok_or_else(wrong)?),
             Cells::Text(builder) => builder.append_value(text),
-            _ => self.push_null(),
+            _ => return Err(wrong()),
         }
+        Ok(())
     }
 
     /// An item of the list that is open.
-    pub fn push_item(&mut self, item: Option<Value>) {
+    pub fn push_item(&mut self, item: Option<Value>) -> Result<()> {
         match (self, item) {
-            (Cells::Ints(builder), Some(Value::Int(value))) => builder.values().append_value(value as i32),
+            (Cells::Ints(builder), Some(Value::Int(value))) => builder.values().append_value(narrow(value)?),
             (Cells::Longs(builder), Some(Value::Int(value))) => builder.values().append_value(value),
             (Cells::Floats(builder), Some(Value::Float(value))) => builder.values().append_value(value),
             (Cells::Texts(builder), Some(Value::Text(value))) => builder.values().append_value(value),
-            (Cells::Ints(builder), _) => builder.values().append_null(),
-            (Cells::Longs(builder), _) => builder.values().append_null(),
-            (Cells::Floats(builder), _) => builder.values().append_null(),
-            (Cells::Texts(builder), _) => builder.values().append_null(),
-            _ => {}
+            (Cells::Ints(builder), None) => builder.values().append_null(),
+            (Cells::Longs(builder), None) => builder.values().append_null(),
+            (Cells::Floats(builder), None) => builder.values().append_null(),
+            (Cells::Texts(builder), None) => builder.values().append_null(),
+            (_, item) => return Err(does_not_fit(&item)),
         }
+        Ok(())
     }
 
     /// Ends the list that is open.

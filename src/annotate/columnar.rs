@@ -2,29 +2,31 @@
 
 use super::cells::Cells;
 use super::join::{Found, Joiner, Key, Setup, check_ref};
-use super::lines::{Joined, MAX_SORT_BYTES, Part, PieceRows, Produced, Taking, set_aside};
+use super::lines::{Joined, MAX_SORT_BYTES, PART_ROWS, Part, PieceRows, Produced, Taking, set_aside};
 use super::rows::{Keys, schema};
-use super::spec::{Columns, SourceSpec, find_key};
+use super::spec::{Columns, SourceSpec, find_key, nothing_taken};
 use super::spill::Spill;
 use crate::dataset::Dataset;
-use crate::dataset::batch::{Batch, Column, Value, read_type};
+use crate::dataset::batch::{Batch, Column, Value, read_type, type_name};
 use crate::dataset::stream::{FileStream, Select, column_types, read_metadata};
 use crate::error::{Error, Location, Result};
 use crate::store::{DataFile, Place, local, s3};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::path::Path;
 
-/// First bytes of a Parquet file.
-pub const MAGIC: &[u8] = b"PAR1";
 /// Columns of a dataset of varbatch that say which row it is: not taken unless named.
 const IDENTIFIERS: [&str; 3] = ["variant_id", "site_id", "alt_index"];
 
 /// A row group of a file.
 struct Unit {
+    /// Its number among all.
+    number: usize,
     file: usize,
     row_group: usize,
-    n_bytes: usize,
+    /// Rows of the file before it.
+    n_before: u64,
 }
 
 /// A source in Parquet.
@@ -83,7 +85,7 @@ impl Columnar {
                 .hint(format!("it has {}", types.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>().join(", ")))),
         };
         match &spec.columns {
-            Columns::None => {}
+            Columns::None => return Err(nothing_taken()),
             Columns::All => {
                 let others = types.iter().map(|(name, _)| name);
                 for name in others.filter(|name| !key.contains(name) && !IDENTIFIERS.contains(&name.as_str())) {
@@ -99,6 +101,10 @@ impl Columnar {
                     take(&wanted.field, wanted.alias.clone().unwrap_or_else(|| spec.column(&wanted.field)))?;
                 }
             }
+        }
+        check_key_types(&key, &types)?;
+        for file in &files[1..] {
+            check_types(file, key.iter().chain(&taken), &types)?;
         }
         let select = Select::columns(&key.iter().chain(&taken).collect::<Vec<_>>());
         let units = units(&files)?;
@@ -117,37 +123,42 @@ impl Columnar {
         spill: &mut dyn FnMut() -> Result<Vec<Spill>>,
         place: &Location,
     ) -> Result<(Joined, Vec<Spill>)> {
-        let mut run = Taking::new(place.clone(), setup, None, spill()?);
+        let mut run = Taking::new(place.clone(), setup, Some(0), spill()?);
         let n_at_once = rayon::current_num_threads() * 2;
-        for (at, group) in self.units.chunks(n_at_once).enumerate() {
-            let work = |(within, unit): (usize, &Unit)| self.read_unit(setup, unit, (at * n_at_once + within) as u64);
-            let done: Vec<Result<(PieceRows, Vec<Part>)>> = group.par_iter().enumerate().map(work).collect();
+        for group in self.units.chunks(n_at_once) {
+            let done: Vec<Result<(PieceRows, Vec<Part>)>> =
+                group.par_iter().map(|unit| self.read_unit(setup, unit)).collect();
             for done in done {
                 let (rows, parts) = done?;
                 if !run.take(rows, parts)? {
-                    return self.join_sorted(Taking::new(place.clone(), setup, None, spill()?), setup);
+                    return self.join_sorted(Taking::new(place.clone(), setup, Some(0), spill()?), setup);
                 }
             }
         }
         Ok((run.joined, run.spills))
     }
 
-    fn batches(&self, unit: &Unit) -> Result<FileStream> {
-        FileStream::open(&self.files[unit.file], &self.select.clone().with_row_groups(Some(vec![unit.row_group])))
+    /// The rows of a row group with their keys.
+    fn batches<'a>(&'a self, unit: &'a Unit) -> Result<impl Iterator<Item = Result<KeyColumns<'a>>>> {
+        let select = self.select.clone().with_row_groups(Some(vec![unit.row_group]));
+        let mut n_before = 0;
+        Ok(FileStream::open(&self.files[unit.file], &select)?.map(move |batch| {
+            let rows = KeyColumns::new(self, batch?, unit, n_before)?;
+            n_before += rows.batch.n_rows() as u64;
+            Ok(rows)
+        }))
     }
 
-    fn read_unit(&self, setup: &Setup, unit: &Unit, number: u64) -> Result<(PieceRows, Vec<Part>)> {
+    fn read_unit(&self, setup: &Setup, unit: &Unit) -> Result<(PieceRows, Vec<Part>)> {
         let (mut reading, mut parts) = (Reading::new(self, setup), Vec::new());
-        let mut at = number << 32;
         let mut out = |part| {
             parts.push(part);
             Ok(())
         };
-        for batch in self.batches(unit)? {
-            let rows = KeyColumns::new(self, batch?)?;
+        for rows in self.batches(unit)? {
+            let rows = rows?;
             for row in 0..rows.batch.n_rows() {
-                at += 1;
-                if !reading.row(&rows, row, at, &mut out)? {
+                if !reading.row(&rows, row, &mut out)? {
                     reading.rows.unsorted = true;
                     return Ok((reading.rows, Vec::new()));
                 }
@@ -159,30 +170,41 @@ impl Columnar {
 
     /// The same for rows that are not sorted: all of them are held.
     fn join_sorted(&self, mut run: Taking, setup: &Setup) -> Result<(Joined, Vec<Spill>)> {
-        let n_bytes: usize = self.units.iter().map(|unit| unit.n_bytes).sum();
-        if n_bytes > MAX_SORT_BYTES {
-            return Err(Error::bad_data("the rows are not sorted, and too many to be sorted in memory (1 GiB)")
-                .hint("sort the file by contig and position first, e.g. with DuckDB or polars"));
-        }
-        let mut held = Vec::new();
+        let (mut held, mut n_bytes) = (Vec::new(), 0);
         for unit in &self.units {
-            for batch in self.batches(unit)? {
-                held.push(KeyColumns::new(self, batch?)?);
+            for rows in self.batches(unit)? {
+                let rows = rows?;
+                n_bytes += rows.batch.n_bytes() + rows.batch.n_rows() * size_of::<SortKey>();
+                if n_bytes > MAX_SORT_BYTES {
+                    return Err(Error::bad_data(
+                        "the rows are not sorted, and too many to be sorted in memory (1 GiB)",
+                    )
+                    .hint("sort the file by contig and position first, e.g. with DuckDB or polars"));
+                }
+                held.push(rows);
             }
         }
-        let mut order = Vec::new();
+        let mut names: HashMap<String, u32> = HashMap::new();
+        let mut order: Vec<SortKey> = Vec::new();
         for (batch, rows) in held.iter().enumerate() {
             for row in 0..rows.batch.n_rows() {
-                // names of other contigs stay together
-                let contig = rows.contig(row).into_owned();
+                let contig = rows.contig(row);
                 let index = setup.contigs.index_of(contig.as_bytes()).unwrap_or(u32::MAX);
-                order.push((index, contig, rows.vcf_pos(row).unwrap_or(0), batch, row));
+                // the rows of one name stay together
+                let name = match names.get(contig.as_ref()) {
+                    Some(&name) => name,
+                    None => {
+                        let next = names.len() as u32;
+                        *names.entry(contig.into_owned()).or_insert(next)
+                    }
+                };
+                order.push((index, name, rows.vcf_pos(row).unwrap_or(0), batch, row));
             }
         }
-        order.sort();
+        order.sort_unstable();
         let mut reading = Reading::new(self, setup);
-        for (at, (_, _, _, batch, row)) in order.iter().enumerate() {
-            let sorted = reading.row(&held[*batch], *row, at as u64, &mut |part| run.take_part(part))?;
+        for &(_, _, _, batch, row) in &order {
+            let sorted = reading.row(&held[batch], row, &mut |part| run.take_part(part))?;
             if !sorted {
                 return Err(Error::internal("rows that were sorted are not sorted"));
             }
@@ -195,34 +217,98 @@ impl Columnar {
     }
 }
 
+/// A row on its way to be sorted: contig of the dataset, name of the contig, position, batch and row in it.
+type SortKey = (u32, u32, i32, usize, usize);
+
 fn units(files: &[DataFile]) -> Result<Vec<Unit>> {
     let mut units = Vec::new();
     for (file, path) in files.iter().enumerate() {
         let metadata = read_metadata(path)?;
+        let mut n_before = 0;
         for row_group in 0..metadata.num_row_groups() {
-            let n_bytes = metadata.row_group(row_group).total_byte_size().max(0) as usize;
-            units.push(Unit { file, row_group, n_bytes });
+            units.push(Unit { number: units.len(), file, row_group, n_before });
+            n_before += metadata.row_group(row_group).num_rows().max(0) as u64;
         }
     }
     Ok(units)
 }
 
-/// A batch and its key columns.
-struct KeyColumns {
-    batch: Batch,
-    key: [Column; 4],
+fn type_of<'t>(types: &'t [(String, DataType)], name: &str) -> Option<&'t DataType> {
+    types.iter().find(|(known, _)| known == name).map(|(_, data_type)| data_type)
 }
 
-impl KeyColumns {
-    fn new(source: &Columnar, batch: Batch) -> Result<KeyColumns> {
+/// Contigs are texts or numbers, positions numbers, alleles texts.
+fn check_key_types(key: &[String; 4], types: &[(String, DataType)]) -> Result<()> {
+    for (at, name) in key.iter().enumerate() {
+        let found = type_of(types, name);
+        let fits = match found.and_then(read_type) {
+            Some(DataType::Utf8) => at != 1,
+            Some(DataType::Int32 | DataType::Int64) => at <= 1,
+            _ => false,
+        };
+        if !fits {
+            let expected = ["text", "an integer", "text", "text"][at];
+            let found = found.map(type_name).unwrap_or_default();
+            return Err(Error::bad_data(format!("column `{name}` is {found}, expected {expected}"))
+                .hint("--key 'contig=NAME,pos=NAME,ref=NAME,alt=NAME' says which columns are the key"));
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a file have the types that those of the first file have.
+fn check_types<'n>(
+    file: &DataFile,
+    names: impl Iterator<Item = &'n String>,
+    expected: &[(String, DataType)],
+) -> Result<()> {
+    let types = column_types(file)?;
+    for name in names {
+        let (found, expected) = (type_of(&types, name), type_of(expected, name));
+        if found.and_then(read_type) == expected.and_then(read_type) {
+            continue;
+        }
+        let place = Location { path: Some(file.display().to_string()), ..Default::default() };
+        let expected = expected.map(type_name).unwrap_or_default();
+        let error = match found {
+            Some(found) => format!("column `{name}` is {}, expected {expected} as in the first file", type_name(found)),
+            None => format!("there is no column `{name}`, which the first file has ({expected})"),
+        };
+        return Err(Error::bad_data(error)
+            .hint("the files of a folder are parts of one table; name others by --from each")
+            .at(place));
+    }
+    Ok(())
+}
+
+/// A batch and its key columns.
+struct KeyColumns<'a> {
+    batch: Batch,
+    key: [Column; 4],
+    unit: &'a Unit,
+    /// Rows of the row group before it.
+    n_before: u64,
+}
+
+impl<'a> KeyColumns<'a> {
+    fn new(source: &Columnar, batch: Batch, unit: &'a Unit, n_before: u64) -> Result<KeyColumns<'a>> {
         let column = |name: &String| {
-            batch.column(name).cloned().ok_or_else(|| {
-                Error::bad_data(format!("{}: there is no column `{name}`, which the first file has", batch.place()))
-            })
+            let found = batch.column(name).cloned();
+            found.ok_or_else(|| Error::internal(format!("{}: the column `{name}` is gone", batch.place())))
         };
         let [contig, pos, ref_allele, alt] = &source.key;
         let key = [column(contig)?, column(pos)?, column(ref_allele)?, column(alt)?];
-        Ok(KeyColumns { batch, key })
+        Ok(KeyColumns { batch, key, unit, n_before })
+    }
+
+    /// Number of a row in its file, from 1.
+    fn number(&self, row: usize) -> u64 {
+        self.unit.n_before + self.n_before + row as u64 + 1
+    }
+
+    /// Which row of the source it is.
+    fn source(&self, row: usize) -> u64 {
+        (self.unit.number as u64) << 32 | (self.n_before + row as u64 + 1)
     }
 
     /// Name of the contig; a number is one too.
@@ -264,13 +350,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes a row; false: it is not in order.
-    fn row(
-        &mut self,
-        rows: &KeyColumns,
-        row: usize,
-        source: u64,
-        out: &mut dyn FnMut(Part) -> Result<()>,
-    ) -> Result<bool> {
+    fn row(&mut self, rows: &KeyColumns, row: usize, out: &mut dyn FnMut(Part) -> Result<()>) -> Result<bool> {
         let contig = rows.contig(row);
         let (ref_allele, alt) = (rows.allele(2, row).as_bytes(), rows.allele(3, row).as_bytes());
         let checked = match rows.vcf_pos(row) {
@@ -284,23 +364,22 @@ impl<'a> Reading<'a> {
                 let path = Some(rows.batch.place().to_owned());
                 let place = Location { path, contig: Some(contig.into_owned()), vcf_pos: pos, ..Default::default() };
                 self.joiner.tally.read += 1;
-                set_aside(&mut self.rows, &mut self.joiner.tally, self.setup, source & 0xffff_ffff, error.at(place))?;
+                set_aside(&mut self.rows, &mut self.joiner.tally, self.setup, rows.number(row), error.at(place))?;
                 return Ok(true);
             }
         };
-        if !self.joiner.is_same_contig(contig.as_bytes()) {
+        if !self.joiner.is_same_contig(contig.as_bytes()) || self.keys.n_rows() >= PART_ROWS {
             self.flush(out)?;
         }
         match self.joiner.find(Key { contig: contig.as_bytes(), vcf_pos, ref_allele, alt })? {
             Found::Hits(0) => {}
             Found::Hits(_) => {
                 for &hit in self.joiner.hits() {
-                    self.keys.push_hit(&self.joiner, hit, source);
+                    self.keys.push_hit(&self.joiner, hit, rows.source(row));
                     for (cells, name) in self.cells.iter_mut().zip(&self.source.taken) {
-                        match rows.batch.column(name) {
-                            Some(column) => cells.push(column, row),
-                            None => cells.push_null(),
-                        }
+                        let column = rows.batch.column(name);
+                        let gone = || Error::internal(format!("{}: the column `{name}` is gone", rows.batch.place()));
+                        cells.push(column.ok_or_else(gone)?, row)?;
                     }
                 }
             }

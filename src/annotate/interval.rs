@@ -5,7 +5,7 @@
 use super::cells::Cells;
 use super::contigs::ContigLookup;
 use super::join::Setup;
-use super::lines::{Joined, Part, Produced, Rejection, with_skip_hint};
+use super::lines::{Joined, MAX_LISTED, Part, Produced, Rejection, with_skip_hint};
 use super::rows::{Keys, TextKind, is_missing, number, schema, whole};
 use super::spec::{Columns, SourceSpec, Wanted, word};
 use super::spill::Spill;
@@ -14,60 +14,54 @@ use super::text::TextFile;
 use crate::columns::schema::list_of;
 use crate::dataset::batch::Value;
 use crate::dataset::stream::{FileStream, Select};
-use crate::decode::vcf::parse_i32;
+use crate::decode::intervals::{Form, GFF_COLUMNS, Interval, Line, Recognised, USUAL_NAMES};
 use crate::error::{Error, Location, Result};
 use arrow_schema::{DataType, SchemaRef};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Which form the lines have.
+/// The columns of a file of intervals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// 0-based start, end; names of the columns.
-    Bed(Vec<String>),
-    /// GFF3 or GTF: nine columns, the last one with attributes.
-    Gff,
+pub struct Layout {
+    form: Form,
+    /// Names of the columns but for attributes.
+    names: Vec<String>,
+    /// Whether the names are in the file.
+    is_named: bool,
 }
 
 /// Names of the columns of a BED file without names, from the fourth on.
 const BED_NAMES: [&str; 9] =
     ["name", "score", "strand", "thick_start", "thick_end", "item_rgb", "block_count", "block_sizes", "block_starts"];
-/// Columns of a GFF but for the attributes.
-const GFF_NAMES: [&str; 8] = ["seqid", "source", "type", "start", "end", "score", "strand", "phase"];
-/// Attributes that a GFF is asked for where none is named, the first that it has.
-const GFF_USUAL: [&str; 5] = ["gene_name", "gene", "Name", "gene_id", "ID"];
+/// Text of the features of a GFF that is looked at for the attribute that names them, in bytes.
+const LOOK_BYTES: usize = 1 << 20;
 
-/// The form of the lines of a file; `None`: they have another one.
-pub fn recognise(start: &[u8]) -> Option<Form> {
-    let text = String::from_utf8_lossy(start);
-    let mut names: Option<Vec<String>> = None;
-    // the last line may be cut off
-    for line in text.lines() {
-        if line.trim().is_empty() || line.starts_with("##") || line.starts_with("track") || line.starts_with("browser")
-        {
-            continue;
+impl Layout {
+    /// By what was recognised.
+    pub fn new(found: Recognised) -> Layout {
+        let usual = |at: usize| BED_NAMES.get(at - 3).map_or(format!("column_{}", at + 1), |name| (*name).to_owned());
+        let usual =
+            || ["contig", "start", "end"].map(String::from).into_iter().chain((3..found.n_fields).map(usual)).collect();
+        match found.form {
+            Form::Bed => Layout {
+                form: Form::Bed,
+                is_named: found.names.is_some(),
+                names: found.names.clone().unwrap_or_else(usual),
+            },
+            Form::Gff => Layout { form: Form::Gff, names: GFF_COLUMNS.map(String::from).into(), is_named: false },
         }
-        let fields: Vec<&str> = line.split('\t').collect();
-        if let Some(rest) = line.strip_prefix('#') {
-            names = Some(rest.split('\t').map(|name| name.trim().to_owned()).collect());
-            continue;
-        }
-        let number = |at: usize| fields.get(at).and_then(|text| text.trim().parse::<i64>().ok());
-        if let (Some(first), Some(last)) = (number(3), number(4))
-            && fields.len() >= 8
-            && first <= last
-            && matches!(fields.get(6).copied(), Some("+" | "-" | "." | "?"))
-        {
-            return Some(Form::Gff);
-        }
-        let (first, last) = (number(1)?, number(2)?);
-        let usual = (3..fields.len())
-            .map(|at| BED_NAMES.get(at - 3).map_or(format!("column_{}", at + 1), |name| (*name).to_owned()));
-        let own = ["contig", "start", "end"].map(String::from).into_iter().chain(usual).collect();
-        let names = names.filter(|names| names.len() == fields.len()).unwrap_or(own);
-        return (first <= last && fields.len() >= 3).then_some(Form::Bed(names));
     }
-    None
+
+    /// For people.
+    pub fn describe(&self) -> String {
+        match self.form {
+            Form::Bed => {
+                format!("BED with {}", self.names.iter().map(|name| word(name)).collect::<Vec<_>>().join(", "))
+            }
+            Form::Gff => "GFF".to_owned(),
+        }
+    }
 }
 
 /// The intervals of one contig, sorted by first base.
@@ -112,13 +106,15 @@ pub struct Intervals {
     flag: Option<String>,
     schema: SchemaRef,
     /// What was read.
-    pub joined: Joined,
+    joined: Joined,
+    /// The lines that touch an allele.
+    touched: Vec<AtomicBool>,
 }
 
 impl Intervals {
     /// Reads a file.
-    pub fn read(file: &TextFile, form: &Form, spec: &SourceSpec, setup: &Setup) -> Result<Intervals> {
-        let mut taken = wanted(form, spec, file)?
+    pub fn read(file: &TextFile, layout: &Layout, spec: &SourceSpec, setup: &Setup) -> Result<Intervals> {
+        let mut taken = wanted(layout, spec, file)?
             .into_iter()
             .map(|wanted| Taken {
                 column: wanted.alias.clone().unwrap_or_else(|| spec.column(&wanted.field)),
@@ -131,40 +127,30 @@ impl Intervals {
         let flag =
             taken.is_empty().then(|| if spec.name.is_empty() { "interval".to_owned() } else { spec.name.clone() });
         let mut reader =
-            Reader { form, spec, contigs: setup.contigs, tracks: BTreeMap::new(), joined: Joined::default(), n: 0 };
+            Reader { layout, spec, contigs: setup.contigs, tracks: BTreeMap::new(), joined: Joined::default(), n: 0 };
         let mut lines = file.lines()?;
         while let Some(line) = lines.next_line().map_err(|error| error.at(file.place()))? {
-            let text = String::from_utf8_lossy(line);
-            if text == "##FASTA" {
-                break;
-            }
-            if text.trim().is_empty()
-                || text.starts_with('#')
-                || text.starts_with("track")
-                || text.starts_with("browser")
-            {
-                continue;
-            }
-            let text = text.into_owned();
+            let done = match Line::of_bytes(line) {
+                Ok(Line::Data(text)) => reader.line(text, &mut taken),
+                Ok(Line::End) => break,
+                Ok(Line::Other | Line::Header(_)) => continue,
+                Err(error) => Err(error),
+            };
             let number = lines.n_lines();
-            if let Err(error) = reader.line(&text, &mut taken) {
-                let place = Location { line: Some(number), ..file.place() };
-                let error = error.at(place);
+            if let Err(error) = done {
+                let error = error.at(Location { line: Some(number), ..file.place() });
                 if !setup.skip_bad {
                     return Err(with_skip_hint(error));
                 }
-                reader.joined.tally.rejected += 1;
-                let rejection = Rejection { place: error.location().to_string(), reason: error.message().to_owned() };
-                if reader.joined.rejections.len() < 100 {
-                    reader.joined.rejections.push(rejection);
-                }
+                reader.reject(&error);
             }
         }
-        let Reader { mut tracks, joined, .. } = reader;
+        let Reader { mut tracks, joined, n, .. } = reader;
         tracks.values_mut().for_each(|track| track.intervals.sort_unstable());
         let columns = taken.iter().map(|taken| (taken.column.clone(), taken.data_type()));
         let schema = schema(columns.chain(flag.iter().map(|flag| (flag.clone(), DataType::Boolean))));
-        Ok(Intervals { tracks, taken, flag, schema, joined })
+        let touched = (0..n).map(|_| AtomicBool::new(false)).collect();
+        Ok(Intervals { tracks, taken, flag, schema, joined, touched })
     }
 
     /// Schema of the rows under way.
@@ -172,8 +158,8 @@ impl Intervals {
         self.schema.clone()
     }
 
-    /// The alleles of the dataset that intervals touch.
-    pub fn join(&self, setup: &Setup, spill: &mut Spill) -> Result<()> {
+    /// The alleles of the dataset that intervals touch; where the lines went.
+    pub fn join(mut self, setup: &Setup, spill: &mut Spill) -> Result<Joined> {
         for &contig in self.tracks.keys() {
             let groups = setup.targets.groups(contig)?;
             for some in groups.chunks(rayon::current_num_threads() * 2) {
@@ -188,7 +174,9 @@ impl Intervals {
                 }
             }
         }
-        Ok(())
+        self.joined.tally.matched =
+            self.touched.iter().filter(|touched| touched.load(Ordering::Relaxed)).count() as u64;
+        Ok(self.joined)
     }
 
     fn read_group(&self, contig: u32, group: &Group) -> Result<Vec<Part>> {
@@ -210,7 +198,7 @@ impl Intervals {
                     continue;
                 }
                 keys.push(&chunk, row, 0);
-                self.push(&found, &mut cells);
+                self.push(&found, &mut cells)?;
             }
             if keys.n_rows() > 0 {
                 let values = cells.iter_mut().map(Cells::finish).collect();
@@ -223,7 +211,8 @@ impl Intervals {
     }
 
     /// The values of lines (in file order), each once.
-    fn push(&self, lines: &[u32], cells: &mut [Cells]) {
+    fn push(&self, lines: &[u32], cells: &mut [Cells]) -> Result<()> {
+        lines.iter().for_each(|&line| self.touched[line as usize].store(true, Ordering::Relaxed));
         for (taken, cells) in self.taken.iter().zip(cells.iter_mut()) {
             let mut values: Vec<&str> = Vec::new();
             for &line in lines {
@@ -237,7 +226,7 @@ impl Intervals {
                 continue;
             }
             if taken.kind == Some(TextKind::Text) {
-                cells.push_text(&values.join(","));
+                cells.push_text(&values.join(","))?;
                 continue;
             }
             for value in values {
@@ -245,122 +234,133 @@ impl Intervals {
                     Some(TextKind::Int | TextKind::Long) => whole(value).map(Value::Int),
                     Some(TextKind::Float) => number(value).map(Value::Float),
                     _ => Some(Value::Text(value)),
-                });
+                })?;
             }
             cells.end_list();
         }
         if let (Some(_), Some(cells)) = (&self.flag, cells.last_mut()) {
-            cells.push_text("true");
+            cells.push_text("true")?;
         }
+        Ok(())
     }
 }
 
 /// What is wanted of each line.
-fn wanted(form: &Form, spec: &SourceSpec, file: &TextFile) -> Result<Vec<Wanted>> {
+fn wanted(layout: &Layout, spec: &SourceSpec, file: &TextFile) -> Result<Vec<Wanted>> {
     let plain = |field: &str| Wanted { field: field.to_owned(), kind: None, alias: None };
-    let list = match (&spec.columns, form) {
+    let list = match (&spec.columns, layout.form) {
         (Columns::Some(list), _) => list.clone(),
         (Columns::None, _) => Vec::new(),
-        (Columns::All, Form::Bed(names)) if names.len() > 3 => {
-            let usual = names.get(3).is_some_and(|name| name == BED_NAMES[0]);
-            names[3..].iter().take(if usual { 1 } else { usize::MAX }).map(|name| plain(name)).collect()
-        }
-        (Columns::All, Form::Bed(_)) => Vec::new(),
-        (Columns::All, Form::Gff) => {
-            let start = String::from_utf8_lossy(&file.start(1 << 20)?).into_owned();
-            let has = |name: &&str| {
-                start
-                    .lines()
-                    .filter(|line| !line.starts_with('#'))
-                    .any(|line| line.split('\t').nth(8).is_some_and(|attributes| attribute(attributes, name).is_some()))
-            };
-            [Some("type"), GFF_USUAL.into_iter().find(has)].into_iter().flatten().map(plain).collect()
-        }
+        // of the usual columns the name, of those that the file names all
+        (Columns::All, Form::Bed) => layout
+            .names
+            .iter()
+            .skip(3)
+            .take(if layout.is_named { usize::MAX } else { 1 })
+            .map(|name| plain(name))
+            .collect(),
+        (Columns::All, Form::Gff) => [Some("type"), usual_name(spec, file)?].into_iter().flatten().map(plain).collect(),
     };
     for wanted in &list {
         if wanted.kind == Some(TextKind::Bool) {
             return Err(Error::usage(format!("--columns declares `{}` as bool", wanted.field))
                 .hint("values of intervals are text, int, long or float"));
         }
-        if let Form::Bed(names) = form
-            && !names.contains(&wanted.field)
-        {
+        if layout.form == Form::Bed && !layout.names.contains(&wanted.field) {
             return Err(Error::usage(format!("the BED file has no column `{}`", wanted.field))
-                .hint(format!("it has {}", names.join(", "))));
+                .hint(format!("it has {}", layout.names.join(", "))));
         }
     }
     Ok(list)
 }
 
+/// The best attribute that can name features, of those that the first of the features that are wanted have.
+fn usual_name(spec: &SourceSpec, file: &TextFile) -> Result<Option<&'static str>> {
+    let (mut best, mut n_bytes) = (USUAL_NAMES.len(), 0);
+    let mut lines = file.lines()?;
+    while let Some(line) = lines.next_line().map_err(|error| error.at(file.place()))? {
+        let text = match Line::of_bytes(line) {
+            Ok(Line::Data(text)) => text,
+            Ok(Line::End) => break,
+            _ => continue,
+        };
+        let Ok(interval) = Form::Gff.interval(text) else { continue };
+        if is_feature(spec, &interval) {
+            let rank = |name: &str| USUAL_NAMES.iter().position(|usual| *usual == name);
+            best = interval.attributes().filter_map(|(name, _)| rank(name)).fold(best, usize::min);
+            n_bytes += line.len();
+        }
+        if best == 0 || n_bytes > LOOK_BYTES {
+            break;
+        }
+    }
+    Ok(USUAL_NAMES.get(best).copied())
+}
+
+/// Whether a line of GFF is of a feature that is wanted.
+fn is_feature(spec: &SourceSpec, interval: &Interval) -> bool {
+    spec.features.is_empty() || spec.features.iter().any(|kind| *kind == interval.fields[2])
+}
+
 /// Reads lines.
 struct Reader<'a> {
-    form: &'a Form,
+    layout: &'a Layout,
     spec: &'a SourceSpec,
     contigs: &'a ContigLookup,
     tracks: BTreeMap<u32, Track>,
     joined: Joined,
+    /// Lines whose values are taken.
     n: u32,
 }
 
 impl Reader<'_> {
     fn line(&mut self, line: &str, taken: &mut [Taken]) -> Result<()> {
-        self.joined.tally.read += 1;
-        let fields: Vec<&str> = line.split('\t').collect();
-        let (at_start, at_end, first_base, n) = match self.form {
-            Form::Bed(_) => (1, 2, 1, 3),
-            Form::Gff => (3, 4, 0, 8),
-        };
-        if fields.len() < n {
-            return Err(Error::bad_data(format!("the line has {} fields, expected {n} or more", fields.len())));
-        }
-        let number = |at: usize| {
-            parse_i32(fields[at].trim().as_bytes())
-                .filter(|&number| number >= 0)
-                .ok_or_else(|| Error::bad_data(format!("{:?} is no position", fields[at])))
-        };
-        let (start, end) = (number(at_start)?, number(at_end)?);
-        if end < start {
-            return Err(Error::bad_data(format!("the interval ends at {end}, before its start at {start}")));
-        }
-        if self.form == &Form::Gff
-            && !self.spec.features.is_empty()
-            && !self.spec.features.iter().any(|kind| kind == fields[2])
-        {
+        let interval = self.layout.form.interval(line)?;
+        if self.layout.form == Form::Gff && !is_feature(self.spec, &interval) {
             return Ok(());
         }
-        let Some(contig) = self.contigs.index_of(fields[0].as_bytes()) else {
+        let Some(contig) = self.contigs.index_of(interval.contig.as_bytes()) else {
+            self.joined.tally.read += 1;
             self.joined.tally.other_contigs += 1;
-            let known = self.joined.other_contigs.iter().any(|name| name == fields[0]);
-            if !known && self.joined.other_contigs.len() < 100 {
-                self.joined.other_contigs.push(fields[0].to_owned());
+            let known = self.joined.other_contigs.iter().any(|name| name == interval.contig);
+            if !known && self.joined.other_contigs.len() < MAX_LISTED {
+                self.joined.other_contigs.push(interval.contig.to_owned());
             }
             return Ok(());
         };
+        let values: Vec<String> = taken.iter().map(|taken| self.value(taken, &interval)).collect::<Result<_>>()?;
+        self.joined.tally.read += 1;
         self.joined.knows_contig = true;
-        let values: Vec<String> = taken.iter().map(|taken| self.value(taken, &fields)).collect::<Result<_>>()?;
         for (taken, value) in taken.iter_mut().zip(values) {
             taken.text.push_str(&value);
             taken.ends.push(taken.text.len());
         }
-        let first = start.saturating_add(first_base);
         // an interval of no bases touches nothing
-        if first <= end {
-            self.tracks.entry(contig).or_default().intervals.push((first, end, self.n));
+        if !interval.is_empty() {
+            self.tracks.entry(contig).or_default().intervals.push((interval.first, interval.last, self.n));
         }
         self.n += 1;
         Ok(())
     }
 
-    fn value(&self, taken: &Taken, fields: &[&str]) -> Result<String> {
-        let found = match self.form {
-            Form::Bed(names) => {
-                let at = names.iter().position(|name| *name == taken.field).unwrap_or(usize::MAX);
-                fields.get(at).map(|text| text.trim().to_owned())
+    /// Counts a line that is set aside.
+    fn reject(&mut self, error: &Error) {
+        self.joined.tally.read += 1;
+        self.joined.tally.rejected += 1;
+        if self.joined.rejections.len() < MAX_LISTED {
+            let rejection = Rejection { place: error.location().to_string(), reason: error.message().to_owned() };
+            self.joined.rejections.push(rejection);
+        }
+    }
+
+    fn value(&self, taken: &Taken, interval: &Interval) -> Result<String> {
+        let at = self.layout.names.iter().position(|name| *name == taken.field);
+        let found = match (at, self.layout.form) {
+            (Some(at), _) => interval.fields.get(at).map(|text| (*text).to_owned()),
+            (None, Form::Bed) => None,
+            (None, Form::Gff) => {
+                interval.attributes().find(|(name, _)| *name == taken.field).map(|(_, value)| value.into_owned())
             }
-            Form::Gff => match GFF_NAMES.iter().position(|name| *name == taken.field) {
-                Some(at) => Some(fields[at].trim().to_owned()),
-                None => fields.get(8).and_then(|attributes| attribute(attributes, &taken.field)),
-            },
         };
         let value = found.filter(|value| !is_missing(value)).unwrap_or_default();
         match taken.kind.filter(|kind| !value.is_empty() && !kind.holds(&value)) {
@@ -370,24 +370,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// The value of an attribute of GFF3 (`key=value;`, with %XX) or GTF (`key "value";`).
-fn attribute(attributes: &str, name: &str) -> Option<String> {
-    let is_gff3 = |part: &str| part.split_once('=').is_some_and(|(key, _)| !key.trim().contains([' ', '"']));
-    for part in attributes.split(';').map(str::trim) {
-        if is_gff3(part) {
-            let (key, value) = part.split_once('=')?;
-            if key.trim() == name {
-                return Some(percent_encoding::percent_decode_str(value.trim()).decode_utf8_lossy().into_owned());
-            }
-        } else if let Some((key, value)) = part.split_once(char::is_whitespace)
-            && key == name
-        {
-            return Some(value.trim().trim_matches('"').to_owned());
-        }
-    }
-    None
 }
 
 /// Intervals that touch alleles of ascending position.
@@ -426,38 +408,21 @@ impl Sweep<'_> {
     }
 }
 
-/// A name of a column that a feature of a GFF could have; only for messages.
-pub fn describe(form: &Form) -> String {
-    match form {
-        Form::Bed(names) => format!("BED with {}", names.iter().map(|name| word(name)).collect::<Vec<_>>().join(", ")),
-        Form::Gff => "GFF".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::intervals::Recogniser;
 
     #[test]
-    fn forms_are_recognised() {
-        let bed = |text: &str| match recognise(text.as_bytes()) {
-            Some(Form::Bed(names)) => names.join(" "),
-            other => format!("{other:?}"),
+    fn names_of_columns() {
+        let names = |text: &str| {
+            let layout = Layout::new(Recogniser::of_text(text).expect("intervals"));
+            (layout.names.join(" "), layout.is_named)
         };
-        assert_eq!(bed("track x\nchr1\t0\t10\n"), "contig start end");
-        assert_eq!(bed("chr1\t0\t10\tA\t5\t+\tx\ty\tz\t1\t2\t3\t4\n").split(' ').next_back(), Some("column_13"));
-        assert_eq!(bed("#chrom\tstart\tend\tgene\nchr1\t0\t10\tA\n"), "chrom start end gene");
-        assert_eq!(recognise(b"##gff-version 3\nchr1\tx\tgene\t5\t9\t.\t+\t.\tID=a\n"), Some(Form::Gff));
-        assert_eq!(recognise(b"chrom\tpos\tref\talt\nchr1\t5\tA\tC\n"), None);
-        assert_eq!(recognise(b"chr1\t9\t5\n"), None);
-    }
-
-    #[test]
-    fn attributes_of_both_dialects() {
-        assert_eq!(attribute("ID=x;Name=a%3Bb", "Name").as_deref(), Some("a;b"));
-        assert_eq!(attribute("gene_id \"G1\"; gene_name \"A=B\";", "gene_name").as_deref(), Some("A=B"));
-        assert_eq!(attribute("gene_id \"G1\"; level 2", "level").as_deref(), Some("2"));
-        assert_eq!(attribute("ID=x", "Name"), None);
+        assert_eq!(names("track x\nchr1\t0\t10\n"), ("contig start end".into(), false));
+        let (usual, _) = names("chr1\t0\t10\tA\t5\t+\tx\ty\tz\t1\t2\t3\t4\n");
+        assert_eq!(usual.split(' ').next_back(), Some("column_13"));
+        assert_eq!(names("#chrom\tstart\tend\tgene\nchr1\t0\t10\tA\n"), ("chrom start end gene".into(), true));
     }
 
     #[test]

@@ -15,12 +15,12 @@ use arrow_schema::SchemaRef;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Text of a source that is sorted in memory, at most, in bytes.
+/// Memory for a source that is sorted there, at most, in bytes.
 pub const MAX_SORT_BYTES: usize = 1 << 30;
 /// Rows set aside that are listed with their reasons.
-const MAX_LISTED: usize = 100;
+pub const MAX_LISTED: usize = 100;
 /// Rows that are handed out together.
-const PART_ROWS: usize = 1 << 15;
+pub const PART_ROWS: usize = 1 << 15;
 /// Rows of a trial before it begins anew.
 const TRIAL_ROWS: usize = 1 << 12;
 
@@ -484,11 +484,9 @@ fn hold<K: LineKind>(file: &LineFile, kind: &K, setup: &Setup) -> Result<(Held, 
         if name != key.contig {
             return Err(two_names(name, key.contig));
         }
-        if held.text.len() + line.len() > MAX_SORT_BYTES {
-            return Err(Error::bad_data(
-                "the rows are not sorted, and too many to be sorted in memory (1 GiB of text)",
-            )
-            .hint("sort it first, by contig and position: `bcftools sort`, or `sort -k1,1 -k2,2n` for a table"));
+        if held.text.len() + line.len() + held.lines.len() * size_of::<HeldLine>() > MAX_SORT_BYTES {
+            return Err(Error::bad_data("the rows are not sorted, and too many to be sorted in memory (1 GiB)")
+                .hint("sort it first, by contig and position: `bcftools sort`, or `sort -k1,1 -k2,2n` for a table"));
         }
         let (vcf_pos, start) = (key.vcf_pos, held.text.len());
         held.text.extend_from_slice(line);

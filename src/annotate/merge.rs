@@ -13,7 +13,7 @@ use crate::genome::split_id;
 use crate::stats::results::StoredBatches;
 use arrow_array::builder::{Int32Builder, Int64Builder, StringBuilder, StringDictionaryBuilder};
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ pub struct Input {
 /// Rows that are in memory.
 struct Open {
     batch: Batch,
+    ids: Int64Array,
     /// Those of the input, in its order.
     columns: Vec<Option<Column>>,
     /// The next row.
@@ -91,12 +92,13 @@ impl Input {
         loop {
             match &self.open {
                 Some(open) if open.row < open.batch.n_rows() => {
-                    return Ok(Some(open.batch.longs("variant_id")?.value(open.row)));
+                    return Ok(Some(open.ids.value(open.row)));
                 }
                 _ => match self.rows.next_batch()? {
                     Some(batch) => {
                         let columns = self.columns.iter().map(|column| batch.column(&column.name).cloned()).collect();
-                        self.open = Some(Open { batch, columns, row: 0 });
+                        let ids = batch.longs("variant_id")?.clone();
+                        self.open = Some(Open { batch, ids, columns, row: 0 });
                     }
                     None => return Ok(None),
                 },
@@ -137,8 +139,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn push(&mut self, dataset: &Dataset, batch: &Batch, row: usize) -> Result<()> {
-        let id = batch.longs("variant_id")?.value(row);
+    fn push(&mut self, dataset: &Dataset, open: &Open) -> Result<()> {
+        let (batch, row) = (&open.batch, open.row);
+        let id = open.ids.value(row);
         let contig = dataset.manifest().contigs.get(split_id(id).0.contig as usize);
         let contig = contig.ok_or_else(|| Error::internal("a row of an annotation is on no contig"))?;
         self.ids.append_value(id);
@@ -181,11 +184,11 @@ pub fn merge(dataset: &Dataset, mut inputs: Vec<Input>, schema: &SchemaRef, out:
             };
             if has_value {
                 if !std::mem::replace(&mut has_key, true) {
-                    keys.push(dataset, &open.batch, open.row)?;
+                    keys.push(dataset, open)?;
                 }
                 for (cells, column) in own.iter_mut().zip(&open.columns) {
                     match column {
-                        Some(column) => cells.push(column, open.row),
+                        Some(column) => cells.push(column, open.row)?,
                         None => cells.push_null(),
                     }
                 }

@@ -23,10 +23,11 @@ mod text;
 mod vcf;
 
 use crate::dataset::Dataset;
-use crate::dataset::results::{Description, stored};
+use crate::dataset::results::{ANNOTATIONS, CONSEQUENCES, Description, RESULTS_FOLDER, stored};
 use crate::error::{Error, Location, Result};
 use crate::input::reference::Reference;
-use crate::stats::results::Results;
+use crate::stats::results::{Results, StoredBatches};
+use arrow_schema::{DataType, Field};
 use consequence::format::Format;
 use consequence::own::read_own;
 use consequence::{EntryTally, SUMMARY, consequence_schema, summary_schema};
@@ -42,11 +43,6 @@ use spill::{Spill, Spilled};
 use std::path::PathBuf;
 use std::sync::Arc;
 use targets::Targets;
-
-/// The table of one row for each annotated allele.
-pub const ANNOTATIONS: &str = "annotations";
-/// The table of one row for each allele and transcript.
-pub const CONSEQUENCES: &str = "consequences";
 
 /// What is to be done.
 pub struct Settings {
@@ -66,6 +62,7 @@ pub struct Settings {
 
 /// What was taken of one source; part of the description of the tables.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SourceReport {
     /// What its columns begin with.
     pub name: String,
@@ -75,9 +72,9 @@ pub struct SourceReport {
     pub form: String,
     /// Its columns.
     pub columns: Vec<String>,
-    /// Rows read; of an indexed source those near alleles of the dataset.
+    /// Rows read; of an indexed source those near alleles of the dataset, of a GFF the features that are wanted.
     pub rows_read: u64,
-    /// Rows about an allele of the dataset. Not counted for intervals.
+    /// Rows about an allele of the dataset; intervals that touch one.
     pub rows_matched: u64,
     /// Rows about none.
     pub rows_unmatched: u64,
@@ -94,10 +91,8 @@ pub struct SourceReport {
     /// Whether an index led to the rows.
     pub by_index: bool,
     /// Of consequences: entries that are about no allele of their record, or could be about more than one.
-    #[serde(default)]
     pub entries_unassigned: u64,
     /// Of `bcftools csq`: entries that only point to another record.
-    #[serde(default)]
     pub entries_pointing: u64,
 }
 
@@ -120,6 +115,21 @@ struct Group {
     parts: Vec<Taken>,
 }
 
+/// Consequences of all sources, or of the dataset itself.
+struct Entries {
+    format: Arc<Format>,
+    report: SourceReport,
+    /// Rows of `consequences`, and their summaries.
+    parts: Vec<[Spilled; 2]>,
+}
+
+/// What came of all sources.
+#[derive(Default)]
+struct Found {
+    groups: Vec<Group>,
+    consequences: Option<Entries>,
+}
+
 /// Annotates a dataset.
 pub fn annotate(dataset: &Dataset, settings: &Settings, described: serde_json::Value) -> Result<Report> {
     let targets = Targets::new(dataset);
@@ -131,25 +141,36 @@ pub fn annotate(dataset: &Dataset, settings: &Settings, described: serde_json::V
     let opened = open_all(settings)?;
     warnings.extend(reference_warning(dataset, &setup, &opened));
     let own_format = own_format(dataset, settings, &opened)?;
-    let mut groups: Vec<Group> = Vec::new();
-    let mut consequences: Option<(Arc<Format>, Vec<[Spilled; 2]>, SourceReport)> = None;
+    let mut found = Found::default();
     for (number, (spec, source)) in opened.into_iter().enumerate() {
         let format = source.format().cloned();
         let place = spec.path.display().to_string();
         let taken = source.read(spec, &setup, number)?;
         warnings.extend(check(&taken.joined, &contigs, &place)?);
-        add_part(&mut groups, &mut consequences, spec, taken, format)?;
+        let place = Location { path: Some(place), ..Default::default() };
+        found.add(spec, taken, format, &targets).map_err(|error| error.at(place))?;
     }
     if let Some((format, column)) = own_format {
-        consequences = Some(read_own_consequences(dataset, &setup, format, &column)?);
+        found.consequences = Some(read_own_consequences(dataset, &setup, format, &column)?);
     }
-    let report = write(dataset, settings, groups, consequences, described)?;
+    let report = write(dataset, settings, found, described)?;
     Ok(Report { warnings, ..report })
 }
 
 fn open_all(settings: &Settings) -> Result<Vec<(&SourceSpec, Source)>> {
     let tag = settings.consequences.as_deref();
-    settings.sources.iter().map(|spec| Ok((spec, Source::open(spec, tag)?))).collect()
+    let open = |spec| {
+        let source = Source::open(spec, tag)?;
+        if spec.name == CONSEQUENCES && source.has_columns() {
+            return Err(Error::usage(format!(
+                "{}: no source can have the name `{CONSEQUENCES}`, which is that of a table",
+                spec.path.display()
+            ))
+            .hint("give it another one: --name vep"));
+        }
+        Ok((spec, source))
+    };
+    settings.sources.iter().map(open).collect()
 }
 
 /// The format of the dataset's own entries and their column, where consequences are wanted and no source has them.
@@ -208,53 +229,66 @@ fn check(joined: &Joined, contigs: &ContigLookup, place: &str) -> Result<Option<
     Ok((joined.tally.read == 0).then(|| format!("{place}: no rows were read")))
 }
 
-type Entries = Option<(Arc<Format>, Vec<[Spilled; 2]>, SourceReport)>;
+impl Found {
+    /// Takes what came of a file to that of the other files of its source.
+    fn add(
+        &mut self,
+        spec: &SourceSpec,
+        mut taken: Taken,
+        format: Option<Arc<Format>>,
+        targets: &Targets,
+    ) -> Result<()> {
+        let path = spec.path.display().to_string();
+        if let (Some(spills), Some(format)) = (taken.consequences.take(), format) {
+            let entries = self.consequences.get_or_insert_with(|| {
+                let report = SourceReport { name: CONSEQUENCES.into(), form: taken.form.clone(), ..Default::default() };
+                Entries { format, report, parts: Vec::new() }
+            });
+            if let Some(contig) = entries.parts.iter().find_map(|[rows, _]| rows.shares_contig(&spills[0])) {
+                let contig = targets.contig(contig);
+                return Err(Error::bad_data(format!("a source before it has consequences on {contig} too"))
+                    .hint("take them in one run each; the later one replaces the table consequences"));
+            }
+            add_counts(&mut entries.report, &taken.joined, &path);
+            entries.report.rows_repeated += spills[0].n_duplicates;
+            entries.report.variants += spills[1].n_alleles;
+            entries.report.by_index |= taken.by_index;
+            entries.parts.push(spills);
+        }
+        let Some((spilled, schema)) = &taken.values else { return Ok(()) };
+        let column =
+            |field: &Arc<Field>| OutColumn { name: field.name().clone(), data_type: field.data_type().clone() };
+        let columns: Vec<OutColumn> = schema.fields().iter().skip(4).map(column).collect();
+        let group = self.group(spec, &taken.form, &columns);
+        let same = |(a, b): (&OutColumn, &OutColumn)| a.name == b.name && a.data_type == b.data_type;
+        let hint = "files of one --name are parts of one source; give others another --name";
+        if group.columns.len() != columns.len() || !group.columns.iter().zip(&columns).all(same) {
+            let error = format!("it has other columns than the file before it that is named `{}`", spec.name);
+            return Err(Error::usage(error).hint(hint));
+        }
+        let before = group.parts.iter().filter_map(|part| part.values.as_ref());
+        if let Some(contig) = before.into_iter().find_map(|(rows, _)| rows.shares_contig(spilled)) {
+            let (name, contig) = (&spec.name, targets.contig(contig));
+            let error = format!("two files that are named `{name}` have rows of the same contig, {contig}");
+            return Err(Error::bad_data(error).hint(hint));
+        }
+        add_counts(&mut group.report, &taken.joined, &path);
+        group.report.rows_repeated += spilled.n_duplicates;
+        group.report.variants += spilled.n_alleles;
+        group.report.by_index |= taken.by_index;
+        group.parts.push(taken);
+        Ok(())
+    }
 
-/// Takes what came of a file to that of the other files of its source.
-fn add_part(
-    groups: &mut Vec<Group>,
-    consequences: &mut Entries,
-    spec: &SourceSpec,
-    mut taken: Taken,
-    format: Option<Arc<Format>>,
-) -> Result<()> {
-    let path = spec.path.display().to_string();
-    if let (Some(spills), Some(format)) = (taken.consequences.take(), format) {
-        let entry = consequences.get_or_insert_with(|| {
-            let report = SourceReport { name: CONSEQUENCES.into(), form: taken.form.clone(), ..Default::default() };
-            (format, Vec::new(), report)
-        });
-        add_counts(&mut entry.2, &taken.joined, &path);
-        entry.2.variants += spills[1].n_alleles;
-        entry.2.by_index |= taken.by_index;
-        entry.1.push(spills);
+    /// The group of a source.
+    fn group(&mut self, spec: &SourceSpec, form: &str, columns: &[OutColumn]) -> &mut Group {
+        let at = self.groups.iter().position(|group| group.report.name == spec.name).unwrap_or(self.groups.len());
+        if at == self.groups.len() {
+            let report = SourceReport { name: spec.name.clone(), form: form.to_owned(), ..Default::default() };
+            self.groups.push(Group { report, columns: columns.to_vec(), parts: Vec::new() });
+        }
+        &mut self.groups[at]
     }
-    let Some((spilled, schema)) = &taken.values else { return Ok(()) };
-    let fields = schema.fields().iter().skip(4);
-    let columns: Vec<OutColumn> =
-        fields.map(|field| OutColumn { name: field.name().clone(), data_type: field.data_type().clone() }).collect();
-    let at = groups.iter().position(|group| group.report.name == spec.name);
-    let at = at.unwrap_or_else(|| {
-        let columns = columns.clone();
-        let report = SourceReport { name: spec.name.clone(), form: taken.form.clone(), ..Default::default() };
-        groups.push(Group { report, columns, parts: Vec::new() });
-        groups.len() - 1
-    });
-    let group = &mut groups[at];
-    let same = |a: &OutColumn, b: &OutColumn| a.name == b.name && a.data_type == b.data_type;
-    if group.columns.len() != columns.len() || !group.columns.iter().zip(&columns).all(|(a, b)| same(a, b)) {
-        return Err(Error::usage(format!(
-            "{path} has other columns than the file before it that is named `{}`",
-            spec.name
-        ))
-        .hint("files of one --name are parts of one source; give others another --name"));
-    }
-    add_counts(&mut group.report, &taken.joined, &path);
-    group.report.rows_repeated += spilled.n_duplicates;
-    group.report.variants += spilled.n_alleles;
-    group.report.by_index |= taken.by_index;
-    group.parts.push(taken);
-    Ok(())
 }
 
 fn add_counts(report: &mut SourceReport, joined: &Joined, path: &str) {
@@ -271,12 +305,7 @@ fn add_counts(report: &mut SourceReport, joined: &Joined, path: &str) {
     report.entries_pointing += pointers;
 }
 
-fn read_own_consequences(
-    dataset: &Dataset,
-    setup: &Setup,
-    format: Arc<Format>,
-    column: &str,
-) -> Result<(Arc<Format>, Vec<[Spilled; 2]>, SourceReport)> {
+fn read_own_consequences(dataset: &Dataset, setup: &Setup, format: Arc<Format>, column: &str) -> Result<Entries> {
     let spill = |schema, table| Spill::new(dataset.place(), &format!("own-{table}"), schema);
     let mut spills = [spill(consequence_schema(&format), 1)?, spill(summary_schema(), 2)?];
     let joined = read_own(&format, column, setup, &mut spills)?;
@@ -286,27 +315,28 @@ fn read_own_consequences(
     let [rows, summaries] = spills;
     let spilled = [rows.finish()?, summaries.finish()?];
     report.variants = spilled[1].n_alleles;
-    Ok((format, vec![spilled], report))
+    Ok(Entries { format, report, parts: vec![spilled] })
 }
 
 /// The sources of a stored table.
-fn earlier_sources(table: &Description) -> Vec<SourceReport> {
-    table.summary.get("sources").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default()
+fn earlier_sources(table: &Description) -> Result<Vec<SourceReport>> {
+    let list = table.summary.get("sources").cloned().unwrap_or_default();
+    serde_json::from_value(list).map_err(|error| {
+        let path = format!("{RESULTS_FOLDER}/{}.json", table.table);
+        Error::bad_data(format!("summary.sources, which says what earlier runs stored, cannot be read: {error}"))
+            .hint("--replace leaves the columns of earlier runs out")
+            .at(Location { path: Some(path), ..Default::default() })
+    })
 }
 
 /// Stores the tables.
-fn write(
-    dataset: &Dataset,
-    settings: &Settings,
-    groups: Vec<Group>,
-    consequences: Entries,
-    described: serde_json::Value,
-) -> Result<Report> {
+fn write(dataset: &Dataset, settings: &Settings, found: Found, described: serde_json::Value) -> Result<Report> {
     let results = Results::new(dataset, "annotate", described);
     let earlier = stored(dataset)?.into_iter().find(|table| table.table == ANNOTATIONS && !settings.replace);
-    let mut sources = earlier.as_ref().map(earlier_sources).unwrap_or_default();
+    let mut sources = earlier.as_ref().map(earlier_sources).transpose()?.unwrap_or_default();
     let is_new = |name: &str| {
-        groups.iter().any(|group| group.report.name == name) || (name == CONSEQUENCES && consequences.is_some())
+        let is_consequences = name == CONSEQUENCES && found.consequences.is_some();
+        is_consequences || found.groups.iter().any(|group| group.report.name == name)
     };
     sources.retain(|source| !is_new(&source.name));
     let mut inputs = Vec::new();
@@ -315,7 +345,7 @@ fn write(
         inputs.push(Input::of_stored(dataset, earlier, &keep)?);
     }
     let mut reports = Vec::new();
-    for group in &groups {
+    for group in &found.groups {
         let kinds = joined_kinds(&group.parts);
         let spilled: Vec<&Spilled> = group.parts.iter().filter_map(|part| Some(&part.values.as_ref()?.0)).collect();
         let input = Input::of_spills(&spilled, &group.columns, &kinds)?;
@@ -323,47 +353,40 @@ fn write(
         reports.push(SourceReport { columns, ..group.report.clone() });
         inputs.push(input);
     }
-    let mut n_consequences = None;
-    if let Some((format, spilled, report)) = &consequences {
-        let columns = SUMMARY.map(|name| OutColumn { name: name.into(), data_type: arrow_schema::DataType::Utf8 });
-        inputs.push(Input::of_spills(
-            &spilled.iter().map(|[_, summaries]| summaries).collect::<Vec<_>>(),
-            &columns,
-            &[],
-        )?);
-        let report = SourceReport { columns: SUMMARY.map(String::from).into(), ..report.clone() };
-        check_names(&inputs, &sources, &reports)?;
-        let rows: Vec<&Spilled> = spilled.iter().map(|[rows, _]| rows).collect();
-        n_consequences = Some(write_consequences(dataset, &results, format, &rows, &report)?);
-        reports.push(report);
+    if let Some(entries) = &found.consequences {
+        let columns = SUMMARY.map(|name| OutColumn { name: name.into(), data_type: DataType::Utf8 });
+        let summaries: Vec<&Spilled> = entries.parts.iter().map(|[_, summaries]| summaries).collect();
+        inputs.push(Input::of_spills(&summaries, &columns, &[])?);
+        reports.push(SourceReport { columns: SUMMARY.map(String::from).into(), ..entries.report.clone() });
     }
     check_names(&inputs, &sources, &reports)?;
     sources.extend(reports.iter().cloned());
     let schema = table_schema(inputs.iter().flat_map(|input| input.columns()));
     let mut out = results.begin_batches(ANNOTATIONS, &schema)?;
     merge(dataset, inputs, &schema, &mut out)?;
+    // both tables are there before either takes its name
+    let consequences = found.consequences.map(|entries| write_consequences(dataset, &results, entries)).transpose()?;
+    let n_consequences = consequences.map(|(out, summary)| out.finish(summary)).transpose()?;
     let n_annotations = out.finish(serde_json::json!({ "sources": sources }))?;
     Ok(Report { sources: reports, n_annotations, n_consequences, warnings: Vec::new() })
 }
 
-fn write_consequences(
+/// The rows of `consequences`, and their description.
+fn write_consequences<'a>(
     dataset: &Dataset,
-    results: &Results,
-    format: &Format,
-    spilled: &[&Spilled],
-    report: &SourceReport,
-) -> Result<u64> {
-    let fields = consequence_schema(format);
-    let column = |field: &Arc<arrow_schema::Field>| OutColumn {
-        name: field.name().clone(),
-        data_type: field.data_type().clone(),
-    };
+    results: &'a Results,
+    entries: Entries,
+) -> Result<(StoredBatches<'a>, serde_json::Value)> {
+    let fields = consequence_schema(&entries.format);
+    let column = |field: &Arc<Field>| OutColumn { name: field.name().clone(), data_type: field.data_type().clone() };
     let columns: Vec<OutColumn> = fields.fields().iter().skip(4).map(column).collect();
-    let input = Input::of_spills(spilled, &columns, &[])?;
+    let spilled: Vec<&Spilled> = entries.parts.iter().map(|[rows, _]| rows).collect();
+    let input = Input::of_spills(&spilled, &columns, &[])?;
     let schema = table_schema(input.columns().iter());
     let mut out = results.begin_batches(CONSEQUENCES, &schema)?;
     merge(dataset, vec![input], &schema, &mut out)?;
-    out.finish(serde_json::json!({ "tag": format.tag, "sources": [report] }))
+    let report = SourceReport { columns: SUMMARY.map(String::from).into(), ..entries.report };
+    Ok((out, serde_json::json!({ "tag": entries.format.tag, "sources": [report] })))
 }
 
 /// The types that hold the texts of all files of a source.

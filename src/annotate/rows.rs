@@ -199,7 +199,9 @@ impl Guess {
         if self.0 & LONG != 0 && !TextKind::Long.holds(text) {
             self.0 &= !LONG;
         }
-        if self.0 & FLOAT != 0 && !TextKind::Float.holds(text) {
+        // a whole number that no integer holds would lose digits
+        let is_long = text.len() > 18 && text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+        if self.0 & FLOAT != 0 && (!TextKind::Float.holds(text) || (is_long && !TextKind::Long.holds(text))) {
             self.0 &= !FLOAT;
         }
         if self.0 & BOOL != 0 && !TextKind::Bool.holds(text) {
@@ -240,6 +242,9 @@ mod tests {
         assert_eq!(kind(&["1", "-7", "0"]), TextKind::Int);
         assert_eq!(kind(&["1", "3000000000"]), TextKind::Long);
         assert_eq!(kind(&["1", "0.5", "1e-9"]), TextKind::Float);
+        assert_eq!(kind(&["9223372036854775807", "-9223372036854775808"]), TextKind::Long);
+        assert_eq!(kind(&["1", "9223372036854775808"]), TextKind::Text);
+        assert_eq!(kind(&["0.5", "-98765432109876543210"]), TextKind::Text);
         assert_eq!(kind(&["true", "FALSE"]), TextKind::Bool);
         assert_eq!(kind(&["1", "x"]), TextKind::Text);
         assert_eq!(kind(&["007", "8"]), TextKind::Text);

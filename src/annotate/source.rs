@@ -2,17 +2,18 @@
 
 use super::columnar::{self, Columnar};
 use super::consequence::format::Format;
-use super::interval::{self, Form, Intervals};
+use super::interval::{Intervals, Layout};
 use super::join::Setup;
 use super::line_file::LineFile;
 use super::lines::{self, Joined, LineKind};
 use super::rows::TextKind;
-use super::spec::{Columns, SourceSpec, has_alleles};
+use super::spec::{Columns, SourceSpec, has_alleles, nothing_taken};
 use super::spill::{Spill, Spilled};
-use super::table::{Head, TableKind};
+use super::table::{Look, TableKind};
 use super::text::{Packing, TextFile};
 use super::vcf::VcfKind;
 use crate::alleles::MAX_SHIFT_BP;
+use crate::dataset::stream::PARQUET_MAGIC;
 use crate::decode::bcf;
 use crate::error::{Error, Location, Result};
 use crate::input::index::RegionIndex;
@@ -21,8 +22,8 @@ use crate::store::local;
 use arrow_schema::SchemaRef;
 use std::sync::Arc;
 
-/// How much of a text is looked at to recognise it, in bytes.
-const LOOK_BYTES: usize = 1 << 16;
+/// First bytes that tell what a file is, at most.
+const MAGIC_BYTES: usize = 64;
 
 /// An opened source, and what is taken of it.
 pub enum Source {
@@ -33,7 +34,7 @@ pub enum Source {
     /// A table of text.
     Table(TextFile, TableKind),
     /// BED, GFF3 or GTF.
-    Intervals(TextFile, Form),
+    Intervals(TextFile, Layout),
 }
 
 /// What came of a source.
@@ -66,8 +67,8 @@ impl Source {
             return Columnar::open(columnar::files_of(&spec.path)?, spec).map(Source::Columnar).map_err(at);
         }
         let file = TextFile::open(&spec.path)?;
-        let start = file.start(LOOK_BYTES)?;
-        if file.packing == Packing::Plain && start.starts_with(columnar::MAGIC) {
+        let start = file.start(MAGIC_BYTES)?;
+        if file.packing == Packing::Plain && start.starts_with(PARQUET_MAGIC) {
             return Columnar::open(columnar::files_of(&spec.path)?, spec).map(Source::Columnar).map_err(at);
         }
         if start.starts_with(bcf::MAGIC) || start.starts_with(b"##fileformat=VCF") {
@@ -76,10 +77,10 @@ impl Source {
         if start.is_empty() {
             return Err(at(Error::bad_data("the file is empty")));
         }
-        let head = Head::find(&file).map_err(at)?;
-        let is_table = head.as_ref().is_some_and(|head| spec.key != Default::default() || has_alleles(&head.names));
-        match (interval::recognise(&start).filter(|_| !is_table), head) {
-            (Some(form), _) => Ok(Source::Intervals(file, form)),
+        let Look { head, intervals } = Look::at(&file).map_err(at)?;
+        let is_table = head.as_ref().is_some_and(|head| spec.has_key_in(&head.names) || has_alleles(&head.names));
+        match (intervals.filter(|_| !is_table), head) {
+            (Some(found), _) => Ok(Source::Intervals(file, Layout::new(found))),
             (None, Some(head)) => {
                 let kind = TableKind::new(head, spec).map_err(|error| at(not_understood(error)))?;
                 Ok(Source::Table(file, kind))
@@ -94,7 +95,15 @@ impl Source {
             Source::Vcf(file, _) => file.format.name().to_owned(),
             Source::Columnar(_) => "parquet".into(),
             Source::Table(..) => "table".into(),
-            Source::Intervals(_, form) => interval::describe(form),
+            Source::Intervals(_, layout) => layout.describe(),
+        }
+    }
+
+    /// Whether it gives columns of `annotations`.
+    pub fn has_columns(&self) -> bool {
+        match self {
+            Source::Vcf(_, kind) => kind.has_columns(),
+            _ => true,
         }
     }
 
@@ -140,12 +149,11 @@ impl Source {
                 let (values, consequences) = tables(spills, true)?;
                 Ok(Taken { joined, values, kinds: Vec::new(), consequences, form, by_index: false })
             }
-            Source::Intervals(file, form_of) => {
-                let intervals = Intervals::read(&file, &form_of, spec, setup)?;
+            Source::Intervals(file, layout) => {
+                let intervals = Intervals::read(&file, &layout, spec, setup)?;
                 let mut rows = spill(intervals.schema(), 0)?;
-                intervals.join(setup, &mut rows)?;
+                let joined = intervals.join(setup, &mut rows)?;
                 let (values, consequences) = tables(vec![rows], true)?;
-                let joined = intervals.joined;
                 Ok(Taken { joined, values, kinds: Vec::new(), consequences, form, by_index: false })
             }
         }
@@ -167,7 +175,7 @@ fn open_vcf(spec: &SourceSpec, consequences: Option<&str>) -> Result<Source> {
         None => None,
     };
     if format.is_none() && spec.columns == Columns::None {
-        return Err(Error::usage("nothing is taken of this source: --columns is none, and there are no consequences"));
+        return Err(nothing_taken());
     }
     let kind = VcfKind::new(&file.header, spec, format)?;
     Ok(Source::Vcf(Box::new(file), kind))

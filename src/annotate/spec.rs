@@ -16,6 +16,8 @@ pub struct SourceSpec {
     pub columns: Columns,
     /// Names of the key columns of a table.
     pub key: KeyNames,
+    /// Whether they were said once for several sources, of which some may be no tables.
+    pub shares_key: bool,
     /// Kinds of features of a GFF or GTF; empty: all.
     pub features: Vec<String>,
 }
@@ -25,7 +27,7 @@ pub struct SourceSpec {
 pub enum Columns {
     /// All that there are.
     All,
-    /// None: the source is read for its consequences.
+    /// None: a VCF is read for its consequences, intervals for where they are.
     None,
     /// These.
     Some(Vec<Wanted>),
@@ -98,6 +100,11 @@ pub fn default_name(path: &Path) -> String {
 }
 
 impl SourceSpec {
+    /// Whether the source is a table of alleles by what was said of its key.
+    pub fn has_key_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
+        self.key != KeyNames::default() && (!self.shares_key || self.key.are_in(columns))
+    }
+
     /// The column of a field.
     pub fn column(&self, field: &str) -> String {
         let field = word(field);
@@ -196,6 +203,33 @@ impl KeyNames {
     }
 }
 
+impl KeyNames {
+    /// The same as text; `None`: no name is given.
+    pub fn describe(&self) -> Option<String> {
+        let given = [("contig", &self.contig), ("pos", &self.pos), ("ref", &self.ref_allele), ("alt", &self.alt)];
+        let given = given.iter().filter_map(|(key, name)| Some(format!("{key}={}", name.as_ref()?)));
+        Some(given.collect::<Vec<_>>().join(",")).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a table has all of them.
+    fn are_in<S: AsRef<str>>(&self, columns: &[S]) -> bool {
+        let mut given = [&self.contig, &self.pos, &self.ref_allele, &self.alt].into_iter().flatten();
+        given.all(|name| columns.iter().any(|column| is_named(column.as_ref(), name)))
+    }
+}
+
+/// Whether a column has a name, but for the `#` of the first one.
+pub fn is_named(column: &str, name: &str) -> bool {
+    column == name || column.trim_start_matches('#') == name
+}
+
+/// The error of a source that gives nothing.
+pub fn nothing_taken() -> Error {
+    Error::usage("nothing is taken of this source: --columns is none, and there are no consequences").hint(
+        "`none` is for a VCF that is read for its consequences, and for intervals: that one is there is the value",
+    )
+}
+
 /// Usual names of the key columns of a table, in lower case without `#`.
 const USUAL: [(&str, &[&str]); 4] = [
     ("contig", &["contig", "chrom", "chr", "chromosome", "seqname", "seqnames"]),
@@ -211,9 +245,7 @@ pub fn find_key<S: AsRef<str>>(columns: &[S], names: &KeyNames) -> Result<[usize
     let find = |at: usize| {
         let (key, usual) = USUAL[at];
         let found = match given[at] {
-            Some(name) => columns
-                .iter()
-                .position(|column| column.as_ref() == name || column.as_ref().trim_start_matches('#') == name),
+            Some(name) => columns.iter().position(|column| is_named(column.as_ref(), name)),
             None => usual.iter().find_map(|name| columns.iter().position(|column| plain(column) == *name)),
         };
         found.ok_or_else(|| {
@@ -278,5 +310,7 @@ mod tests {
         assert_eq!(find_key(&columns, &names).expect("a key"), [0, 1, 4, 2]);
         assert!(find_key(&["a", "pos"], &KeyNames::default()).is_err());
         assert!(KeyNames::parse("x=y").is_err());
+        assert_eq!(names.describe().as_deref(), Some("pos=x,alt=POS"));
+        assert!(names.are_in(&columns) && !names.are_in(&["x"]));
     }
 }

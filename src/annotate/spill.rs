@@ -141,7 +141,12 @@ pub struct Spilled {
 }
 
 impl Spilled {
-    /// The rows of the files of a source in the order of the dataset. Two that have rows of one contig are an error.
+    /// A contig that another file of the source has rows of too.
+    pub fn shares_contig(&self, other: &Spilled) -> Option<u32> {
+        self.groups.keys().copied().find(|contig| other.groups.contains_key(contig))
+    }
+
+    /// The rows of the files of a source in the order of the dataset. No two have rows of one contig.
     pub fn rows(files: &[&Spilled]) -> Result<Chain> {
         let mut by_contig = BTreeMap::new();
         for spilled in files {
@@ -149,8 +154,7 @@ impl Spilled {
             for (&contig, groups) in &spilled.groups {
                 let select = Select::all().with_row_groups(Some(groups.clone()));
                 if by_contig.insert(contig, (file.clone(), select)).is_some() {
-                    return Err(Error::bad_data("two files of one source have rows of the same contig")
-                        .hint("files of one --name are parts of one source; give others another --name"));
+                    return Err(Error::internal("two files of one source have rows of the same contig"));
                 }
             }
         }

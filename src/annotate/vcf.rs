@@ -25,48 +25,48 @@ enum Field {
     Id,
     Qual,
     Filter,
-    Info(FieldColumns),
+    /// And the slot of its value.
+    Info(FieldColumns, usize),
 }
 
 /// What is taken of the records.
 pub struct VcfKind {
     fields: Vec<Field>,
-    /// The field of an INFO key.
+    /// The slots of the INFO keys whose values are wanted, for columns or as consequences.
     slots: HashMap<Vec<u8>, usize>,
     schema: SchemaRef,
     format: Option<Arc<Format>>,
-    /// Where the entries of consequences are, among the slots.
-    entries_slot: usize,
+    /// The slot of the entries of consequences.
+    entries_slot: Option<usize>,
 }
 
 impl VcfKind {
     /// By a header and what is wanted.
     pub fn new(header: &Header, spec: &SourceSpec, format: Option<Arc<Format>>) -> Result<VcfKind> {
         let (mut fields, mut columns, mut slots) = (Vec::new(), Vec::new(), HashMap::new());
-        for (field, wanted) in fields_of(header, spec, format.as_deref())? {
+        let mut slot = |id: &str| {
+            let next = slots.len();
+            *slots.entry(id.as_bytes().to_vec()).or_insert(next)
+        };
+        for (mut field, wanted) in fields_of(header, spec, format.as_deref())? {
             let name = |field: &str| {
                 wanted.as_ref().and_then(|wanted| wanted.alias.clone()).unwrap_or_else(|| spec.column(field))
             };
-            match &field {
+            match &mut field {
                 Field::Id => columns.push((name("id"), DataType::Utf8)),
                 Field::Qual => columns.push((name("qual"), DataType::Float64)),
                 Field::Filter => columns.push((name("filter"), list_of(DataType::Utf8))),
-                Field::Info(info) => {
+                Field::Info(info, own_slot) => {
                     let types = info.data_types();
                     let names = [name(&info.id), format!("{}_site", name(&info.id))];
                     columns.extend(names.into_iter().zip(types));
-                    slots.insert(info.id.clone().into_bytes(), fields.len());
+                    *own_slot = slot(&info.id);
                 }
             }
             fields.push(field);
         }
-        let entries_slot = fields.len();
-        if let Some(format) = &format {
-            slots.entry(format.tag.clone().into_bytes()).or_insert(entries_slot);
-        }
-        let schema = schema(columns);
-        let entries_slot = format.as_ref().map_or(entries_slot, |format| slots[format.tag.as_bytes()]);
-        Ok(VcfKind { fields, slots, schema, format, entries_slot })
+        let entries_slot = format.as_ref().map(|format| slot(&format.tag));
+        Ok(VcfKind { fields, slots, schema: schema(columns), format, entries_slot })
     }
 
     /// Whether records have columns to give.
@@ -87,7 +87,7 @@ fn fields_of(header: &Header, spec: &SourceSpec, format: Option<&Format>) -> Res
     let list = match &spec.columns {
         Columns::None => return Ok(Vec::new()),
         Columns::All => {
-            let infos = infos.into_iter().filter(|info| !is_entries(&info.id)).map(Field::Info);
+            let infos = infos.into_iter().filter(|info| !is_entries(&info.id)).map(|info| Field::Info(info, 0));
             return Ok([Field::Id, Field::Qual, Field::Filter]
                 .into_iter()
                 .chain(infos)
@@ -99,7 +99,7 @@ fn fields_of(header: &Header, spec: &SourceSpec, format: Option<&Format>) -> Res
     let find = |wanted: &Wanted| {
         let bare = wanted.field.strip_prefix("INFO/").unwrap_or(&wanted.field);
         let field = match infos.iter().find(|info| info.id == bare) {
-            Some(info) => Field::Info(info.clone()),
+            Some(info) => Field::Info(info.clone(), 0),
             None => match wanted.field.as_str() {
                 "ID" => Field::Id,
                 "QUAL" => Field::Qual,
@@ -164,7 +164,7 @@ impl LineKind for VcfKind {
             Field::Id => Column::Id(StringBuilder::new()),
             Field::Qual => Column::Qual(Float64Builder::new()),
             Field::Filter => Column::Filter(ListBuilder::new(StringBuilder::new())),
-            Field::Info(info) => Column::Info(FieldBuilder::new(info)),
+            Field::Info(info, _) => Column::Info(FieldBuilder::new(info)),
         };
         VcfSink {
             keys: Keys::default(),
@@ -178,7 +178,7 @@ impl LineKind for VcfKind {
         let index = RecordIndex::new(line)?;
         let record = index.view(line);
         // `None`: not there; `Some(None)`: there, without a value
-        let mut values: Vec<Option<Option<&[u8]>>> = vec![None; self.fields.len() + 1];
+        let mut values: Vec<Option<Option<&[u8]>>> = vec![None; self.slots.len()];
         for (key, value) in info_entries(record.info()) {
             if let Some(&slot) = self.slots.get(key)
                 && values[slot].is_none()
@@ -190,12 +190,12 @@ impl LineKind for VcfKind {
             for &hit in joiner.hits() {
                 sink.keys.push_hit(joiner, hit, source);
                 let allele = AlleleOfSite::new(hit.alt_index, joiner.n_alts());
-                for ((field, column), value) in self.fields.iter().zip(&mut sink.columns).zip(&values) {
-                    column.append(field, record, *value, allele)?;
+                for (field, column) in self.fields.iter().zip(&mut sink.columns) {
+                    column.append(field, record, &values, allele)?;
                 }
             }
         }
-        let entries = values[self.entries_slot].flatten();
+        let entries = self.entries_slot.and_then(|slot| values[slot].flatten());
         if let (Some(consequences), Some(entries)) = (&mut sink.consequences, entries) {
             add_entries(consequences, record, entries, joiner, source)?;
         }
@@ -232,7 +232,7 @@ impl Column {
         &mut self,
         field: &Field,
         record: RecordView,
-        value: Option<Option<&[u8]>>,
+        values: &[Option<Option<&[u8]>>],
         allele: AlleleOfSite,
     ) -> Result<()> {
         match (self, field) {
@@ -255,9 +255,9 @@ impl Column {
                     builder.append(true);
                 }
             },
-            (Column::Info(builder), Field::Info(info)) => {
+            (Column::Info(builder), Field::Info(info, slot)) => {
                 let wrong = |problem: &dyn std::fmt::Display| Error::bad_data(format!("INFO/{} {problem}", info.id));
-                match value {
+                match values[*slot] {
                     None => builder.append_null(),
                     Some(value) if info.kind == Kind::Flag => {
                         builder.append(value.unwrap_or_default(), allele).map_err(|problem| wrong(&problem))?;

@@ -108,6 +108,7 @@ impl Args {
                 name,
                 columns: columns.unwrap_or(Columns::All),
                 key: key.unwrap_or_default(),
+                shares_key: self.key.len() < n,
                 features: features.split(',').filter(|kind| !kind.is_empty()).map(String::from).collect(),
             })
         };
@@ -120,7 +121,7 @@ impl Args {
         let one = |source: &SourceSpec| {
             serde_json::json!({
                 "from": path(&source.path), "name": source.name, "columns": source.columns.describe(),
-                "feature": source.features,
+                "key": source.key.describe(), "feature": source.features,
             })
         };
         serde_json::json!({

@@ -9,7 +9,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::stats::assoc::dosage::MissingCalls;
 use crate::stats::assoc::logistic;
-use crate::stats::burden::masks::{self, Base, Mask, Member};
+use crate::stats::burden::masks::{self, Condition, Mask, Member};
 use crate::stats::burden::sets::{Naming, Set, Sets};
 use crate::stats::burden::summary::Summary;
 use crate::stats::burden::table::Builder;
@@ -109,7 +109,7 @@ struct SetFlags {
     /// Features of GFF that are sets (its third column)
     #[arg(long, value_name = "TYPE", default_value = "gene")]
     gff_feature: String,
-    /// Attribute of GFF that names a set [default: Name, gene_name, gene, gene_id or ID, the first there is]
+    /// Attribute of GFF that names a set [default: gene_name, gene, Name, gene_id or ID, the first there is]
     #[arg(long, value_name = "ATTRIBUTE")]
     gff_name: Option<String>,
     /// A mask: NAME=CONDITION, in SQL on the columns of variants and of the stored tables annotations and consequences. Any number
@@ -119,7 +119,7 @@ struct SetFlags {
     #[arg(long, value_name = "FREQS", value_delimiter = ',')]
     max_af: Vec<f64>,
     /// Largest number of copies of the allele in the samples, one mask for each
-    #[arg(long, visible_alias = "max-mac", value_name = "COUNTS", value_delimiter = ',')]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     max_ac: Vec<u64>,
 }
 
@@ -159,14 +159,14 @@ pub fn run(args: Args) -> Result<()> {
     check_max_p(args.max_p)?;
     use_threads(args.threads)?;
     let dataset = Dataset::open(&args.dataset)?;
-    let (bases, masks) = args.sets.masks()?;
+    let (conditions, masks) = args.sets.masks()?;
     let settings = args.settings(masks)?;
     let selection = args.select.resolve(&dataset, DEFAULTS)?;
     let analysis = args.analysis(&dataset, &selection, settings)?;
     analysis.phenotypes.iter().zip(&analysis.sizes()).for_each(|(phenotype, size)| say(phenotype, size));
     let sets = args.sets.read(&dataset)?;
     sets.notes.iter().for_each(|note| eprintln!("{note}"));
-    let members = masks::members(&dataset, &sets, &bases, analysis.settings.weights.column())?;
+    let members = masks::members(&dataset, &sets, &conditions, analysis.settings.weights.column())?;
     let wanted = only(&selection, &members);
     let results = Results::new(&dataset, "burden", args.described());
     let mut sink = Sink {
@@ -204,15 +204,19 @@ fn only(selection: &Selection, members: &[Member]) -> Selection {
 }
 
 impl SetFlags {
-    fn masks(&self) -> Result<(Vec<Base>, Vec<Mask>)> {
-        let bases = match self.mask.is_empty() {
-            true => vec![Base::all()],
-            false => self.mask.iter().map(|text| Base::parse(text)).collect::<Result<_>>()?,
+    fn masks(&self) -> Result<(Vec<Condition>, Vec<Mask>)> {
+        let conditions = match self.mask.is_empty() {
+            true => vec![Condition::all()],
+            false => self.mask.iter().map(|text| Condition::parse(text)).collect::<Result<_>>()?,
         };
+        let masks = masks::masks(&conditions, self.max_af(), &self.max_ac)?;
+        Ok((conditions, masks))
+    }
+
+    /// The bounds on frequency, with the default.
+    fn max_af(&self) -> &[f64] {
         let is_default = self.mask.is_empty() && self.max_af.is_empty() && self.max_ac.is_empty();
-        let max_af = if is_default { &[DEFAULT_MAX_AF][..] } else { &self.max_af };
-        let masks = masks::masks(&bases, max_af, &self.max_ac)?;
-        Ok((bases, masks))
+        if is_default { &[DEFAULT_MAX_AF] } else { &self.max_af }
     }
 
     fn read(&self, dataset: &Dataset) -> Result<Sets> {
@@ -273,7 +277,7 @@ impl Args {
         self.traits.described(serde_json::json!({
             "sets": sets.sets.as_ref().map(|path| path.display().to_string()), "genes": sets.genes,
             "gene_column": sets.gene_column, "gff_feature": sets.gff_feature, "gff_name": sets.gff_name,
-            "mask": sets.mask, "max_af": sets.max_af, "max_ac": sets.max_ac, "weights": self.weights,
+            "mask": sets.mask, "max_af": sets.max_af(), "max_ac": sets.max_ac, "weights": self.weights,
             "tests": self.tests.iter().map(|test| name(test)).collect::<Vec<_>>(),
             "regression": name(&self.regression), "firth_fallback": !self.no_firth_fallback,
             "skato_quantiles": name(&self.skato_quantiles), "missing": name(&self.missing), "max_p": self.max_p,

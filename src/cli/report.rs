@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The page is one HTML file that needs no network. It shows the tables variants and samples, and the results that pca, kinship,
-stats --sex-check and assoc stored beside the dataset; docs/guide.md says what each plot tells. The exit code does not depend on the checks.
+stats --sex-check, assoc and burden stored beside the dataset; docs/guide.md says what each plot tells. The exit code does not depend on the checks.
 
 Examples:
   varbatch report demo.ds -o report.html

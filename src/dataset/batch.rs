@@ -66,6 +66,15 @@ impl<'a> Value<'a> {
     }
 }
 
+/// What a type is called in the documentation of tables.
+pub fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 => "text".to_owned(),
+        DataType::List(item) => format!("list of {}", type_name(item.data_type())),
+        other => format!("{other}").to_lowercase(),
+    }
+}
+
 /// The type that a column of this type has once it is read; `None`: it cannot be.
 pub fn read_type(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
@@ -231,6 +240,19 @@ impl Batch {
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.n_rows
+    }
+
+    /// Memory of its columns, in bytes.
+    pub fn n_bytes(&self) -> usize {
+        let of = |column: &Column| match column {
+            Column::Int(values) => values.get_array_memory_size(),
+            Column::Long(values) => values.get_array_memory_size(),
+            Column::Float(values) => values.get_array_memory_size(),
+            Column::Text(values) => values.get_array_memory_size(),
+            Column::Bool(values) => values.get_array_memory_size(),
+            Column::List(values, _) => values.get_array_memory_size(),
+        };
+        self.columns.iter().map(of).sum()
     }
 
     /// The file the rows are from.

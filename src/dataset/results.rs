@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// Folder of the stored results.
 pub const RESULTS_FOLDER: &str = "stats";
+/// The result of `annotate` with one row for each annotated allele.
+pub const ANNOTATIONS: &str = "annotations";
+/// The result of `annotate` with one row for each allele and transcript.
+pub const CONSEQUENCES: &str = "consequences";
 /// `format` of the description of a result.
 pub const FORMAT: &str = "varbatch-result";
 

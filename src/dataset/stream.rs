@@ -154,6 +154,9 @@ pub fn byte_ranges(
 
 pub use crate::store::parquet::reading_error as parquet_error;
 
+/// First bytes of a Parquet file.
+pub const PARQUET_MAGIC: &[u8] = b"PAR1";
+
 /// The footer of a Parquet file.
 pub fn read_metadata(path: &DataFile) -> Result<ParquetMetaData> {
     let reader = SerializedFileReader::new(path.open()?).map_err(|error| parquet_error(path, error))?;

@@ -10,6 +10,7 @@ mod delimiters;
 pub mod fasta;
 pub mod gvcf;
 pub mod header;
+pub mod intervals;
 pub mod limits;
 pub mod lines;
 pub mod numbers;

@@ -30,6 +30,11 @@ pub fn split_id(id: i64) -> (Locus, u16) {
     (locus, (id & 0xffff) as u16)
 }
 
+/// The 1-based position of a base that is counted from 0, as BED does; `None`: it is beyond what a position can be.
+pub fn one_based(zero_based: i32) -> Option<i32> {
+    zero_based.checked_add(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

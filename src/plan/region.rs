@@ -1,6 +1,7 @@
 //! Regions of interest: `contig`, `contig:pos`, `contig:start-end`, and BED files.
 
-use crate::error::{Error, Result};
+use crate::decode::intervals::{Form, Line};
+use crate::error::{Error, Location, Result};
 use crate::genome::{Contigs, Locus};
 use serde::{Deserialize, Serialize};
 
@@ -18,25 +19,24 @@ impl Regions {
         Ok(Regions::from_list(list))
     }
 
-    /// From the text of a BED file (0-based, half-open).
+    /// From the text of a BED file (0-based, half-open). One without a base is an error: no regions are all of them.
     pub fn parse_bed(text: &str, contigs: &Contigs) -> Result<Regions> {
         let mut list = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            if line.trim().is_empty()
-                || line.starts_with('#')
-                || line.starts_with("track")
-                || line.starts_with("browser")
-            {
-                continue;
+        for (number, line) in (1..).zip(text.lines()) {
+            let Line::Data(line) = Line::of(line) else { continue };
+            let at = |error: Error| error.at(Location { line: Some(number), ..Default::default() });
+            let interval = Form::Bed.interval(line).map_err(at)?;
+            let contig = contig(interval.contig, contigs).map_err(at)?;
+            if !interval.is_empty() {
+                list.push((contig, interval.first, interval.last));
             }
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let number_at = |i: usize| fields.get(i).and_then(|text| text.parse::<i32>().ok());
-            let (Some(start), Some(end)) = (number_at(1), number_at(2)) else {
-                return Err(Error::bad_data(format!("line {} of the BED has no start and end", number + 1)));
-            };
-            list.push((contig(fields[0], contigs)?, start + 1, end));
         }
-        Ok(Regions::from_list(list))
+        match list.is_empty() {
+            true => Err(Error::bad_data("the BED file has no interval with a base").hint(
+                "leave -R out to take everything; a line of BED has contig, start and end, with start smaller than end",
+            )),
+            false => Ok(Regions::from_list(list)),
+        }
     }
 
     fn from_list(mut list: Vec<(u32, i32, i32)>) -> Regions {

@@ -5,7 +5,7 @@ use super::paged::{Failure, PagedScan, convert};
 use super::{Scope, reading_failed};
 use crate::columns::schema::TableSchemas;
 use crate::dataset::Dataset;
-use crate::dataset::results::stored_of;
+use crate::dataset::results::{ANNOTATIONS, stored_of};
 use crate::decode::header::Header;
 use crate::error::{Error, Result};
 use crate::store::DataFile;
@@ -98,8 +98,6 @@ fn own(
     Ok(frames)
 }
 
-/// The stored table of what `annotate` found.
-const ANNOTATIONS: &str = "annotations";
 /// The tables that the view below is made of.
 const PARTS_OF_VIEW: [&str; 2] = ["variants", ANNOTATIONS];
 /// The view of `variants` with the columns of `annotations`, null where a variant has none.

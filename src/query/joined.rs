@@ -1,16 +1,15 @@
 //! Variants with their stored annotation, for conditions on both; and pairs of a variant and the name of a set.
 
 use super::paged::Failure;
+use super::plan::Plan;
 use super::{Scope, TableColumns, frames, guard, polars_error};
 use crate::dataset::Dataset;
+use crate::dataset::results::{ANNOTATIONS, CONSEQUENCES};
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use polars::sql::SQLContext;
+use std::collections::HashMap;
 
-/// Stored table with one row for each annotated variant.
-const ANNOTATIONS: &str = "annotations";
-/// Stored table with one row for each variant and transcript.
-pub const CONSEQUENCES: &str = "consequences";
 /// Columns that say which variant a row of a table is about.
 const ALLELE: [&str; 4] = ["contig", "pos", "ref", "alt"];
 
@@ -39,10 +38,32 @@ pub struct NamedSet {
 pub struct Match {
     /// Its identifier.
     pub variant_id: i64,
-    /// Set of the pair; `None` without pairs.
-    pub set: Option<String>,
+    /// Set of the pair, by its index; `None` without pairs.
+    pub set: Option<u32>,
     /// Weight, where a column of weights was asked for and has a value.
     pub weight: Option<f64>,
+}
+
+/// Rows of a user's table that are no pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Those whose variant the dataset does not have.
+    pub n_unknown: usize,
+    /// Those without the name of a set.
+    pub n_without_set: usize,
+}
+
+/// Which variants are looked for.
+#[derive(Clone, Copy, Default)]
+pub struct Search<'a> {
+    /// Those of sets: the pairs, and the index of each set by its name.
+    pub pairs: Option<(&'a Pairs, &'a HashMap<&'a str, u32>)>,
+    /// Those from the first to the last of some ranges of `variant_id`, in order; empty: all.
+    pub ranges: &'a [(i64, i64)],
+    /// SQL; `None`: no condition.
+    pub condition: Option<&'a str>,
+    /// Column with a weight.
+    pub weight: Option<&'a str>,
 }
 
 impl Pairs {
@@ -64,9 +85,9 @@ impl Pairs {
         Ok(Pairs { frame, key: key.to_owned(), suffix: "_consequence", failure })
     }
 
-    /// The pairs of a user's table: `key`, and `variant_id` or contig, pos, ref and alt. Also the number of rows whose variant the
-    /// dataset does not have.
-    pub fn of_table(dataset: &Dataset, table: DataFrame, key: &str) -> Result<(Pairs, usize)> {
+    /// The pairs of a user's table: `key`, and `variant_id` or contig, pos, ref and alt. Also what is left out. A set of which the dataset
+    /// has no variant is a set.
+    pub fn of_table(dataset: &Dataset, table: DataFrame, key: &str) -> Result<(Pairs, Left)> {
         let has = |name: &str| table.column(name).is_ok();
         let by = if has("variant_id") { vec!["variant_id"] } else { ALLELE.to_vec() };
         if let Some(missing) = by.iter().find(|name| !has(name)).or(if has(key) { None } else { Some(&"set") }) {
@@ -81,6 +102,7 @@ impl Pairs {
         let casts = casts.chain(["contig", "ref", "alt", key].map(|name| (name, DataType::String)));
         let casts: Vec<Expr> =
             casts.filter(|(name, _)| has(name)).map(|(name, kind)| col(name).strict_cast(kind)).collect();
+        let n_without_set = table.column(key).map_or(0, |column| column.null_count());
         let wanted = table.lazy().with_columns(casts).filter(col(key).is_not_null());
         let on: Vec<Expr> = by.iter().map(|name| col(*name)).collect();
         let failure = Failure::default();
@@ -92,7 +114,8 @@ impl Pairs {
         let explain = |error| failure.or(|| polars_error(error, &[("sets".to_owned(), Vec::new())]));
         let joined = joined.collect().map_err(explain)?;
         let n_unknown = joined.column("variant_id").map_or(0, |column| column.null_count());
-        Ok((Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set", failure }, n_unknown))
+        let pairs = Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set", failure };
+        Ok((pairs, Left { n_unknown, n_without_set }))
     }
 
     /// The sets, by name.
@@ -112,21 +135,43 @@ impl Pairs {
     }
 }
 
-/// The variants, or with `pairs` the variants of each set, for which `condition` holds: SQL on the columns of `variants`, of the stored
+/// The variants, or with pairs the variants of each set, for which a condition holds: SQL on the columns of `variants`, of the stored
 /// tables `annotations` and `consequences`, and of the pairs. Columns that `variants` has too end in the name of their table.
-pub fn matches(
-    dataset: &Dataset,
-    pairs: Option<&Pairs>,
-    condition: Option<&str>,
-    weight: Option<&str>,
-) -> Result<Vec<Match>> {
-    let condition = condition.unwrap_or("TRUE");
+pub fn matches(dataset: &Dataset, search: Search) -> Result<Vec<Match>> {
+    let condition = search.condition.unwrap_or("TRUE");
     guard::check(condition)?;
-    let weight_sql = weight.map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
-    let mentioned = format!("{condition} {}", weight_sql.as_deref().unwrap_or_default());
+    let pairs = search.pairs.map(|(pairs, _)| pairs);
+    let weight = search.weight.map(quoted);
+    let mentioned = format!("{condition} {}", weight.as_deref().unwrap_or_default());
     let failure = pairs.map(|pairs| pairs.failure.clone()).unwrap_or_default();
-    let mut frame = variants(dataset, &failure)?;
+    let (frame, tables) = joined(dataset, (search, &mentioned), &failure)?;
+    let mut context = SQLContext::new();
+    context.register("variants", frame);
+    let key = pairs.map(|pairs| format!(", {} AS varbatch_set", quoted(&pairs.key))).unwrap_or_default();
+    let weight = weight.map(|name| format!(", CAST({name} AS DOUBLE) AS varbatch_weight")).unwrap_or_default();
+    let sql = format!("SELECT variant_id{key}{weight} FROM variants WHERE ({condition})");
+    let failing = |error| failure.or(|| polars_error(error, &tables));
+    let frame = context.execute(&sql).map_err(failing)?;
+    if Plan::of(&frame).map_err(failing)?.reads_others() {
+        return Err(guard::other_files("the condition"));
+    }
+    read(&frame.collect().map_err(failing)?, search.pairs.map(|(_, index)| index))
+}
+
+/// Variants with what is mentioned of other tables.
+fn joined(
+    dataset: &Dataset,
+    (search, mentioned): (Search, &str),
+    failure: &Failure,
+) -> Result<(LazyFrame, Vec<TableColumns>)> {
+    let pairs = search.pairs.map(|(pairs, _)| pairs);
+    let mut frame = variants(dataset, failure)?;
     let mut tables: Vec<TableColumns> = vec![("variants".to_owned(), names(&mut frame)?)];
+    let within =
+        |&(first, last): &(i64, i64)| col("variant_id").gt_eq(lit(first)).and(col("variant_id").lt_eq(lit(last)));
+    if let Some(within) = search.ranges.iter().map(within).reduce(Expr::or) {
+        frame = frame.filter(within);
+    }
     if let Some(pairs) = pairs {
         let mut own = pairs.frame.clone();
         tables.push(("sets".to_owned(), names(&mut own)?));
@@ -136,36 +181,35 @@ pub fn matches(
         if pairs.is_some_and(|pairs| pairs.suffix == suffix) {
             continue;
         }
-        let Some(mut own) = table(dataset, name, &failure)? else { continue };
+        let Some(mut own) = table(dataset, name, failure)? else { continue };
         let columns = names(&mut own)?;
         let is_used = columns.iter().any(|name| {
-            guard::mentions(&mentioned, &format!("{name}{suffix}"))
-                || (guard::mentions(&mentioned, name) && !tables.iter().any(|(_, known)| known.contains(name)))
+            guard::mentions(mentioned, &format!("{name}{suffix}"))
+                || (guard::mentions(mentioned, name) && !tables.iter().any(|(_, known)| known.contains(name)))
         });
         if is_used {
             frame = join(frame, own, suffix, JoinType::Left);
         }
         tables.push((name.to_owned(), columns));
     }
-    let mut context = SQLContext::new();
-    context.register("variants", frame);
-    let key = pairs.map(|pairs| format!(", \"{}\" AS varbatch_set", pairs.key)).unwrap_or_default();
-    let weight = weight_sql.map(|sql| format!(", CAST({sql} AS DOUBLE) AS varbatch_weight")).unwrap_or_default();
-    let sql = format!("SELECT variant_id{key}{weight} FROM variants WHERE ({condition})");
-    let found = context.execute(&sql).and_then(|frame| frame.collect());
-    read(&found.map_err(|error| failure.or(|| polars_error(error, &tables)))?)
+    Ok((frame, tables))
 }
 
-fn read(frame: &DataFrame) -> Result<Vec<Match>> {
+/// A name as SQL has it, whatever its characters.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn read(frame: &DataFrame, index: Option<&HashMap<&str, u32>>) -> Result<Vec<Match>> {
     let ids = long(frame, "variant_id")?;
-    let sets = frame.column("varbatch_set").ok().map(|_| text(frame, "varbatch_set")).transpose()?;
+    let sets = index.map(|index| Ok((text(frame, "varbatch_set")?, index))).transpose()?;
     let weights = match frame.column("varbatch_weight") {
         Ok(column) => Some(column.f64().map_err(internal)?),
         Err(_) => None,
     };
     let one = |at: usize| Match {
         variant_id: ids.get(at).unwrap_or_default(),
-        set: sets.and_then(|sets| sets.get(at)).map(str::to_owned),
+        set: sets.and_then(|(sets, index)| index.get(sets.get(at)?).copied()),
         weight: weights.and_then(|weights| weights.get(at)),
     };
     Ok((0..frame.height()).map(one).collect())

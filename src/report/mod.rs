@@ -14,6 +14,7 @@ mod points;
 mod relations;
 mod results;
 mod samples;
+mod sets;
 mod tally;
 mod track;
 mod variants;

@@ -19,8 +19,12 @@ function numbers(series) {
 }
 const column = Object.fromEntries(Object.entries(S.columns).map(([name, series]) => [name, numbers(series)]));
 const each = (f) => Float64Array.from({ length: S.n }, (_, i) => f(i));
-let before = "";
-S.names = S.names.map((coded) => (before = before.slice(0, parseInt(coded[0], 36)) + coded.slice(1)));
+/** Names that share a beginning with the one before. */
+function decoded(names) {
+  let before = "";
+  return names.map((coded) => (before = before.slice(0, parseInt(coded[0], 36)) + coded.slice(1)));
+}
+S.names = decoded(S.names);
 column.n_called ??= each((i) => S.n_sites - column.n_missing[i]);
 column.tv ??= each((i) => column.n_snv[i] - column.ti[i]);
 column.call_rate = each((i) => column.n_called[i] / (column.n_called[i] + column.n_missing[i]));
@@ -65,7 +69,7 @@ function sampleLegend() {
 // ---- parts of the page ----
 const main = document.getElementById("main");
 const links = [];
-const SHORT = { accounting: "Accounting", samples: "Call rate", strips: "Counts", pca: "PCA", table: "Table", af: "Frequencies", quality: "Quality", substitutions: "Types", track: "Genome" };
+const SHORT = { accounting: "Accounting", samples: "Call rate", strips: "Counts", pca: "PCA", table: "Table", af: "Frequencies", quality: "Quality", substitutions: "Types", track: "Genome", sets: "Sets" };
 function section(id, title, text, ...children) {
   links.push([id, title]);
   const node = el("section", { id, "aria-labelledby": id + "-h" }, el("h2", { id: id + "-h" }, title), text && el("p", { class: "muted" }, text), ...children);
@@ -145,10 +149,10 @@ function bound(frame, value, isX) {
   frame.under.append(svg("line", isX ? { class: "bound", x1: at, x2: at, y1: frame.top, y2: frame.top + frame.h } : { class: "bound", x1: frame.left, x2: frame.left + frame.w, y1: at, y2: at }));
 }
 /** Names of the outliers, where they do not cover each other. */
-function names(frame, points, isNamed) {
+function names(frame, points, isNamed, nameOf = (id) => S.names[id]) {
   const taken = [];
   for (const point of points.filter((p) => p.id >= 0 && isNamed(p.id)).slice(0, 300)) {
-    const name = S.names[point.id], width = name.length * 6.6 + 6;
+    const name = nameOf(point.id), width = name.length * 6.6 + 6;
     const x = frame.sx(point.x), y = frame.sy(point.y);
     const toLeft = x + width + 8 > frame.left + frame.w;
     const box = { x0: toLeft ? x - 8 - width : x + 6, x1: toLeft ? x - 6 : x + 8 + width, y0: y - 9, y1: y + 5 };
@@ -306,7 +310,7 @@ function tableSection() {
   const shown = { ...METRICS, n_het: ["Het", whole], n_hom_alt: ["Hom alt", whole], n_missing: ["Missing", whole], mean_gq: ["Mean GQ", (v) => fixed(v, 1)] };
   for (const [metric, [title, format]] of Object.entries(shown)) if (has(metric)) columns.push({ title, value: (i) => column[metric][i], text: (i) => format(column[metric][i]), isOut: (i) => metric in METRICS && isOut(metric, i) });
   const search = (i) => S.names[i] + " " + divisions.map((one) => one.labels[one.of[i]] ?? "").join(" ");
-  section("table", "Table of samples", "A click on a heading sorts; orange values are outliers.", sqlButton("SELECT * FROM samples", "Table of samples"), sampleTable(columns, S.n, search, (i) => outMetrics(i).length > 0));
+  section("table", "Table of samples", "A click on a heading sorts; orange values are outliers.", sqlButton("SELECT * FROM samples", "Table of samples"), rowTable(columns, S.n, { search, isOut: (i) => outMetrics(i).length > 0, onlyOut: "outliers only", noun: "sample", placeholder: "filter by name or label", sort: 0 }));
 }
 
 function frequencySection() {
@@ -325,19 +329,20 @@ function frequencySection() {
   section("af", "Allele frequencies", `${percent(singletons / (V.n || 1), 1)} of the variants are singletons${none ? `; ${whole(none)} have no carrier` : ""}. Rare variants should be the most; a dip or a peak at one frequency is an artefact.`, plots(spectrum, counts));
 }
 
-function qqDraw(qq, label) {
+/** `series`: [quantiles, colour, name of the series where there are several]. */
+function qqDraw(series, label) {
   return (box, spec) => {
-    const most = Math.max(...qq.observed, 0.5), most_x = Math.max(...qq.expected, 0.5);
-    const points = qq.expected.map((x, i) => ({ x, y: qq.observed[i], colour: "--c1" }));
+    const points = series.flatMap(([qq, colour, name]) => qq.expected.map((x, i) => ({ x, y: qq.observed[i], colour, name })));
+    const most = Math.max(...points.map((p) => p.y), 0.5), most_x = Math.max(...points.map((p) => p.x), 0.5);
     scatter(box, { points, aria: spec.aria, x: { label: "expected −log10 p", domain: [0, most_x * 1.05] }, y: { label: label, domain: [0, Math.max(most, most_x) * 1.05] },
-      before: (frame) => line(frame, [[0, 0], [most_x, most_x]]), text: (p) => `expected ${trim(p.x)}, observed ${trim(p.y)}` });
+      before: (frame) => line(frame, [[0, 0], [most_x, most_x]]), text: (p) => (p.name ? p.name + "\n" : "") + `expected ${trim(p.x)}, observed ${trim(p.y)}` });
   };
 }
 function hweSection() {
   const H = V.hwe;
   if (!H.n) return section("hwe", "Hardy-Weinberg", "No autosomal variant with one ALT has a minor allele frequency of 0.01 or more.");
   const condition = "n_alts = 1 AND af BETWEEN 0.01 AND 0.99";
-  const qq = figure({ title: "QQ of Hardy-Weinberg p", sql: `SELECT variant_id, hwe_p FROM variants WHERE ${condition} ORDER BY hwe_p`, aria: `QQ plot of the Hardy-Weinberg p of ${H.n} variants`, draw: qqDraw(H.qq, "observed −log10 p") });
+  const qq = figure({ title: "QQ of Hardy-Weinberg p", sql: `SELECT variant_id, hwe_p FROM variants WHERE ${condition} ORDER BY hwe_p`, aria: `QQ plot of the Hardy-Weinberg p of ${H.n} variants`, draw: qqDraw([[H.qq, "--c1"]], "observed −log10 p") });
   const het = figure({ title: "Heterozygotes against frequency", sql: `SELECT af, n_het * 1.0 / (n_hom_ref + n_het + n_hom_alt) AS het FROM variants WHERE ${condition}`, aria: "Heat map: share of heterozygotes against allele frequency, with the curve 2pq",
     note: "Curve: 2pq. Points above it have too many heterozygotes (collapsed duplications), below it too few (population structure, null alleles).",
     draw(box, spec) {
@@ -438,33 +443,39 @@ function trackSection() {
   section("track", "Along the genome", `Gaps are regions without variants (not targeted, not callable)${one ? "" : `; full height: ${plural(most, "variant")} per ${bp(width)}`}${hidden > 0 ? `; ${hidden} more contigs are not drawn` : ""}.`, plots(density, missing));
 }
 
+/** The axis of contigs one after the other, for points at these x; and which contig an x is on. */
+function genomeAxis(contigs, xs, box) {
+  const total = contigs.reduce((sum, contig) => sum + contig.length, 0);
+  const contigOf = (x) => { let at = contigs.length - 1; while (at > 0 && contigs[at].offset >= x) at--; return at; };
+  if (contigs.length === 1) return { contigOf, axis: { domain: extent(xs, 0.01), label: `position on ${contigs[0].name}`, format: bp } };
+  let from = -Infinity;
+  const isApart = (x, i) => { const at = (x / total) * box.clientWidth; if (at - from < clip(contigs[i].name, 14).length * 6.6 + 8) return false; from = at; return true; };
+  const middles = contigs.map((contig) => contig.offset + contig.length / 2).filter(isApart);
+  return { contigOf, axis: { domain: [0, total], label: "contig", ticks: middles, format: (x) => clip(contigs[contigOf(x)].name, 14) } };
+}
+/** A Manhattan plot of {x, y, n, id}; those above `bar` stand out. */
+function manhattan(box, o) {
+  const { contigOf, axis } = genomeAxis(o.contigs, o.points.map((p) => p.x), box);
+  for (const p of o.points) { p.at = contigOf(p.x); p.strong = p.y > o.bar; p.colour = p.strong ? "--c2" : p.at % 2 ? "--c6" : "--c1"; }
+  const most = o.points.reduce((high, p) => Math.max(high, p.y), o.least) * 1.06;
+  return scatter(box, { points: o.points, aria: o.aria, height: 330, radius: 2, x: { ...axis, grid: false }, y: { domain: [0, most], label: "−log10 p" }, before: (frame) => bound(frame, o.bar), text: o.text, after: o.after });
+}
+const withoutQq = (p) => el("figure", {}, el("p", { class: "note" }, `Only p of ${trim(p)} and less are stored (--max-p), so there is no QQ plot.`));
+const quoted = (text) => `'${text.replace(/'/g, "''")}'`;
+
 function assocSection() {
   if (!R.assoc) return section("assoc", "Association", null, absent("Associations are", "assoc"));
   const A = R.assoc;
-  const total = A.contigs.reduce((a, c) => a + c.length, 0);
   const holder = el("div", {});
-  const manhattan = (P) => figure({ title: `Manhattan plot: ${P.name}`, wide: true, sql: `SELECT contig, pos, ref, alt, neg_log10_p FROM assoc WHERE phenotype = '${P.name.replace(/'/g, "''")}' ORDER BY neg_log10_p DESC`, aria: `Manhattan plot of ${P.n_tested} variants for ${P.name}`,
+  const plot = (P) => figure({ title: `Manhattan plot: ${P.name}`, wide: true, sql: `SELECT contig, pos, ref, alt, neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)} AND status IS NULL ORDER BY p`, aria: `Manhattan plot of ${P.n_tested} variants for ${P.name}`,
     note: "Dashed: genome-wide significance, p = 5e-8.",
-    draw(box, spec) {
-      const one = A.contigs.length === 1;
-      const contigOf = (x) => { let at = A.contigs.length - 1; while (at > 0 && A.contigs[at].offset >= x) at--; return at; };
-      const points = P.manhattan.x.map((x, i) => ({ x, y: P.manhattan.y[i], n: P.manhattan.n?.[i] || 1, at: contigOf(x) }));
-      for (const p of points) { p.colour = p.at % 2 ? "--c6" : "--c1"; p.strong = p.y > 7.30103; if (p.strong) p.colour = "--c2"; }
-      const most = Math.max(8, ...points.map((p) => p.y)) * 1.06;
-      const xs = extent(points.map((p) => p.x), 0.01);
-      let from = -Infinity;
-      const middles = A.contigs.map((c) => c.offset + c.length / 2).filter((x, i) => { const at = (x / total) * box.clientWidth; if (at - from < A.contigs[i].name.length * 6.6 + 8) return false; from = at; return true; });
-      const axis = one ? { domain: xs, label: `position on ${A.contigs[0].name}`, format: bp } : { domain: [0, total], label: "contig", ticks: middles, format: (x) => A.contigs[contigOf(x)].name };
-      scatter(box, { points, aria: spec.aria, height: 330, radius: 2, x: { ...axis, grid: false }, y: { domain: [0, most], label: "−log10 p" }, before: (frame) => bound(frame, 7.30103),
-        text: (p) => `${A.contigs[p.at].name}:${whole(p.x - A.contigs[p.at].offset)}${p.n > 1 ? ` (about), ${whole(p.n)} variants` : ""}\n−log10 p ${trim(p.y)}` });
-    } });
+    draw: (box, spec) => manhattan(box, { contigs: A.contigs, points: P.manhattan.x.map((x, i) => ({ x, y: P.manhattan.y[i], n: P.manhattan.n?.[i] || 1 })), bar: 7.30103, least: 8, aria: spec.aria,
+      text: (p) => `${A.contigs[p.at].name}:${whole(p.x - A.contigs[p.at].offset)}${p.n > 1 ? ` (about), ${whole(p.n)} variants` : ""}\n−log10 p ${trim(p.y)}` }) });
   const show = (P) => {
-    const first = drawings.length;
-    const qq = figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = '${P.name.replace(/'/g, "''")}'`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw(P.qq, "observed −log10 p") });
+    const qq = A.max_p !== null ? withoutQq(A.max_p) : figure({ title: `QQ plot${P.lambda_gc ? `: λ ${fixed(P.lambda_gc, 3)}` : ""}`, sql: `SELECT neg_log10_p FROM assoc WHERE phenotype = ${quoted(P.name)} AND status IS NULL ORDER BY p`, aria: `QQ plot of ${P.n_tested} variants for ${P.name}`, draw: qqDraw([[P.qq, "--c1"]], "observed −log10 p") });
     const hits = el("figure", {}, el("figcaption", {}, el("h3", {}, "Strongest associations")), simpleTable(["Variant", "−log10 p", "AF", "Beta", "SE", "N"],
       P.hits.slice(0, 12).map((h) => [clip(h.variant, 40), fixed(h.neg_log10_p, 2), h.af === null ? "–" : fixed(h.af, 4), h.beta === null ? "–" : fixed(h.beta, 4), h.se === null ? "–" : fixed(h.se, 4), h.n === null ? "–" : whole(h.n)]), "Strongest associations"));
-    holder.replaceChildren(plots(manhattan(P), qq, hits));
-    for (const drawing of drawings.slice(first)) drawing.draw();
+    exchange(holder, plots(plot(P), qq, hits));
   };
   const select = el("select", { id: "phenotype", change: (event) => show(A.phenotypes[event.target.value]) }, ...A.phenotypes.map((P, at) => el("option", { value: at }, P.name)));
   const controls = A.phenotypes.length > 1 && el("div", { class: "controls" }, el("label", { for: "phenotype", class: "small" }, "Phenotype "), select, A.n_phenotypes > A.phenotypes.length && el("span", { class: "muted small" }, `${A.n_phenotypes - A.phenotypes.length} more are in the table assoc`));
@@ -481,7 +492,7 @@ function provenance() {
   document.getElementById("foot").textContent = "This page needs no network and changes nothing. Each “copy SQL” gives the query of a plot's numbers: varbatch query DATASET \"…\".";
 }
 
-for (const part of [overview, accounting, sampleSection, stripSection, pcaSection, kinshipSection, sexSection, tableSection, frequencySection, hweSection, qualitySection, kindSection, trackSection, assocSection, provenance]) part();
+for (const part of [overview, accounting, sampleSection, stripSection, pcaSection, kinshipSection, sexSection, tableSection, frequencySection, hweSection, qualitySection, kindSection, trackSection, assocSection, setSection, provenance]) part();
 document.getElementById("nav").append(el("ul", {}, ...links.map(([id, title]) => el("li", {}, el("a", { href: "#" + id }, SHORT[id] || title)))));
 drawAll();
 watch();

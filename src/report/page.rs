@@ -5,7 +5,8 @@ use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPTS: [&str; 3] = [include_str!("plots.js"), include_str!("table.js"), include_str!("page.js")];
+const SCRIPTS: [&str; 4] =
+    [include_str!("plots.js"), include_str!("table.js"), include_str!("sets.js"), include_str!("page.js")];
 
 /// The file.
 pub fn render(title: &str, page: &impl Serialize) -> Result<String> {

@@ -74,7 +74,7 @@ const hideTip = () => { tip.hidden = true; };
 addEventListener("scroll", hideTip, { passive: true });
 
 // ---- figures ----
-const drawings = [];
+let drawings = [], observer = null;
 /** A figure with a heading and the SQL of its numbers. `spec`: title, aria, sql, height, wide, draw(box). */
 function figure(spec) {
   const box = el("div", { class: "plot" });
@@ -89,7 +89,15 @@ function figure(spec) {
     spec.draw(box, spec);
   } };
   drawings.push(drawing);
+  if (observer) observer.observe(box);
   return node;
+}
+/** Puts a node with figures in the place of what `holder` has, and draws them. */
+function exchange(holder, node) {
+  const old = new Set(holder.querySelectorAll(".plot"));
+  drawings = drawings.filter((drawing) => !old.has(drawing.box));
+  holder.replaceChildren(node);
+  for (const drawing of drawings) if (holder.contains(drawing.box)) drawing.draw();
 }
 function sqlButton(sql, title) {
   const button = el("button", { type: "button", class: "sql", title: sql, "aria-label": `Copy the SQL of: ${title}` }, "copy SQL");
@@ -113,7 +121,7 @@ function copyBySelection(text) {
 }
 function drawAll() { for (const drawing of drawings) drawing.draw(); }
 function watch() {
-  const observer = new ResizeObserver(() => {
+  observer = new ResizeObserver(() => {
     for (const drawing of drawings) if (drawing.box.clientWidth !== drawing.width) drawing.draw();
   });
   for (const drawing of drawings) observer.observe(drawing.box);

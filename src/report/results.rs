@@ -1,11 +1,13 @@
-//! Stored results that the page shows: principal components and associations (kinship and sex: `relations`).
+//! Stored results that the page shows: principal components and associations (kinship and sex: `relations`, sets of variants: `sets`).
 //!
 //! A result that is not there, is of another plan, or lacks a column that its plot needs, is left out; the page says how to make it.
 
 use super::points::{MOST, Points, thin};
 use super::relations::{self, Kinship, SexCheck};
+use super::sets::{self, Sets};
 use super::tally::P_BINS;
 use super::variants::Qq;
+use crate::commit::manifest::Manifest;
 use crate::dataset::Dataset;
 use crate::dataset::batch::{Batch, Value};
 use crate::dataset::results::{Description, stored};
@@ -32,6 +34,7 @@ pub struct Stored {
     pub kinship: Option<Kinship>,
     pub sex_check: Option<SexCheck>,
     pub assoc: Option<Association>,
+    pub burden: Option<Sets>,
 }
 
 /// Principal components.
@@ -50,6 +53,8 @@ pub struct Association {
     pub contigs: Vec<AssocContig>,
     pub phenotypes: Vec<Phenotype>,
     pub n_phenotypes: usize,
+    /// Least significant p that was stored (`--max-p`): without the others there are no quantiles.
+    pub max_p: Option<f64>,
 }
 
 /// A contig on the axis of the Manhattan plot.
@@ -96,6 +101,7 @@ pub fn read(dataset: &Dataset, samples: &[String]) -> Result<Stored> {
         kinship: of("kinship").map(|table| relations::kinship(&table)).transpose()?.flatten(),
         sex_check: of("sex_check").map(|table| relations::sex_check(&table, &index)).transpose()?.flatten(),
         assoc: of("assoc").map(|table| assoc(&table, of("assoc_summary").as_ref())).transpose()?.flatten(),
+        burden: of("burden").map(|table| sets::read(&table, of("burden_summary").as_ref())).transpose()?.flatten(),
         names: tables.into_keys().collect(),
     })
 }
@@ -107,6 +113,16 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
+    /// Of the dataset.
+    pub fn manifest(&self) -> &Manifest {
+        self.dataset.manifest()
+    }
+
+    /// A setting of the command that made it.
+    pub fn setting(&self, name: &str) -> Option<&serde_json::Value> {
+        self.result.settings.get(name)
+    }
+
     /// Calls `each` with the batches, which have those of `columns` that the table has.
     pub fn batches(&self, columns: &[&str], mut each: impl FnMut(&Batch)) -> Result<()> {
         for batch in FileStream::open(&self.result.file(self.dataset), &Select::columns(columns))? {
@@ -171,11 +187,12 @@ fn assoc(table: &Table, summary: Option<&Table>) -> Result<Option<Association>> 
         }
     })?;
     if let Some(summary) = summary {
-        summary.batches(&["phenotype", "lambda_gc"], |batch| {
+        summary.batches(&["phenotype", "lambda_gc", "n_variants_tested"], |batch| {
             for row in 0..batch.n_rows() {
                 let name = text(batch, "phenotype", row).unwrap_or_default();
                 if let Some(one) = found.iter_mut().find(|one| one.name == name) {
                     one.lambda_gc = number(batch, "lambda_gc", row);
+                    one.n_tested = number(batch, "n_variants_tested", row).map_or(one.n_tested, |n| n as u64);
                 }
             }
         })?;
@@ -187,18 +204,23 @@ fn assoc(table: &Table, summary: Option<&Table>) -> Result<Option<Association>> 
         let end = ends.entry(contig).or_default();
         *end = pos.max(*end);
     }
-    let mut axis = Vec::new();
-    let mut offsets = BTreeMap::new();
+    let axis = axis(manifest, &ends);
+    let offsets = ends.into_keys().zip(axis.iter().map(|contig| contig.offset)).collect();
+    found.iter_mut().for_each(|one| one.finish(&offsets));
+    let max_p = table.setting("max_p").and_then(serde_json::Value::as_f64);
+    Ok((!axis.is_empty()).then_some(Association { contigs: axis, phenotypes: found, n_phenotypes, max_p }))
+}
+
+/// The contigs with something to show, one after the other; `ends` has the last base of those without a length.
+pub fn axis(manifest: &Manifest, ends: &BTreeMap<u32, i32>) -> Vec<AssocContig> {
     let mut offset = 0.0;
-    for (contig, end) in ends {
+    let contig = |(&contig, &end): (&u32, &i32)| {
         let known = &manifest.contigs[contig as usize];
         let length = known.length.map_or(f64::from(end), |length| length as f64);
-        offsets.insert(contig, offset);
-        axis.push(AssocContig { name: known.name.clone(), offset, length });
         offset += length;
-    }
-    found.iter_mut().for_each(|one| one.finish(&offsets));
-    Ok((!axis.is_empty()).then_some(Association { contigs: axis, phenotypes: found, n_phenotypes }))
+        AssocContig { name: known.name.clone(), offset: offset - length, length }
+    };
+    ends.iter().map(contig).collect()
 }
 
 fn add_assoc(found: &mut Vec<Phenotype>, batch: &Batch, row: usize, contigs: &BTreeMap<&str, u32>) {

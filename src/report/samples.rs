@@ -197,7 +197,7 @@ fn labels(name: &'static str, texts: &[Option<String>]) -> Option<Labels> {
 }
 
 /// Names as `[bytes shared with the name before, in base 36 up to 35][the rest]`: cohorts number their samples.
-fn front_coded<S: serde::Serializer>(names: &[String], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub fn front_coded<S: serde::Serializer>(names: &[String], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     let mut before = "";
     serializer.collect_seq(names.iter().map(|name| {
         let is_shared = |(a, b): &(char, char)| a == b && a.is_ascii();

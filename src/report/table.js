@@ -1,9 +1,11 @@
-// A table of samples that sorts, filters and shows a page at a time: 100,000 rows are as light as twenty.
+// A table that sorts, filters and shows a page at a time: 100,000 rows are as light as twenty.
 
-/** `columns`: [{title, value(i), text(i), isOut(i), isText}]; `n` rows. */
-function sampleTable(columns, n, searchText, isOutlier) {
+/** `columns`: [{title, value(i), text(i), full(i), isOut(i), isText, isUp}] (isUp: small values first); `n` rows. `o`: search(i) (text),
+ * isOut(i), onlyOut (label), noun, placeholder, sort (column). */
+function rowTable(columns, n, o) {
   const PAGE = 20;
-  const state = { sort: 0, down: false, from: 0, query: "", onlyOut: false };
+  const goesUp = (index) => Boolean(columns[index].isText || columns[index].isUp);
+  const state = { sort: o.sort, down: !goesUp(o.sort), from: 0, query: "", onlyOut: false };
   const body = el("tbody", {}), where = el("span", { class: "muted small", role: "status" });
   const heads = columns.map((column, index) => {
     const button = el("button", { type: "button", click: () => sortBy(index) }, column.title);
@@ -11,14 +13,14 @@ function sampleTable(columns, n, searchText, isOutlier) {
   });
   let rows = [];
   function sortBy(index) {
-    state.down = state.sort === index ? !state.down : !columns[index].isText;
+    state.down = state.sort === index ? !state.down : !goesUp(index);
     state.sort = index;
     refresh();
   }
   function refresh() {
     const query = state.query.toLowerCase();
     rows = [];
-    for (let i = 0; i < n; i++) if ((!query || searchText(i).toLowerCase().includes(query)) && (!state.onlyOut || isOutlier(i))) rows.push(i);
+    for (let i = 0; i < n; i++) if ((!query || o.search(i).toLowerCase().includes(query)) && (!state.onlyOut || o.isOut(i))) rows.push(i);
     const value = columns[state.sort].value, sign = state.down ? -1 : 1;
     const keys = new Map(rows.map((i) => [i, value(i)]));
     rows.sort((a, b) => {
@@ -33,9 +35,9 @@ function sampleTable(columns, n, searchText, isOutlier) {
   function show() {
     const page = rows.slice(state.from, state.from + PAGE);
     body.replaceChildren(...page.map((i) => el("tr", {}, ...columns.map((column) =>
-      el("td", { class: (column.isText ? "" : "n") + (column.isOut && column.isOut(i) ? " out" : "") }, column.text(i))))));
+      el("td", { class: (column.isText ? "" : "n") + (column.isOut && column.isOut(i) ? " out" : ""), title: column.full ? column.full(i) : null }, column.text(i))))));
     const last = Math.min(rows.length, state.from + PAGE);
-    where.textContent = rows.length ? `${whole(state.from + 1)}–${whole(last)} of ${plural(rows.length, "sample")}` : "no sample";
+    where.textContent = rows.length ? `${whole(state.from + 1)}–${whole(last)} of ${plural(rows.length, o.noun)}` : `no ${o.noun}`;
     heads.forEach((head, index) => {
       head.setAttribute("aria-sort", index !== state.sort ? "none" : state.down ? "descending" : "ascending");
       head.firstChild.textContent = columns[index].title + (index === state.sort ? (state.down ? " ↓" : " ↑") : "");
@@ -46,9 +48,9 @@ function sampleTable(columns, n, searchText, isOutlier) {
   const turn = (by) => () => { state.from += by; show(); };
   const previous = el("button", { type: "button", click: turn(-PAGE) }, "← previous");
   const next = el("button", { type: "button", click: turn(PAGE) }, "next →");
-  const search = el("input", { type: "search", placeholder: "filter by name or label", "aria-label": "Filter the samples", input: (event) => { state.query = event.target.value; refresh(); } });
+  const search = el("input", { type: "search", placeholder: o.placeholder, "aria-label": `Filter the ${o.noun}s`, input: (event) => { state.query = event.target.value; refresh(); } });
   const onlyOut = el("input", { type: "checkbox", change: (event) => { state.onlyOut = event.target.checked; refresh(); } });
   refresh();
-  return el("div", {}, el("div", { class: "controls" }, search, el("label", { class: "small" }, onlyOut, " outliers only"), where, previous, next),
-    el("div", { class: "scroll" }, el("table", { "aria-label": "Samples" }, el("thead", {}, el("tr", {}, ...heads)), body)));
+  return el("div", {}, el("div", { class: "controls" }, search, el("label", { class: "small" }, onlyOut, " " + o.onlyOut), where, previous, next),
+    el("div", { class: "scroll" }, el("table", { "aria-label": `Table of ${o.noun}s` }, el("thead", {}, el("tr", {}, ...heads)), body)));
 }

@@ -380,8 +380,9 @@ fn masks() {
     let cohort = cohort();
     cohort.store("annotations", "SELECT variant_id, pos % 5 AS score FROM variants WHERE pos % 3 = 0");
     let of = |gene: &str, high: u32| {
+        let points = 4 - high;
         format!(
-            "SELECT variant_id, '{gene}' AS gene, CASE WHEN pos % 2 = {high} THEN 'HIGH' ELSE 'LOW' END AS impact, \
+            "SELECT variant_id, '{gene}' AS gene, pos % {points} AS points, CASE WHEN pos % 2 = {high} THEN 'HIGH' ELSE 'LOW' END AS impact, \
              'missense_variant&splice_region_variant' AS consequence, CAST(af AS DOUBLE) AS af FROM variants"
         )
     };
@@ -415,10 +416,29 @@ fn masks() {
     assert_eq!(n(&found, "G1", "high.0.02"), count("pos > 10000 AND pos <= 20000 AND ac <= 0.02 * an"));
     let scored = "pos > 10000 AND pos <= 20000 AND ac <= 0.02 * an AND pos % 3 = 0 AND pos % 5 >= 3";
     assert_eq!(n(&found, "G1", "scored.0.02"), count(scored));
-    // a weight from a column: 0 where there is none
-    let weighted = cohort.with_bed(&["--weights", "column:score", "--tests", "burden,collapsing", "--max-ac", "5"]);
-    let weighted: Rows = weighted.into_iter().filter(|row| row["test"] == "burden").collect();
-    assert_eq!(n(&weighted, "G1", "all.ac5"), count("pos > 10000 AND pos <= 20000 AND ac <= 5"));
+    // a weight from a column: 0 where there is none, and the largest where a variant has several rows
+    for (column, weight) in [
+        ("score", "CASE WHEN pos % 3 = 0 THEN pos % 5 ELSE 0 END"),
+        ("points", "CASE WHEN pos % 4 > pos % 3 THEN pos % 4 ELSE pos % 3 END"),
+    ] {
+        let name = format!("column:{column}");
+        let mut weighted = cohort.with_bed(&["--weights", &name, "--tests", "burden,skat", "--max-ac", "5"]);
+        let g1 = row(&weighted, &[("set", "G1"), ("phenotype", "height"), ("test", "burden")]);
+        assert_eq!(g1["n_variants"], count("pos > 10000 AND pos <= 20000 AND ac <= 5"));
+        let sql = format!("SELECT (pos - 1 - (pos - 1) % 10000) / 10000 AS g, variant_id, {weight} AS w FROM variants");
+        let mut sets = String::from("set\tvariant_id\tweight\n");
+        for one in query(&cohort.dataset, &sql) {
+            writeln!(sets, "G{:.0}\t{}\t{}", number(&one[0]), one[1], one[2]).expect("text");
+        }
+        let sets = write(cohort.folder.path(), "weighted.tsv", sets);
+        let listed = ["--sets", text(&sets), "--weights", "column", "--tests", "burden,skat", "--max-ac", "5"];
+        let mut listed = cohort.run(&listed);
+        for row in weighted.iter_mut().chain(&mut listed) {
+            // lists begin at their first variant
+            ["start", "end"].iter().for_each(|name| drop(row.remove(*name)));
+        }
+        assert_eq!(weighted, listed, "{column}");
+    }
     let says = |extra: &[&str], part: &str| {
         let mut args =
             vec!["burden", text(&cohort.dataset), "--pheno", text(&cohort.pheno), "--sets", text(&cohort.sets)];
@@ -431,6 +451,7 @@ fn masks() {
     says(&["--mask", "af < 0.1"], "there is no `=`");
     says(&["--weights", "beta:1"], "expected flat, beta:1,25");
     says(&["--genes"], "cannot be used with");
+    says(&["--max-mac", "5"], "--max-mac");
 }
 
 /// REGENIE's mask SET1.M1.0.2 of its example (pLof, frequency up to 0.2): the same carriers; its annotation is a column of the sets.

@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("submit", &["plan"]),
     ("query", &["genome", "store", "manifest", "decode", "call", "columns", "dataset"]),
-    ("stats", &["genome", "alleles", "store", "manifest", "call", "columns", "dataset", "query"]),
+    ("stats", &["genome", "alleles", "store", "manifest", "decode", "call", "columns", "dataset", "query"]),
     ("annotate", &["genome", "alleles", "store", "manifest", "decode", "columns", "input", "dataset", "stats"]),
     ("report", &["genome", "manifest", "dataset"]),
     ("export", &["genome", "alleles", "store", "manifest", "decode", "call", "joint", "columns", "dataset"]),

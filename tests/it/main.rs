@@ -6,11 +6,13 @@
 
 mod alleles;
 mod annotate;
+mod annotate_sources;
 mod array;
 mod array_s3;
 mod assoc;
 mod bounds;
 mod burden;
+mod burden_sets;
 mod cli;
 mod common;
 mod conformance;

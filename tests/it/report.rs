@@ -133,6 +133,117 @@ fn stored_results_are_shown_while_they_are_of_this_dataset() {
     assert_eq!(data_of(&report(&out, &[]))["results"]["kinship"], Value::Null);
 }
 
+/// Stores rows of `burden`: two tests of each set, at places 1 to n on contig 1, the first set without a place; binary phenotype.
+fn store_burden(folder: &Path, sets: &[String]) {
+    use polars::prelude::{Column, DataFrame};
+    let dataset = Dataset::open(folder).expect("opens");
+    let results = varbatch::stats::results::Results::new(&dataset, "burden", serde_json::json!({ "max_p": null }));
+    let n = 2 * sets.len();
+    let integers = |value: &dyn Fn(usize) -> Option<i32>| (0..n).map(value).collect::<Vec<_>>();
+    let p = |at: usize| (at % 7 != 6).then(|| ((at * 7919) % n) as f64 * 8.0 / n as f64);
+    let columns = vec![
+        Column::new("set".into(), (0..n).map(|at| &sets[at / 2][..]).collect::<Vec<_>>()),
+        Column::new("contig".into(), (0..n).map(|at| (at > 1).then_some("1")).collect::<Vec<_>>()),
+        Column::new("start".into(), integers(&|at| (at > 1).then_some(at as i32 / 2))),
+        Column::new("end".into(), integers(&|at| (at > 1).then_some(at as i32 / 2 + 9))),
+        Column::new("mask".into(), vec!["all.0.01"; n]),
+        Column::new("phenotype".into(), vec![HOSTILE; n]),
+        Column::new("test".into(), (0..n).map(|at| ["burden", "skat"][at % 2]).collect::<Vec<_>>()),
+        Column::new("n_variants".into(), integers(&|at| Some(at as i32 / 2 % 50))),
+        Column::new("n_carriers".into(), integers(&|at| Some(at as i32 / 2 % 90))),
+        Column::new("n_carriers_cases".into(), integers(&|at| Some(at as i32 / 2 % 40))),
+        Column::new("beta".into(), (0..n).map(|at| (at % 2 == 0).then_some(at as f64 * -0.001)).collect::<Vec<_>>()),
+        Column::new("neg_log10_p".into(), (0..n).map(p).collect::<Vec<_>>()),
+        Column::new("status".into(), (0..n).map(|at| (at % 7 == 6).then_some("monomorphic")).collect::<Vec<_>>()),
+    ];
+    results.store("burden", DataFrame::new(n, columns).expect("a frame"), Value::Null).expect("stored");
+}
+
+#[test]
+fn sets_of_any_name_are_shown() {
+    let folder = temp();
+    let out = small(folder.path());
+    assert_eq!(data_of(&report(&out, &[]))["results"]["burden"], Value::Null);
+    store_burden(&out, &["a".to_owned(), HOSTILE.to_owned(), "αβγ".to_owned(), "αβδ".to_owned()]);
+    let html = report(&out, &[]);
+    assert!(!html.contains("<img"), "markup of a name is text");
+    assert_eq!(html.matches("</script").count(), 2);
+    let data = data_of(&html);
+    let found = &data["results"]["burden"];
+    assert_eq!(found["n_sets"], 4);
+    assert_eq!(found["names"], serde_json::json!(["0a", format!("0{HOSTILE}"), "0αβγ", "0αβδ"]));
+    assert_eq!(found["contig"]["values"], serde_json::json!([null, 0, 0, 0]));
+    assert_eq!(found["start"]["values"], serde_json::json!([null, 1, 2, 3]));
+    let analysis = &found["analyses"][0];
+    assert_eq!(analysis["phenotype"], HOSTILE);
+    assert_eq!(analysis["n_carriers_cases"]["values"], serde_json::json!([0, 1, 2, 3]));
+    let [burden, skat] = [&analysis["tests"][0], &analysis["tests"][1]];
+    assert_eq!((&burden["name"], &burden["n_tested"]), (&"burden".into(), &3.into()));
+    assert_eq!(burden["untested"], serde_json::json!([["monomorphic", 1]]));
+    assert_eq!(burden["neg_log10_p"]["values"], serde_json::json!([0, 60_000, 40_000, null]));
+    assert_eq!(burden["qq"]["observed"].as_array().expect("quantiles").len(), 3);
+    assert!(burden["beta"]["step"].is_number() && skat["beta"].is_null());
+}
+
+/// `burden` of a cohort: the page has its rows and its summary.
+#[test]
+fn sets_of_a_cohort_are_those_of_the_table() {
+    let folder = temp();
+    let sim = folder.path().join("sim");
+    let sim_text = sim.to_str().expect("UTF-8");
+    varbatch(&["simulate", "-o", sim_text, "--samples", "60", "--length", "60000"]).expect(0);
+    let out = folder.path().join("ds");
+    call(&[sim.join("cohort.vcf.gz")], &out, &[]);
+    let contig = query(&out, "SELECT contig FROM variants LIMIT 1").remove(0).remove(0);
+    let windows: String = (0..30).map(|at| format!("{contig}\t{}\t{}\tw{at}\n", at * 2000, at * 2000 + 2000)).collect();
+    let windows = write(folder.path(), "windows.bed", windows);
+    let names = query(&out, "SELECT sample FROM samples");
+    let rows: String = names.iter().zip(0..).map(|(row, at)| format!("{}\t{}\t{}\n", row[0], at % 2, at % 9)).collect();
+    let pheno = write(folder.path(), "pheno.tsv", format!("sample\tcase\tbmi\n{rows}"));
+    let [ds, bed, pheno] = [&out, &windows, &pheno].map(|path| path.to_str().expect("UTF-8"));
+    let flags = ["burden", ds, "--sets", bed, "--pheno", pheno, "--max-af", "0.05,0.5"];
+    varbatch(&flags).expect(0);
+    let data = data_of(&report(&out, &[]));
+    let found = &data["results"]["burden"];
+    assert_eq!((&found["n_sets"], &found["n_analyses"]), (&30.into(), &4.into()));
+    let columns = "phenotype, mask, test, set, n_variants, n_carriers, neg_log10_p";
+    let stored = query(&out, &format!("SELECT {columns} FROM burden"));
+    assert_eq!(stored.len(), 30 * 4 * found["analyses"][0]["tests"].as_array().expect("tests").len());
+    for row in stored {
+        let analyses = found["analyses"].as_array().expect("analyses");
+        let analysis = analyses.iter().find(|one| one["phenotype"] == row[0] && one["mask"] == row[1]).expect("one");
+        let tests = analysis["tests"].as_array().expect("tests");
+        let test = tests.iter().find(|one| one["name"] == row[2]).expect("a test");
+        let at: usize = row[3][1..].parse().expect("a number");
+        let number = |series: &Value| {
+            series["values"][at].as_f64().map(|value| value * series["step"].as_f64().expect("a step"))
+        };
+        assert_eq!(number(&analysis["n_variants"]), row[4].parse().ok(), "{row:?}");
+        assert_eq!(number(&analysis["n_carriers"]), row[5].parse().ok(), "{row:?}");
+        match row[6].parse::<f64>() {
+            Ok(p) => assert!((number(&test["neg_log10_p"]).expect("a p") - p).abs() < 6e-5, "{row:?}"),
+            Err(_) => assert_eq!(number(&test["neg_log10_p"]), None, "{row:?}"),
+        }
+    }
+    let summary = query(&out, "SELECT n_sets_tested FROM burden_summary WHERE phenotype = 'bmi' AND test = 'skat'");
+    let is_bmi = |one: &&Value| one["phenotype"] == "bmi";
+    let skat: Vec<String> = found["analyses"]
+        .as_array()
+        .expect("analyses")
+        .iter()
+        .filter(is_bmi)
+        .flat_map(|one| one["tests"].as_array().expect("tests"))
+        .filter(|test| test["name"] == "skat")
+        .map(|test| test["n_tested"].to_string())
+        .collect();
+    assert_eq!(skat, summary.into_iter().flatten().collect::<Vec<_>>());
+    assert!(found["analyses"][0]["tests"][0]["qq"].is_object());
+    varbatch(&[&flags[..], &["--max-p", "0.5"]].concat()).expect(0);
+    let data = data_of(&report(&out, &[]));
+    let found = &data["results"]["burden"];
+    assert_eq!((&found["max_p"], &found["analyses"][0]["tests"][0]["qq"]), (&0.5.into(), &Value::Null));
+}
+
 #[test]
 fn groups_label_the_samples_and_mistakes_are_told() {
     let folder = temp();
@@ -169,6 +280,25 @@ fn pages_of_many_samples_are_small() {
     assert_eq!(data_of(&html)["samples"]["names"].as_array().expect("names").len(), n);
 }
 
+/// Many sets, too; of too many the strongest.
+#[test]
+fn pages_of_many_sets_are_small() {
+    let folder = temp();
+    let out = small(folder.path());
+    let names = |n: usize| (0..n).map(|at| format!("ENSG{:011}", at * 37)).collect::<Vec<_>>();
+    let before = report(&out, &[]).len();
+    store_burden(&out, &names(20_000));
+    let html = report(&out, &[]);
+    assert!(html.len() - before < 700_000, "{} bytes", html.len() - before);
+    assert_eq!(data_of(&html)["results"]["burden"]["n"], 20_000);
+    store_burden(&out, &names(100_000));
+    let data = data_of(&report(&out, &[]));
+    assert_eq!(
+        (&data["results"]["burden"]["n"], &data["results"]["burden"]["n_sets"]),
+        (&40_000.into(), &100_000.into())
+    );
+}
+
 /// In a browser: no error, and every section is drawn.
 #[test]
 fn a_browser_draws_every_section() {
@@ -177,6 +307,7 @@ fn a_browser_draws_every_section() {
     }
     let folder = temp();
     let out = small(folder.path());
+    store_burden(&out, &["a".to_owned(), HOSTILE.to_owned()]);
     report(&out, &[]);
     let page = format!("file://{}", out.with_extension("html").display());
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
@@ -203,9 +334,11 @@ fn a_browser_draws_every_section() {
         "substitutions",
         "track",
         "assoc",
+        "sets",
         "provenance",
     ] {
         assert!(done.stdout.contains(&format!("<section id=\"{id}\"")), "{id}");
     }
     assert!(!done.stdout.contains("<img"), "a name became markup");
+    assert!(done.stdout.contains("&lt;/script&gt;&lt;img src=x"), "the name is there as text");
 }

@@ -100,6 +100,40 @@ fn every_analysis_gives_the_same_on_s3() {
     twins.both("score", &["--weights", weights.to_str().expect("UTF-8"), "-o", "-"]);
 }
 
+/// Annotation onto a dataset on S3, from files here and there, and tests of sets that use it.
+#[test]
+fn annotate_and_burden_give_the_same_on_s3() {
+    let Some(twins) = Twins::new(&COHORT, &["--shard-size", "30000"]) else { return };
+    let folder = twins.folder.path();
+    let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let vcf = path(&folder.join("made/cohort.vcf.gz"));
+    let bed: String =
+        (0..30).map(|at| format!("chr{}\t{}\t{}\tG{at}\n", at % 2 + 1, at * 9000, at * 9000 + 9500)).collect();
+    let remote = format!("{}/genes.bed", twins.bucket.uri);
+    twins.bucket.put("genes.bed", bed.as_bytes());
+    let genes = path(&write(folder, "genes.bed", bed));
+    let csq = path(&write(folder, "csq.vcf", consequences(&twins.local)));
+    let from = ["--from", &vcf, "--from", &remote, "--from", &csq];
+    let columns = ["--columns", "AC as made_ac", "--columns", "name", "--columns", "none", "--consequences"];
+    twins.both("annotate", &[&from[..], &columns].concat());
+    twins.same_results(&["annotations", "consequences"]);
+    // columns of a run before stay
+    let table = query(&twins.local, "SELECT contig, pos, ref, alt, ac FROM variants WHERE ac > 3 ORDER BY alt");
+    let table: String = table.iter().map(|row| row.join("\t") + "\n").collect();
+    let table = path(&write(folder, "t.tsv", format!("contig\tpos\tref\talt\tx\n{table}")));
+    twins.both("annotate", &["--from", &table]);
+    twins.same_results(&["annotations"]);
+    let both = query(&twins.local, "SELECT COUNT(*), COUNT(made_ac), COUNT(gene), COUNT(t_x) FROM annotations");
+    assert!(both[0].iter().all(|n| n.parse::<u32>().expect("a number") >= 40), "{both:?}");
+    let traits = path(&write(folder, "traits.tsv", phenotypes(60)));
+    let masks = ["--mask", "common=t_x > 5", "--mask", "high=impact = 'HIGH'", "--max-af", "0.5"];
+    for sets in [&["--sets", &genes][..], &["--sets", &remote], &["--genes"]] {
+        twins.both("burden", &[&["--pheno", &traits], sets, &masks].concat());
+        twins.same_results(&["burden", "burden_summary"]);
+    }
+    twins.both("burden", &["--pheno", &traits, "--sets", &genes, "-o", "-"]);
+}
+
 #[test]
 fn every_query_gives_the_same_on_s3() {
     let Some(twins) = Twins::new(&COHORT, &["--shard-size", "30000"]) else { return };
@@ -199,6 +233,21 @@ fn what_is_missing_on_s3_is_named() {
 fn phenotypes(n: usize) -> String {
     let lines = (1..=n).map(|at| format!("S{at:04}\t{}\t{}\n", (at * 37) % 19, 1 + at % 2));
     format!("sample\theight\tcase\n{}", lines.collect::<String>())
+}
+
+/// Some variants of a dataset as VEP annotates them.
+fn consequences(dataset: &Path) -> String {
+    let mut text = String::from(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##contig=<ID=chr2>\n##INFO=<ID=CSQ,Number=.,Type=String,Description=\"Consequences \
+         from Ensembl VEP. Format: Allele|Consequence|IMPACT|SYMBOL\">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
+    );
+    let sql = "SELECT contig, pos, ref, alt FROM variants WHERE LENGTH(ref) = 1 AND LENGTH(alt) = 1 AND n_alts = 1 ORDER BY variant_id";
+    for (at, row) in query(dataset, sql).iter().enumerate().filter(|(at, _)| at % 5 == 0) {
+        let term = if at % 2 == 0 { "stop_gained|HIGH" } else { "intron_variant|MODIFIER" };
+        let info = format!("CSQ={}|{term}|G{}", row[3], at % 7);
+        text += &format!("{}\t{}\t.\t{}\t{}\t.\t.\t{info}\n", row[0], row[1], row[2], row[3]);
+    }
+    text
 }
 
 /// Weights of some variants of a dataset, with the alternate or the reference allele.

@@ -22,8 +22,6 @@ pub const SUMMARY: [&str; 3] = ["gene", "most_severe", "impact"];
 /// Where the entries went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntryTally {
-    /// Rows of consequences, once for each allele row of the dataset.
-    pub rows: u64,
     /// Entries whose allele is none of the record, or more than one.
     pub unassigned: u64,
     /// Entries of `bcftools csq` that say only at which record the consequence stands (`@1234`).
@@ -33,7 +31,6 @@ pub struct EntryTally {
 impl EntryTally {
     /// Adds another piece.
     pub fn add(&mut self, other: &EntryTally) {
-        self.rows += other.rows;
         self.unassigned += other.unassigned;
         self.pointers += other.pointers;
     }
@@ -197,7 +194,6 @@ impl Consequences {
     }
 
     fn push(&mut self, entry: &Entry, target: Target, source: u64) -> Result<()> {
-        self.tally.rows += 1;
         self.keys.push(target.chunk, target.row, source);
         let texts = [
             self.field(entry, Role::Gene),

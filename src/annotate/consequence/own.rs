@@ -1,25 +1,22 @@
 //! Consequences out of the dataset's own INFO column.
 
 use super::super::join::Setup;
-use super::super::lines::{Joined, Rejection, with_skip_hint};
+use super::super::lines::{Joined, MAX_LISTED, Rejection, with_skip_hint};
 use super::super::rows::Rows;
 use super::super::spill::Spill;
 use super::super::targets::{Chunk, Group};
 use super::allele::Site;
 use super::format::Format;
-use super::{Consequences, EntryTally, Target};
+use super::{Consequences, Target};
 use crate::alleles::MAX_SHIFT_BP;
 use crate::dataset::batch::{Batch, Value};
 use crate::dataset::stream::{FileStream, Select};
 use crate::error::{Error, Location, Result};
-use crate::genome::split_id;
+use crate::genome::{Locus, split_id};
 use arrow_array::Array;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Rows that are set aside and listed, at most.
-const MAX_LISTED: usize = 100;
 
 /// What a row group gave.
 struct Part {
@@ -37,7 +34,7 @@ pub fn read_own(format: &Arc<Format>, column: &str, setup: &Setup, spills: &mut 
         for first in (0..groups.len()).step_by(at_once) {
             let name = setup.targets.contig(contig);
             let work = |at: usize| {
-                read_group(format, column, setup, (&groups[at], near(groups, at)))
+                read_group(format, column, setup, &Work::new(contig, groups, at))
                     .map_err(|error| error.at(Location { contig: Some(name.to_owned()), ..Default::default() }))
             };
             let last = groups.len().min(first + at_once);
@@ -58,23 +55,33 @@ pub fn read_own(format: &Arc<Format>, column: &str, setup: &Setup, spills: &mut 
     Ok(joined)
 }
 
-/// Row groups that can have alleles of the records that those of a row group are of.
-fn near(groups: &[Group], at: usize) -> &[Group] {
-    let (low, high) =
-        (groups[at].first.saturating_sub(2 * MAX_SHIFT_BP), groups[at].last.saturating_add(2 * MAX_SHIFT_BP));
-    let before = groups[..at].iter().rev().take_while(|group| group.last >= low).count();
-    let behind = groups[at + 1..].iter().take_while(|group| group.first <= high).count();
-    &groups[at - before..=at + behind]
+/// A row group, and where the other alleles of its records can be.
+struct Work<'g> {
+    group: &'g Group,
+    near: &'g [Group],
+    /// The smallest and the largest `variant_id` of them.
+    ids: (i64, i64),
+}
+
+impl<'g> Work<'g> {
+    fn new(contig: u32, groups: &'g [Group], at: usize) -> Work<'g> {
+        let group = &groups[at];
+        let (low, high) = (group.first.saturating_sub(2 * MAX_SHIFT_BP), group.last.saturating_add(2 * MAX_SHIFT_BP));
+        let before = groups[..at].iter().rev().take_while(|group| group.last >= low).count();
+        let behind = groups[at + 1..].iter().take_while(|group| group.first <= high).count();
+        let id = |vcf_pos: i32, rank: u16| Locus { contig, vcf_pos }.id(rank);
+        Work { group, near: &groups[at - before..=at + behind], ids: (id(low.max(0), 0), id(high, u16::MAX)) }
+    }
 }
 
 /// The ALT of records with more than one, as written, by `site_id`; one that no row has is empty.
 type Sites = HashMap<i64, Vec<String>>;
 
-fn sites_of(groups: &[Group]) -> Result<Sites> {
+fn sites_of(work: &Work) -> Result<Sites> {
     let mut sites = Sites::new();
-    for group in groups {
+    for group in work.near {
         let names = ["alt", "site_id", "alt_index", "n_alts", "site_alt"];
-        let select = Select::columns(&names).with_row_groups(Some(vec![group.row_group]));
+        let select = Select::columns(&names).with_row_groups(Some(vec![group.row_group])).with_ids(Some(work.ids));
         for batch in FileStream::open(&group.file, &select)? {
             let batch = batch?;
             let (ids, alts, written) = (batch.longs("site_id")?, batch.texts("alt")?, batch.texts("site_alt")?);
@@ -93,9 +100,8 @@ fn sites_of(groups: &[Group]) -> Result<Sites> {
     Ok(sites)
 }
 
-fn read_group(format: &Arc<Format>, column: &str, setup: &Setup, group: (&Group, &[Group])) -> Result<Vec<Part>> {
-    let (group, near) = group;
-    let sites = sites_of(near)?;
+fn read_group(format: &Arc<Format>, column: &str, setup: &Setup, work: &Work) -> Result<Vec<Part>> {
+    let (group, sites) = (work.group, sites_of(work)?);
     let names = ["variant_id", "pos", "ref", "alt", "site_id", "alt_index", "site_ref", "site_alt", column];
     let select = Select::columns(&names).with_row_groups(Some(vec![group.row_group]));
     let mut parts = Vec::new();
@@ -147,7 +153,7 @@ fn read_batch(format: &Arc<Format>, column: &str, of: (&Setup, &Sites), batch: &
         joined.tally.matched += 1;
         if target.alt_index > 1 {
             // the entries of a record are counted with its first allele
-            found.tally = EntryTally { rows: found.tally.rows, ..before };
+            found.tally = before;
         }
     }
     joined.entries = found.tally;

@@ -28,7 +28,7 @@ use crate::stats::selection::SampleSet;
 use basis::Rows;
 use cohort::Cohort;
 use dosage::{Dosages, MissingCalls, Takers};
-use estimate::Outcome;
+use estimate::{Outcome, Reason};
 use linear::Linear;
 use logistic::{Design, Trait};
 use traits::{Covariate, Kind, Phenotype};
@@ -163,7 +163,11 @@ impl Group {
         let of_kind = |kind| members.iter().copied().filter(move |&at| phenotypes[at].kind == kind);
         let quantitative: Vec<usize> = of_kind(Kind::Quantitative).collect();
         let values: Vec<Vec<f64>> = quantitative.iter().map(|&at| rows.of(&phenotypes[at].values)).collect();
-        let binary = of_kind(Kind::Binary).map(|at| Ok((at, fit_binary(&design, &rows, &phenotypes[at])?)));
+        let fit = |at: usize| {
+            let fit = fit_binary(&design, rows.of(&phenotypes[at].values));
+            Ok((at, fit.map_err(|reason| no_fit(reason, &rows, &phenotypes[at]))?))
+        };
+        let binary = of_kind(Kind::Binary).map(fit);
         Ok(Group {
             n_males,
             constant: basis.constant.clone(),
@@ -197,18 +201,27 @@ impl Group {
     }
 }
 
-/// Fits the covariates of a binary phenotype; that it has no cases or no controls, or that they separate them, is an error.
-pub fn fit_binary(design: &Design, rows: &Rows, phenotype: &Phenotype) -> Result<Trait> {
+/// Fits the covariates of a binary phenotype; it must have cases and controls, which the covariates do not separate.
+pub fn fit_binary(design: &Design, y: Vec<f64>) -> std::result::Result<Trait, Reason> {
+    let n_cases = y.iter().filter(|&&y| y == 1.0).count();
+    match n_cases == 0 || n_cases == y.len() {
+        true => Err(Reason::ConstantPhenotype),
+        false => Trait::new(design, y).ok_or(Reason::Separation),
+    }
+}
+
+/// The error of a binary phenotype without a fit.
+pub fn no_fit(reason: Reason, rows: &Rows, phenotype: &Phenotype) -> Error {
     let (name, y) = (&phenotype.name, rows.of(&phenotype.values));
     let n_cases = y.iter().filter(|&&y| y == 1.0).count();
-    if n_cases == 0 || n_cases == y.len() {
-        return Err(Error::bad_data(format!("the phenotype {name} has {n_cases} cases among {} samples", y.len()))
-            .hint("expected cases and controls; --pheno-name names the columns to take"));
-    }
-    Trait::new(design, y).ok_or_else(|| {
-        Error::bad_data(format!(
+    match reason {
+        Reason::ConstantPhenotype => {
+            Error::bad_data(format!("the phenotype {name} has {n_cases} cases among {} samples", y.len()))
+                .hint("expected cases and controls; --pheno-name names the columns to take")
+        }
+        _ => Error::bad_data(format!(
             "the covariates separate cases from controls of {name}: without a variant there is no fit"
         ))
-        .hint("leave covariates out by --covar-name, or the phenotype by --pheno-name")
-    })
+        .hint("leave covariates out by --covar-name, or the phenotype by --pheno-name"),
+    }
 }

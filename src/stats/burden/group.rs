@@ -8,6 +8,7 @@ use crate::stats::assoc::basis::Rows;
 use crate::stats::assoc::cohort::Cohort;
 use crate::stats::assoc::dosage::Dosages;
 use crate::stats::assoc::estimate::{Estimate, Reason};
+use crate::stats::assoc::fit_binary;
 use crate::stats::assoc::linear::{self, Linear};
 use crate::stats::assoc::logistic::{self, Design, Trait};
 use crate::stats::assoc::traits::{Kind, Phenotype};
@@ -58,7 +59,7 @@ pub struct Numbers {
     pub n_carriers_cases: Option<usize>,
     /// Variants of the mask.
     pub n_variants: usize,
-    /// Those of them where all samples have the same number of copies.
+    /// Those of them where all samples have the same number of copies, or all alleles are the same.
     pub n_monomorphic: usize,
     /// Copies of the rarer alleles.
     pub mac: u64,
@@ -97,14 +98,7 @@ impl Group {
             Quantity { at, residual: standardised(residual, values, design.k) }
         };
         let quantities = of_kind(Kind::Quantitative).zip(&values).map(quantity).collect();
-        let fit = |at: usize| {
-            let y = rows.of(&phenotypes[at].values);
-            let n_cases = y.iter().filter(|&&y| y == 1.0).count();
-            match n_cases == 0 || n_cases == y.len() {
-                true => Err(Reason::ConstantPhenotype),
-                false => Trait::new(&design, y).ok_or(Reason::Separation),
-            }
-        };
+        let fit = |at: usize| fit_binary(&design, rows.of(&phenotypes[at].values));
         let mut information = vec![0.0; design.k * design.k];
         // columns of length sqrt(n), orthogonal
         (0..design.k).for_each(|at| information[at * design.k + at] = design.n as f64);
@@ -128,7 +122,9 @@ impl Group {
 
     /// Tests the variants of a mask, for all phenotypes. Constant ones count, but have no part in the tests.
     pub fn test(&self, variants: &[&Variant], settings: &Settings, scratch: &mut Scratch) -> Vec<Record> {
-        let varying: Vec<&Variant> = variants.iter().copied().filter(|variant| !variant.is_constant).collect();
+        // without another allele copies differ as the ploidy of calls does
+        let varies = |variant: &&Variant| !variant.is_constant && variant.mac > 0;
+        let varying: Vec<&Variant> = variants.iter().copied().filter(varies).collect();
         let weights = varying.iter().map(|variant| settings.weight_of(variant)).collect();
         let columns = Columns::new(&varying, weights, self.rows.n());
         let carriers = columns.carriers();
@@ -260,9 +256,7 @@ impl Group {
         let mut found: Vec<Vec<(usize, Outcome)>> = vec![Vec::new(); tests.len()];
         if !self.quantities.is_empty() {
             let scored = columns.score(&self.design, None, &self.information, &known);
-            for (test, found) in tests.iter().zip(&mut found) {
-                let results = scored.as_ref().map_err(|reason| *reason);
-                let results = results.and_then(|scored| test_scores(*test, scored, quantiles));
+            for (results, found) in test_scores(tests, scored, quantiles).into_iter().zip(&mut found) {
                 let mut results = results.map(Vec::into_iter);
                 found.extend(self.quantities.iter().map(|quantity| {
                     let one = match (&quantity.residual, &mut results) {
@@ -279,17 +273,24 @@ impl Group {
                 .as_ref()
                 .map_err(|reason| *reason)
                 .and_then(|fit| columns.score(&self.design, Some(fit.weight()), fit.information(), &[fit.residual()]));
-            for (test, found) in tests.iter().zip(&mut found) {
-                let one = scored.as_ref().map_err(|reason| *reason);
-                let one = one.and_then(|scored| test_scores(*test, scored, quantiles));
-                found.push((*at, one.map(|one| one[0]).map_err(Gap::Reason)));
+            for (results, found) in test_scores(tests, scored, quantiles).into_iter().zip(&mut found) {
+                found.push((*at, results.map(|one| one[0]).map_err(Gap::Reason)));
             }
         }
         found
     }
 }
 
-fn test_scores(test: TestName, scored: &Scored, quantiles: Quantiles) -> Result<Vec<Finding>, Reason> {
+/// What each test finds, by its place, for each phenotype.
+fn test_scores(
+    tests: &[TestName],
+    scored: Result<Scored, Reason>,
+    quantiles: Quantiles,
+) -> Vec<Result<Vec<Finding>, Reason>> {
+    let scored = match scored {
+        Ok(scored) => scored,
+        Err(reason) => return vec![Err(reason); tests.len()],
+    };
     let finding = |found: Found, rho| Finding {
         method: if found.how == How::Inversion { "inversion" } else { "liu" },
         beta: None,
@@ -298,16 +299,20 @@ fn test_scores(test: TestName, scored: &Scored, quantiles: Quantiles) -> Result<
         rho,
         ln_p: found.ln_p,
     };
-    if test == TestName::Skat {
-        let skat = Skat::new(&scored.kernel).ok_or(Reason::Collinear)?;
-        return Ok(scored.scores.iter().map(|scores| finding(skat.test(scores), None)).collect());
-    }
-    let skato = SkatO::new(&scored.kernel).ok_or(Reason::Collinear)?;
-    let test = |scores: &Vec<f64>| {
-        let found = skato.test(scores, quantiles);
-        finding(found, Some(found.rho))
+    let skato = tests.contains(&TestName::Skato).then(|| SkatO::new(&scored.kernel)).flatten();
+    let test = |test: &TestName| match test {
+        TestName::Skat => {
+            let skat = skato.as_ref().map(SkatO::skat).or_else(|| Skat::new(&scored.kernel));
+            let skat = skat.ok_or(Reason::Collinear)?;
+            Ok(scored.scores.iter().map(|scores| finding(skat.test(scores), None)).collect())
+        }
+        _ => {
+            let skato = skato.as_ref().ok_or(Reason::Collinear)?;
+            let found = scored.scores.iter().map(|scores| skato.test(scores, quantiles));
+            Ok(found.map(|found| finding(found, Some(found.rho))).collect())
+        }
     };
-    Ok(scored.scores.iter().map(test).collect())
+    tests.iter().map(test).collect()
 }
 
 fn outcome(found: Result<Estimate, Reason>) -> Outcome {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Sets are tested in parallel, each on one thread with sums in a fixed order, and rows leave in the order of the sets. Memory: the
-//! calls of the sets that are open. Formulas and what happens where there is no result: `docs/methods-burden.md`.
+//! calls of the sets that are open; 32 bytes for each variant of each set; a few matrices of the variants of a set squared on each thread
+//! (SKAT, 200 MB each for [`MAX_KERNEL`]). Formulas and what happens where there is no result: `docs/methods-burden.md`.
 
 mod columns;
 mod fisher;
@@ -27,7 +28,7 @@ use crate::stats::assoc::cohort::Cohort;
 use crate::stats::assoc::dosage::{Dosages, MissingCalls, Takers};
 use crate::stats::assoc::estimate::Reason;
 use crate::stats::assoc::traits::{Covariate, Phenotype};
-use crate::stats::assoc::{Size, fit_binary, logistic};
+use crate::stats::assoc::{Size, logistic, no_fit};
 use crate::stats::block::Block;
 use crate::stats::selection::SampleSet;
 use columns::Variant;
@@ -140,7 +141,7 @@ pub struct Part {
     /// Which of the block's variants it is.
     pub at: usize,
     /// Conditions that hold, as bits.
-    pub bases: u64,
+    pub conditions: u64,
     /// Value of the column of weights.
     pub column: f64,
 }
@@ -171,13 +172,11 @@ impl<'a> Analysis<'a> {
     ) -> Result<Analysis<'a>> {
         let mut groups = Vec::new();
         for cohort in Cohort::all(samples, &phenotypes, &covariates)? {
-            let design = logistic::Design::new(&cohort.basis);
-            let rows = cohort.rows.clone();
             let group = Group::new(cohort, &phenotypes, settings.logistic.max_vif);
-            // the message of a fit that fails
-            let failed = group.members.iter().filter(|at| group.fit_of(**at).is_some_and(|fit| fit.is_err()));
-            for &at in failed {
-                fit_binary(&design, &rows, &phenotypes[at])?;
+            for &at in &group.members {
+                if let Some(Err(reason)) = group.fit_of(at) {
+                    return Err(no_fit(*reason, &group.rows, &phenotypes[at]));
+                }
             }
             groups.push(group);
         }
@@ -261,7 +260,7 @@ impl<'a> Analysis<'a> {
             let is_x = ContigClass::of(&self.contigs[site.contig as usize]) == ContigClass::X;
             dosages.fill(&part.block, part.at, is_x, &takers);
             let (ac, an) = (site.counts.ac(), site.counts.an());
-            let in_mask = |(bit, mask): (usize, &Mask)| u128::from(mask.has(part.bases, ac, an)) << bit;
+            let in_mask = |(bit, mask): (usize, &Mask)| u128::from(mask.has(part.conditions, ac, an)) << bit;
             Variant {
                 carriers: dosages.carriers.clone(),
                 missing: dosages.missing.clone(),

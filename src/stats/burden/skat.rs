@@ -162,6 +162,11 @@ impl SkatO {
         Some(SkatO { mixtures, remainder: kernel.without_burden() })
     }
 
+    /// SKAT of the same kernel: the mixture without burden.
+    pub fn skat(&self) -> Skat {
+        Skat { mixture: self.mixtures[0].clone() }
+    }
+
     /// The test of these scores.
     pub fn test(&self, scores: &[f64], quantiles: Quantiles) -> Found {
         let squares: f64 = scores.iter().map(|score| score * score).sum();

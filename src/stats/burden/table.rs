@@ -48,14 +48,13 @@ impl<'a> Builder<'a> {
     pub fn take(&mut self) -> Result<DataFrame> {
         let spans = || self.sets.iter().map(|set| set.span.as_ref());
         let contig = |span: Option<&Span>| span.map(|span| self.analysis.contigs[span.contig as usize].as_str());
-        let base =
-            |value: fn(&Span) -> i64| spans().map(|span| span.map(|span| value(span) as i32)).collect::<Vec<_>>();
+        let base = |value: fn(&Span) -> i32| spans().map(|span| span.map(value)).collect::<Vec<_>>();
         let phenotype = |record: &Record| self.analysis.phenotypes[record.phenotype].name.as_str();
         let columns = vec![
             Column::new("set".into(), self.sets.iter().map(|set| set.name.as_str()).collect::<Vec<_>>()),
             Column::new("contig".into(), spans().map(contig).collect::<Vec<_>>()),
             Column::new("start".into(), base(|span| span.first)),
-            Column::new("end".into(), base(|span| span.last.min(i32::MAX.into()))),
+            Column::new("end".into(), base(|span| span.last)),
             Column::new("mask".into(), &self.masks),
             Column::new("phenotype".into(), self.records.iter().map(phenotype).collect::<Vec<_>>()),
             Column::new("test".into(), self.records.iter().map(|record| record.test.name()).collect::<Vec<_>>()),

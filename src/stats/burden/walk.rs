@@ -71,7 +71,7 @@ impl<F: FnMut(usize, Records) -> Result<()>> Walk<'_, F> {
             let rest = &rest[rest.partition_point(|member| member.variant_id < site.variant_id)..];
             let own = &rest[..rest.partition_point(|member| member.variant_id == site.variant_id)];
             for member in own {
-                let part = Part { block: block.clone(), at, bases: member.bases, column: member.column };
+                let part = Part { block: block.clone(), at, conditions: member.conditions, column: member.column };
                 self.open.entry(member.set).or_default().push(part);
             }
             self.next_member = self.members.len() - rest.len() + own.len();

@@ -2,78 +2,34 @@
 
 use super::{Naming, Set, Sets, Span, contig_index};
 use crate::dataset::Dataset;
+use crate::decode::intervals::{self, Form, Line, USUAL_NAMES};
 use crate::error::{Error, Location, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// Attributes of GFF that can be a name, best first: GFF3 of Ensembl and RefSeq, GTF.
-const GFF_NAMES: [&str; 5] = ["Name", "gene_name", "gene", "gene_id", "ID"];
-
-/// A form of intervals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// 0-based, half-open; the fourth column is the name.
-    Bed,
-    /// GFF3 or GTF: 1-based, inclusive; names are attributes.
-    Gff,
-}
-
 /// One interval with the name of its set.
 struct Interval<'a> {
     contig: &'a str,
-    first: i64,
-    last: i64,
+    first: i32,
+    last: i32,
     name: String,
     /// Tells apart sets of the same name.
     key: String,
-}
-
-impl Form {
-    /// By the first line that is not a comment; `None`: it has no intervals.
-    pub fn of(text: &str) -> Option<Form> {
-        let line = lines(text).next()?.1;
-        let tabs: Vec<&str> = line.split('\t').collect();
-        let is_number = |at: usize| tabs.get(at).is_some_and(|field| field.trim().parse::<i64>().is_ok());
-        if tabs.len() >= 9 && is_number(3) && is_number(4) {
-            return Some(Form::Gff);
-        }
-        let fields: Vec<&str> = bed_fields(line);
-        let is_number = |at: usize| fields.get(at).is_some_and(|field| field.parse::<i64>().is_ok());
-        (fields.len() >= 3 && is_number(1) && is_number(2)).then_some(Form::Bed)
-    }
-}
-
-/// Lines with data, counted from 1. What follows `##FASTA` in GFF3 is sequence.
-fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
-    let all = (1..).zip(text.lines()).take_while(|(_, line)| !line.starts_with("##FASTA"));
-    let is_data = |line: &str| {
-        let is_header = ["#", "track", "browser"].iter().any(|start| line.starts_with(start));
-        !line.trim().is_empty() && !is_header
-    };
-    all.filter(move |(_, line)| is_data(line))
-}
-
-fn bed_fields(line: &str) -> Vec<&str> {
-    match line.contains('\t') {
-        true => line.split('\t').map(str::trim).collect(),
-        false => line.split_whitespace().collect(),
-    }
 }
 
 /// Reads all sets. Contigs that the dataset does not have are counted; when it has none of them that is an error.
 pub fn read(dataset: &Dataset, path: &Path, text: &str, form: Form, naming: &Naming) -> Result<Sets> {
     let contigs = contig_index(dataset);
     let mut found = Found::default();
-    for (line, content) in lines(text) {
-        let interval = match form {
-            Form::Bed => bed(content).map(Some),
-            Form::Gff => gff(content, naming),
+    for (line, content) in (1..).zip(text.lines()) {
+        let interval = match (Line::of(content), form) {
+            (Line::Data(content), Form::Bed) => bed(content).map(Some),
+            (Line::Data(content), Form::Gff) => gff(content, naming),
+            (Line::End, _) => break,
+            (Line::Other | Line::Header(_), _) => continue,
         };
-        let failed = |message: String| {
-            let at = Location { path: Some(path.display().to_string()), line: Some(line), ..Default::default() };
-            Error::bad_data(message).at(at)
-        };
-        let Some(interval) = interval.map_err(failed)? else { continue };
+        let at = || Location { path: Some(path.display().to_string()), line: Some(line), ..Default::default() };
+        let Some(interval) = interval.map_err(|error| error.at(at()))? else { continue };
         found.add(interval, &contigs);
     }
     found.finish(dataset, path, form, naming)
@@ -157,68 +113,49 @@ fn hull(intervals: &[Span]) -> Option<Span> {
     })
 }
 
-fn bed(line: &str) -> std::result::Result<Interval<'_>, String> {
-    let fields = bed_fields(line);
-    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<i64>().ok());
-    let (Some(start), Some(end)) = (number(1), number(2)) else {
-        return Err(format!("`{line}` is no line of BED, expected contig, start, end and a name"));
-    };
-    if start < 0 || end <= start {
-        return Err(format!("the interval {start} to {end} is empty, expected 0-based start < end"));
-    }
-    let name = match fields.get(3) {
+fn bed(line: &str) -> Result<Interval<'_>> {
+    let interval = with_bases(Form::Bed, line)?;
+    let (contig, first, last) = (interval.contig, interval.first, interval.last);
+    let name = match interval.fields.get(3) {
         Some(name) if !name.is_empty() && *name != "." => (*name).to_owned(),
-        _ => format!("{}:{}-{end}", fields[0], start + 1),
+        _ => format!("{contig}:{first}-{last}"),
     };
-    Ok(Interval { contig: fields[0], first: start + 1, last: end, name, key: String::new() })
+    Ok(Interval { contig, first, last, name, key: String::new() })
 }
 
 /// `Ok(None)`: another feature than those that are sets.
-fn gff<'a>(line: &'a str, naming: &Naming) -> std::result::Result<Option<Interval<'a>>, String> {
-    let fields: Vec<&str> = line.split('\t').collect();
-    let number = |at: usize| fields.get(at).and_then(|field| field.trim().parse::<i64>().ok());
-    let (Some(first), Some(last), Some(attributes)) = (number(3), number(4), fields.get(8)) else {
-        return Err(format!("{} fields, expected the 9 of GFF with numbers in the fourth and fifth", fields.len()));
-    };
-    if fields[2] != naming.gff_feature {
+fn gff<'a>(line: &'a str, naming: &Naming) -> Result<Option<Interval<'a>>> {
+    let interval = with_bases(Form::Gff, line)?;
+    if interval.fields[2] != naming.gff_feature {
         return Ok(None);
     }
-    if first < 1 || last < first {
-        return Err(format!("the interval {first} to {last} is empty, expected 1-based first <= last"));
-    }
-    let attributes = attributes_of(attributes);
-    let of = |name: &str| attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    let attributes: Vec<_> = interval.attributes().collect();
+    let of = |name: &str| attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone().into_owned());
     let name = match &naming.gff_name {
         Some(name) => of(name).ok_or_else(|| {
             let known: Vec<&str> = attributes.iter().map(|(key, _)| *key).collect();
-            format!("the feature has no attribute `{name}` (--gff-name); it has {}", known.join(", "))
+            let known = known.join(", ");
+            Error::bad_data(format!("the feature has no attribute `{name}` (--gff-name); it has {known}"))
         })?,
-        None => GFF_NAMES.iter().find_map(|name| of(name)).ok_or_else(|| {
-            format!(
-                "the feature has none of the attributes {}; --gff-name says which is its name",
-                GFF_NAMES.join(", ")
-            )
+        None => USUAL_NAMES.iter().find_map(|name| of(name)).ok_or_else(|| {
+            Error::bad_data(format!("the feature has none of the attributes {}", USUAL_NAMES.join(", ")))
+                .hint("--gff-name says which attribute is its name")
         })?,
     };
     // features of one gene share its gene_id; a gene's own ID is unique
     let own_id = || naming.gff_feature.contains("gene").then(|| of("ID")).flatten();
     let key = of("gene_id").or_else(own_id).unwrap_or_default();
-    Ok(Some(Interval { contig: fields[0], first, last, name, key }))
+    Ok(Some(Interval { contig: interval.contig, first: interval.first, last: interval.last, name, key }))
 }
 
-/// `key=value;...` with %-codes (GFF3), or `key "value"; ...` (GTF).
-fn attributes_of(text: &str) -> Vec<(&str, String)> {
-    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-    parts
-        .filter_map(|part| {
-            if let Some((key, value)) = part.split_once(" \"") {
-                return Some((key, value.trim_end_matches('"').to_owned()));
-            }
-            let (key, value) = part.split_once('=').or_else(|| part.split_once(' '))?;
-            let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
-            Some((key, value))
-        })
-        .collect()
+/// A set has bases.
+fn with_bases(form: Form, line: &str) -> Result<intervals::Interval<'_>> {
+    let interval = form.interval(line)?;
+    match interval.is_empty() {
+        true => Err(Error::bad_data("the interval has no bases: its start is its end")
+            .hint("BED counts from 0 and ends behind the last base: the base 5 is from 4 to 5")),
+        false => Ok(interval),
+    }
 }
 
 #[cfg(test)]
@@ -230,35 +167,28 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_recognised_by_content() {
-        assert_eq!(Form::of("#c\ntrack name=x\nchr1\t5\t9\n"), Some(Form::Bed));
-        assert_eq!(Form::of("chr1 5 9 G\n"), Some(Form::Bed));
-        assert_eq!(Form::of("##gff-version 3\nchr1\tx\tgene\t5\t9\t.\t+\t.\tID=a\n"), Some(Form::Gff));
-        assert_eq!(Form::of("set\tcontig\tpos\tref\talt\n"), None);
-        assert_eq!(Form::of(""), None);
-    }
-
-    #[test]
     fn lines_of_bed() {
         let read = |line: &str| bed(line).map(|one| (one.first, one.last, one.name));
-        assert_eq!(read("chr1\t4\t9\tG1\t0\t+"), Ok((5, 9, "G1".into())));
-        assert_eq!(read("chr1\t4\t9"), Ok((5, 9, "chr1:5-9".into())));
+        assert_eq!(read("chr1\t4\t9\tG1\t0\t+").expect("a set"), (5, 9, "G1".into()));
+        assert_eq!(read("chr1\t4\t9").expect("a set"), (5, 9, "chr1:5-9".into()));
         assert!(read("chr1\t9\t9").is_err() && read("chr1\tx\t9").is_err());
     }
 
     #[test]
     fn lines_of_gff() {
-        let read =
-            |line: &str, naming: &Naming| gff(line, naming).map(|one| one.map(|one| (one.first, one.name, one.key)));
+        let read = |line: &str, naming: &Naming| {
+            let found = gff(line, naming).map_err(|error| error.message().to_owned())?;
+            Ok::<_, String>(found.map(|one| (one.first, one.name, one.key)))
+        };
         let gff3 = "1\te\tgene\t5\t9\t.\t+\t.\tID=gene:E1;Name=HLA%2CA;gene_id=E1";
         assert_eq!(read(gff3, &naming("gene", None)), Ok(Some((5, "HLA,A".into(), "E1".into()))));
         assert_eq!(read(gff3, &naming("gene", Some("gene_id"))), Ok(Some((5, "E1".into(), "E1".into()))));
         assert_eq!(read(gff3, &naming("exon", None)), Ok(None));
-        assert!(
-            read(gff3, &naming("gene", Some("symbol"))).is_err_and(|text| text.contains("it has ID, Name, gene_id"))
-        );
+        let wrong = read(gff3, &naming("gene", Some("symbol")));
+        assert!(wrong.is_err_and(|text| text.contains("it has ID, Name, gene_id")));
         let gtf = "1\th\tCDS\t5\t9\t.\t+\t0\tgene_id \"E1\"; gene_name \"A B\"; exon_number 3;";
         assert_eq!(read(gtf, &naming("CDS", None)), Ok(Some((5, "A B".into(), "E1".into()))));
+        assert!(read("1\te\tgene\t5\t9\t.\t+\t.", &naming("gene", None)).is_err());
         assert!(read("1\te\tgene\t5", &naming("gene", None)).is_err());
     }
 }

@@ -8,6 +8,8 @@ mod intervals;
 mod pairs;
 
 use crate::dataset::Dataset;
+use crate::dataset::stream::PARQUET_MAGIC;
+use crate::decode::intervals::{Recognised, Recogniser};
 use crate::error::{Error, Result};
 use crate::genome::split_id;
 use crate::query::joined::Pairs;
@@ -21,9 +23,9 @@ pub struct Span {
     /// Index of the contig.
     pub contig: u32,
     /// First base, 1-based.
-    pub first: i64,
+    pub first: i32,
     /// Last base.
-    pub last: i64,
+    pub last: i32,
 }
 
 /// One set.
@@ -61,16 +63,16 @@ impl Sets {
     /// Reads a file, by its content: BED, GFF3, GTF, or a table of variants (text or Parquet).
     pub fn read(dataset: &Dataset, path: &Path, naming: &Naming) -> Result<Sets> {
         let bytes = local::read_small(path)?;
-        if bytes.starts_with(b"PAR1") {
+        if bytes.starts_with(PARQUET_MAGIC) {
             return pairs::of_table(dataset, path, &bytes);
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let at = error.valid_up_to();
             Error::bad_data(format!("{} is no text in UTF-8: byte {at} cannot be read", path.display()))
         })?;
-        match intervals::Form::of(text) {
-            Some(form) => intervals::read(dataset, path, text, form, naming),
-            None => pairs::of_table(dataset, path, &bytes),
+        match Recogniser::of_text(text) {
+            Some(found) if !is_of_variants(&found) => intervals::read(dataset, path, text, found.form, naming),
+            _ => pairs::of_table(dataset, path, &bytes),
         }
     }
 
@@ -86,6 +88,12 @@ impl Sets {
     }
 }
 
+/// Whether the line of names is one of variants: their numbers can look like those of intervals.
+fn is_of_variants(found: &Recognised) -> bool {
+    let has = |name: &str| found.names.iter().flatten().any(|own| own == name);
+    has(pairs::KEY) && (has("variant_id") || has("pos"))
+}
+
 /// Index of each contig by its name.
 fn contig_index(dataset: &Dataset) -> HashMap<&str, u32> {
     dataset.manifest().contigs.iter().map(|contig| contig.name.as_str()).zip(0..).collect()
@@ -94,9 +102,5 @@ fn contig_index(dataset: &Dataset) -> HashMap<&str, u32> {
 /// From the smallest to the largest `variant_id`, where both are on one contig.
 fn span_of_ids(least: i64, most: i64) -> Option<Span> {
     let ((first, _), (last, _)) = (split_id(least), split_id(most));
-    (first.contig == last.contig).then(|| Span {
-        contig: first.contig,
-        first: first.vcf_pos.into(),
-        last: last.vcf_pos.into(),
-    })
+    (first.contig == last.contig).then_some(Span { contig: first.contig, first: first.vcf_pos, last: last.vcf_pos })
 }

@@ -8,23 +8,28 @@ use crate::query::user_table::read_table;
 use std::path::Path;
 
 /// Name of the column with the set in a user's table.
-const KEY: &str = "set";
+pub const KEY: &str = "set";
 
 /// The sets of a table.
 pub fn of_table(dataset: &Dataset, path: &Path, bytes: &[u8]) -> Result<Sets> {
-    let table = read_table(path, bytes)?;
+    let table = read_table(path, bytes, &[KEY, "contig", "ref", "alt"])?;
     let n_rows = table.height();
     let at = Location { path: Some(path.display().to_string()), ..Default::default() };
-    let (pairs, n_unknown) = Pairs::of_table(dataset, table, KEY).map_err(|error| error.at(at))?;
-    if n_unknown == n_rows {
-        return Err(Error::bad_data(format!("{}: the dataset has none of its {n_rows} variants", path.display()))
-            .hint("contig, pos, ref and alt are compared with those of the table variants, which are normalised"));
+    let (pairs, left) = Pairs::of_table(dataset, table, KEY).map_err(|error| error.at(at))?;
+    let path = path.display();
+    if left.n_unknown + left.n_without_set == n_rows {
+        return Err(Error::bad_data(format!(
+            "{path}: none of its {n_rows} rows has a set and a variant of the dataset"
+        ))
+        .hint("contig, pos, ref and alt are compared with those of the table variants, which are normalised"));
     }
     let mut sets = of_pairs(pairs)?;
-    if n_unknown > 0 {
-        let path = path.display();
-        sets.notes
-            .push(format!("{path}: left out {n_unknown} of {n_rows} rows, of variants that the dataset does not have"));
+    let why = [
+        (left.n_unknown, "of variants that the dataset does not have"),
+        (left.n_without_set, "which have no set (an empty text, `.` and NA are none)"),
+    ];
+    for (n, why) in why.into_iter().filter(|(n, _)| *n > 0) {
+        sets.notes.push(format!("{path}: left out {n} of {n_rows} rows, {why}"));
     }
     Ok(sets)
 }
