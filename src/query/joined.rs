@@ -2,7 +2,7 @@
 
 use super::paged::Failure;
 use super::plan::Plan;
-use super::{Scope, TableColumns, frames, guard, polars_error};
+use super::{Scope, TableColumns, frames, guard, query_failed, reading_failed};
 use crate::dataset::Dataset;
 use crate::dataset::results::{ANNOTATIONS, CONSEQUENCES};
 use crate::error::{Error, Result};
@@ -111,7 +111,7 @@ impl Pairs {
         let joined = wanted.join(known, on.clone(), on, JoinArgs::new(JoinType::Left));
         let rest: Vec<Expr> = names(&mut joined.clone())?.into_iter().filter(|name| keeps(name)).map(col).collect();
         let joined = joined.select([vec![col("varbatch_known").alias("variant_id")], rest].concat());
-        let explain = |error| failure.or(|| polars_error(error, &[("sets".to_owned(), Vec::new())]));
+        let explain = |error| failure.or(|| query_failed(error, &[("sets".to_owned(), Vec::new())]));
         let joined = joined.collect().map_err(explain)?;
         let n_unknown = joined.column("variant_id").map_or(0, |column| column.null_count());
         let pairs = Pairs { frame: joined.lazy(), key: key.to_owned(), suffix: "_set", failure };
@@ -150,7 +150,7 @@ pub fn matches(dataset: &Dataset, search: Search) -> Result<Vec<Match>> {
     let key = pairs.map(|pairs| format!(", {} AS varbatch_set", quoted(&pairs.key))).unwrap_or_default();
     let weight = weight.map(|name| format!(", CAST({name} AS DOUBLE) AS varbatch_weight")).unwrap_or_default();
     let sql = format!("SELECT variant_id{key}{weight} FROM variants WHERE ({condition})");
-    let failing = |error| failure.or(|| polars_error(error, &tables));
+    let failing = |error| failure.or(|| query_failed(error, &tables));
     let frame = context.execute(&sql).map_err(failing)?;
     if Plan::of(&frame).map_err(failing)?.reads_others() {
         return Err(guard::other_files("the condition"));
@@ -235,7 +235,7 @@ fn keeps(name: &str) -> bool {
 }
 
 fn names(frame: &mut LazyFrame) -> Result<Vec<String>> {
-    let schema = frame.collect_schema().map_err(|error| polars_error(error, &[]))?;
+    let schema = frame.collect_schema().map_err(reading_failed)?;
     Ok(schema.iter_names().map(|name| name.to_string()).collect())
 }
 

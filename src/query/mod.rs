@@ -237,7 +237,7 @@ fn query_failed(error: PolarsError, tables: &[TableColumns]) -> Error {
         PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_) | PolarsError::StructFieldNotFound(_)
     ) || text.contains("unable to find column")
         || (text.contains("column") && text.contains("not found"));
-    let failed = Error::usage(format!("the query cannot be run: {}", first_line(root)));
+    let failed = Error::usage(format!("the query cannot be run: {}", first_line(&error)));
     if missing_table {
         let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
         failed.hint(format!("the dataset has the tables {}", names.join(", ")))
@@ -254,7 +254,7 @@ fn reading_failed(error: PolarsError) -> Error {
     if let PolarsError::IO { error: io, .. } = root_of(&error) {
         return Error::new(Class::Io, format!("cannot read the dataset: {io}"));
     }
-    Error::bad_data(format!("cannot read the dataset: {}", first_line(root_of(&error))))
+    Error::bad_data(format!("cannot read the dataset: {}", first_line(&error)))
         .hint("`varbatch verify` says which files differ from the manifest")
         .with_source(error)
 }
@@ -270,12 +270,7 @@ fn root_of(error: &PolarsError) -> &PolarsError {
 
 /// The first line of what polars says; the valid columns, which it has behind that, are in our hint, by table.
 fn first_line(error: &PolarsError) -> String {
-    let text = error.to_string();
+    let text = root_of(error).to_string();
     let line = text.split("; valid columns").next().and_then(|text| text.lines().next()).unwrap_or_default();
     line.trim_end_matches(':').to_owned()
-}
-
-/// One of the two.
-fn polars_error(error: PolarsError, tables: &[TableColumns]) -> Error {
-    if tables.is_empty() { reading_failed(error) } else { query_failed(error, tables) }
 }

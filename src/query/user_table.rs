@@ -1,6 +1,6 @@
 //! Tables that users bring, as frames.
 
-use super::polars_error;
+use super::first_line;
 use crate::dataset::stream::PARQUET_MAGIC;
 use crate::error::{Error, Result};
 use polars::prelude::*;
@@ -16,7 +16,7 @@ const MISSING: [&str; 7] = ["", "NA", "N/A", "NaN", "nan", ".", "null"];
 /// the columns of `texts` stay as they are written.
 pub fn read_table(path: &Path, bytes: &[u8], texts: &[&str]) -> Result<DataFrame> {
     let failed = |error: PolarsError| {
-        let error = polars_error(error, &[("".to_owned(), Vec::new())]);
+        let error = first_line(&error);
         Error::bad_data(format!("{} cannot be read as a table: {error}", path.display()))
             .hint("expected Parquet, or text with one line of column names and tabs between fields")
     };
