@@ -265,13 +265,18 @@ fn is_in(input: &[Expr]) -> Condition {
     all.filter(|all| !all.is_empty()).map_or(Condition::Any, Condition::Or)
 }
 
+/// A test of least and largest value.
+type OfInts<'a> = &'a dyn Fn(i64, i64) -> bool;
+/// The same of texts.
+type OfTexts<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
+
 /// Rows of the pages, or else of the row group, that a test of least and largest value does not exclude: one for integers, one for
 /// texts. `None`: nothing is known.
 fn rows_that_may(
     metadata: &ParquetMetaData,
     group: usize,
     column: &str,
-    (of_ints, of_texts): (&dyn Fn(i64, i64) -> bool, &dyn Fn(&[u8], &[u8]) -> bool),
+    (of_ints, of_texts): (OfInts, OfTexts),
 ) -> Option<RowSelection> {
     let n_rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
     let of_page = |index: &ColumnIndexMetaData, page: usize| match index {
@@ -298,10 +303,9 @@ fn rows_that_may(
 
 impl Compare {
     fn rows(&self, metadata: &ParquetMetaData, group: usize) -> Option<RowSelection> {
-        let tests = (&|least, most| self.may_hold_int(least, most), &|least: &[u8], most: &[u8]| {
-            self.may_hold_text(least, most)
-        });
-        rows_that_may(metadata, group, &self.column, (tests.0, tests.1))
+        let of_ints = |least: i64, most: i64| self.may_hold_int(least, most);
+        let of_texts = |least: &[u8], most: &[u8]| self.may_hold_text(least, most);
+        rows_that_may(metadata, group, &self.column, (&of_ints, &of_texts))
     }
 
     fn may_hold_int(&self, least: i64, most: i64) -> bool {
