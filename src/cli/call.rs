@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.profile {
         profile::enable();
     }
-    args.run.limit_records()?;
+    args.run.begin()?;
     let planning_stage = profile::enter(Stage::Plan);
     let stop = args.run.stop_on_signals()?;
     let place = Place::parse(&args.plan.output)?;

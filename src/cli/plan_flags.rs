@@ -6,7 +6,7 @@ use crate::columns;
 use crate::columns::schema::TableSchemas;
 use crate::commit::attempt::Attempt;
 use crate::commit::folder::{COPIES, STDIN_SPOOL};
-use crate::decode::header::{Header, HeaderPool};
+use crate::decode::header::Header;
 use crate::error::{Error, Location, Result};
 use crate::input::prepare::{define_contigs, prepare, sort_input};
 use crate::input::reference::Reference;
@@ -274,12 +274,11 @@ fn input_specs(flags: &PlanFlags) -> Result<Vec<InputSpec>> {
 
 /// Streams are copied below `spools` to be read; without it they are an error.
 fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>) -> Result<Cohort> {
-    let mut files = Vec::new();
-    let mut pool = HeaderPool::default();
+    let mut files: Vec<(PathBuf, String)> = Vec::with_capacity(specs.len());
     remote::open_ahead(specs.iter().map(|spec| &spec.path[..]));
     for (index, spec) in specs.iter().enumerate() {
         let path = Path::new(&spec.path);
-        let file = if local::is_stream(path) {
+        files.push(if local::is_stream(path) {
             let Some(spools) = spools else {
                 return Err(Error::usage(format!("{} is a stream, which other processes cannot read", spec.path))
                     .hint("write it to a file first, or use `varbatch call`"));
@@ -292,11 +291,10 @@ fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>)
             };
             local::spool(source, &spec.path, &spool)?;
             let name = if spec.path == "-" { "standard input" } else { &spec.path };
-            InputFile::open_with(&spool, name, &mut pool)
+            (spool, name.into())
         } else {
-            InputFile::open_with(path, &spec.path, &mut pool)
-        };
-        files.push(file?);
+            (path.into(), spec.path.clone())
+        });
     }
-    Cohort::new(files, specs, flags.joint.into())
+    Cohort::new(InputFile::open_all(&files)?, specs, flags.joint.into())
 }

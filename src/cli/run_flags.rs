@@ -1,5 +1,6 @@
 //! Flags of commands that work on shards: threads, memory, silence; and how such a command hears signals.
 
+use super::threads::use_threads;
 use crate::decode::limits;
 use crate::error::{Class, Error, Result};
 use crate::exec::{resources, scheduler};
@@ -47,10 +48,12 @@ impl RunFlags {
         Ok(threads.min((self.memory_bytes() / worker_bytes).max(1) as usize))
     }
 
-    /// Tells the decoders how long a record may be with this memory, and a file that is held as a whole. To be called before anything is read.
-    pub fn limit_records(&self) -> Result<()> {
-        limits::set_memory(self.memory_bytes(), self.workers_with(0)?);
-        Ok(())
+    /// Tells the decoders how long a record may be with this memory, and a file that is held as a whole; and how many threads open inputs.
+    /// To be called before anything is read.
+    pub fn begin(&self) -> Result<()> {
+        let n_workers = self.workers_with(0)?;
+        limits::set_memory(self.memory_bytes(), n_workers);
+        use_threads(Some(n_workers))
     }
 
     fn memory_bytes(&self) -> u64 {

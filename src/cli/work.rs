@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<()> {
     let started = Instant::now();
     let flags = TaskFlags { index: args.task_index, count: args.task_count, offset: args.task_offset };
     let task = Task::resolve(flags, &|name| std::env::var(name).ok())?;
-    args.run.limit_records()?;
+    args.run.begin()?;
     let stop = args.run.stop_on_signals()?;
     let place = Place::parse(&args.dataset)?;
     let plan = open_plan(&place, args.plan_sha256.as_deref())?;

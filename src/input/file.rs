@@ -11,6 +11,7 @@ use crate::decode::records::Records;
 use crate::error::{Error, Location, Result};
 use crate::store::local::Mapped;
 use crate::store::window::{Window, WindowReader};
+use rayon::prelude::*;
 use std::io::Read;
 use std::path::Path;
 
@@ -98,6 +99,32 @@ pub struct InputFile {
     origin: Option<Origin>,
 }
 
+/// A file whose header is not understood yet.
+struct Head {
+    /// As the user named it.
+    name: String,
+    mapped: Mapped,
+    format: Format,
+    /// The header.
+    text: Vec<u8>,
+    /// As in [`InputFile`].
+    data_start: u64,
+}
+
+impl Head {
+    fn read(path: &Path, name: &str) -> Result<Head> {
+        let mapped = Mapped::open(path)?;
+        let read = || {
+            let format = recognise(&mapped)?;
+            let (text, data_start) = header_of(&mapped, format)?;
+            Ok((format, text, data_start))
+        };
+        let place = |error: Error| error.at(Location { path: Some(name.into()), ..Default::default() });
+        let (format, text, data_start) = read().map_err(place)?;
+        Ok(Head { name: name.into(), mapped, format, text, data_start })
+    }
+}
+
 /// What identifies an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -117,27 +144,34 @@ impl InputFile {
 
     /// The same for one of many files: what their headers have in common is kept once.
     pub fn open_with(path: &Path, name: &str, pool: &mut HeaderPool) -> Result<InputFile> {
-        let mapped = Mapped::open(path)?;
-        Self::of_mapped(mapped, name, pool)
-            .map_err(|error| error.at(Location { path: Some(name.into()), ..Default::default() }))
+        Self::of_head(Head::read(path, name)?, pool)
     }
 
-    fn of_mapped(mapped: Mapped, name: &str, pool: &mut HeaderPool) -> Result<InputFile> {
-        let format = recognise(&mapped)?;
-        let (text, data_start) = header_of(&mapped, format)?;
-        let header = pool.parse(&text)?;
+    /// Opens many, several at a time, in their order.
+    pub fn open_all<P: AsRef<Path> + Sync>(files: &[(P, String)]) -> Result<Vec<InputFile>> {
+        /// Files whose headers are held as text.
+        const AT_ONCE: usize = 256;
+        let read = |files: &[(P, String)]| -> Vec<Result<Head>> {
+            files.par_iter().map(|(path, name)| Head::read(path.as_ref(), name)).collect()
+        };
+        let (mut pool, mut opened) = (HeaderPool::default(), Vec::with_capacity(files.len()));
+        let mut heads = Vec::new();
+        // headers are understood one by one, while the next ones are read
+        for files in files.chunks(AT_ONCE).chain([&[][..]]) {
+            let (next, done) = rayon::join(|| read(files), || of_heads(std::mem::take(&mut heads), &mut pool));
+            opened.extend(done?);
+            heads = next;
+        }
+        Ok(opened)
+    }
+
+    fn of_head(head: Head, pool: &mut HeaderPool) -> Result<InputFile> {
+        let Head { name, mapped, format, text, data_start } = head;
+        let header =
+            pool.parse(&text).map_err(|error| error.at(Location { path: Some(name.clone()), ..Default::default() }))?;
         let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
         let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        Ok(InputFile {
-            name: name.into(),
-            mapped,
-            format,
-            header,
-            dictionary,
-            data_start,
-            n_header_lines,
-            origin: None,
-        })
+        Ok(InputFile { name, mapped, format, header, dictionary, data_start, n_header_lines, origin: None })
     }
 
     /// What identifies the file that was named.
@@ -283,6 +317,10 @@ impl InputFile {
     pub fn place(&self) -> Location {
         Location { path: Some(self.name.clone()), ..Default::default() }
     }
+}
+
+fn of_heads(heads: Vec<Result<Head>>, pool: &mut HeaderPool) -> Result<Vec<InputFile>> {
+    heads.into_iter().map(|head| InputFile::of_head(head?, pool)).collect()
 }
 
 /// The text of an input from its first byte on, before anything of it is understood; of a BCF, its header and its records as lines.

@@ -6,6 +6,7 @@ use super::sheet::InputSpec;
 use crate::columns::samples::SampleInfo;
 use crate::decode::gvcf::Recognised;
 use crate::error::{Error, Result};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// What each file is as a gVCF; `None`: they are not to be called together. A file without records says nothing; gVCFs
@@ -14,15 +15,16 @@ pub fn recognise(files: &[InputFile], joint: Joint) -> Result<Option<Vec<Recogni
     if joint == Joint::No {
         return Ok(None);
     }
-    let (mut found, mut empty) = (Vec::with_capacity(files.len()), Vec::new());
-    for (index, file) in files.iter().enumerate() {
-        let survey = file.survey()?;
-        found.push(survey.recognise(&file.header));
-        if survey.is_empty() && !file.header.samples.is_empty() {
-            empty.push(index);
-        }
-    }
-    let first = |wanted: bool| (0..files.len()).find(|&i| found[i].is_some() == wanted && !empty.contains(&i));
+    let looked_at: Vec<Result<(Option<Recognised>, bool)>> = files
+        .par_iter()
+        .map(|file| {
+            let survey = file.survey()?;
+            Ok((survey.recognise(&file.header), survey.is_empty() && !file.header.samples.is_empty()))
+        })
+        .collect();
+    // the error of the first file, whichever was looked at first
+    let (found, is_empty): (Vec<_>, Vec<_>) = looked_at.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let first = |wanted: bool| (0..files.len()).find(|&i| found[i].is_some() == wanted && !is_empty[i]);
     match (joint, first(true), first(false)) {
         (Joint::Yes, _, _) => check_samples(files)?,
         (_, None, _) => return Ok(None),

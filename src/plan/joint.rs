@@ -17,7 +17,7 @@ const MIN_INGEST_BYTES: u64 = 4 << 20;
 /// Largest size of an ingest shard in bytes of compressed input, but for an input that cannot be cut.
 const MAX_INGEST_BYTES: u64 = 256 << 20;
 /// Most inputs of an ingest shard: all are open at once.
-const MAX_INGEST_INPUTS: usize = 64;
+const MAX_INGEST_INPUTS: usize = 256;
 
 /// Rows of evidence (blocks and records) in a call shard, by default.
 pub const CALL_SHARD_ROWS: u64 = 1_000_000;

@@ -13,6 +13,7 @@ use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A file that is read by mapping it: on disk, or an object of S3 whose bytes are fetched when they are looked at.
 #[derive(Debug)]
@@ -221,17 +222,21 @@ pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
     file.flush().map_err(|error| Error::writing(target, error))
 }
 
-/// How often a folder is tried to be made while others remove the ones above it.
-const FOLDER_ATTEMPTS: usize = 1_000;
+/// How often a folder is tried to be made while others remove the ones above it: for a second or so.
+const FOLDER_ATTEMPTS: u32 = 1_000;
 
 /// Makes a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<()> {
-    for _ in 0..FOLDER_ATTEMPTS {
+    for attempt in 0..FOLDER_ATTEMPTS {
         match fs::create_dir_all(path) {
-            // one above it was removed in between: a task that ends removes `_staging` where it is empty
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // one above it was removed in between, or was there and is gone: a task that ends removes `_staging` where it is empty
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {}
             done => return done.map_err(|error| Error::writing(path, error)),
         }
+        if path.exists() {
+            break; // a file is in the way
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(attempt).min(1_000)));
     }
     fs::create_dir_all(path).map_err(|error| Error::writing(path, error))
 }
@@ -476,19 +481,26 @@ mod tests {
     fn folders_are_made_while_others_remove_empty_ones() {
         let folder = tempfile::tempdir().expect("a folder");
         let (staging, done) = (folder.path().join("_staging"), std::sync::atomic::AtomicBool::new(false));
-        std::thread::scope(|scope| {
+        let made = std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     remove_if_empty(Some(&staging));
+                    // tasks end now and then; one that did nothing else would be the next in the line for the folder each time
+                    std::thread::sleep(Duration::from_micros(5));
                 }
             });
-            for task in 0..500 {
+            let made = (0..500).try_for_each(|task| {
                 let own = staging.join(task.to_string());
-                create_folder(&own.join("variants/contig=chr1")).expect("is made");
-                remove_folder(&own).expect("is removed");
-            }
+                create_folder(&own.join("variants/contig=chr1"))?;
+                remove_folder(&own)
+            });
             done.store(true, std::sync::atomic::Ordering::Relaxed);
+            made
         });
+        made.expect("all are made and removed");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").expect("write");
+        assert!(create_folder(&file).is_err(), "a file is in the way");
     }
 
     #[test]
