@@ -16,8 +16,8 @@ const INGEST_SHARDS_WANTED: u64 = 64;
 const MIN_INGEST_BYTES: u64 = 4 << 20;
 /// Largest size of an ingest shard in bytes of compressed input, but for an input that cannot be cut.
 const MAX_INGEST_BYTES: u64 = 256 << 20;
-/// Most inputs of an ingest shard: all are open at once.
-const MAX_INGEST_INPUTS: usize = 256;
+/// Most inputs of an ingest shard, as all are open at once: 1/64 of them, within these.
+const INGEST_INPUTS: (usize, usize) = (64, 256);
 
 /// Rows of evidence (blocks and records) in a call shard, by default.
 pub const CALL_SHARD_ROWS: u64 = 1_000_000;
@@ -55,6 +55,7 @@ pub fn ingest_shards(cohort: &Cohort, regions: &Regions) -> Result<Vec<Shard>> {
     }
     let total: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
     let wanted = (total / INGEST_SHARDS_WANTED).clamp(MIN_INGEST_BYTES, MAX_INGEST_BYTES);
+    let most_inputs = (sizes.len() / INGEST_SHARDS_WANTED as usize).clamp(INGEST_INPUTS.0, INGEST_INPUTS.1);
     let mut shards = ShardList::default();
     for (input, (&(bytes, by_index), file)) in sizes.iter().zip(&cohort.files).enumerate() {
         if bytes > wanted + wanted / 2 && file.format.has_lines_anywhere() && !by_index {
@@ -72,7 +73,7 @@ pub fn ingest_shards(cohort: &Cohort, regions: &Regions) -> Result<Vec<Shard>> {
             }
         }
         shards.add(input, bytes, None);
-        if shards.open.as_ref().is_some_and(|open| open.bytes >= wanted || n_inputs(open) == MAX_INGEST_INPUTS) {
+        if shards.open.as_ref().is_some_and(|open| open.bytes >= wanted || n_inputs(open) == most_inputs) {
             shards.close();
         }
     }
