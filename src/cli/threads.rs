@@ -1,6 +1,7 @@
 //! The flag that says how many threads there are.
 
 use crate::error::{Error, Result};
+use std::error::Error as _;
 
 /// How many threads a command has.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -17,9 +18,12 @@ impl Threads {
     }
 }
 
-/// Lets rayon's own pool have `n` threads; all cores without a number.
+/// Lets rayon's own pool have `n` threads; all cores without a number. A process that runs several commands keeps the threads of the first.
 pub fn use_threads(n: Option<usize>) -> Result<()> {
     let Some(n) = n else { return Ok(()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(n.max(1)).build_global();
-    pool.map_err(|error| Error::internal(format!("cannot start {n} threads: {error}")))
+    match rayon::ThreadPoolBuilder::new().num_threads(n.max(1)).build_global() {
+        // what the system said; without it, the pool is there already
+        Err(error) if error.source().is_some() => Err(Error::internal(format!("cannot start {n} threads: {error}"))),
+        _ => Ok(()),
+    }
 }
