@@ -51,10 +51,6 @@ fn annotate(dataset: &Path, args: &[&str]) -> Finished {
     varbatch(&[&["annotate", dataset.to_str().expect("UTF-8")], args].concat())
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
 /// Rows of a stored table as lines.
 fn rows(dataset: &Path, table: &str, columns: &[&str]) -> Vec<String> {
     let found = tables::read_file(&dataset.join(format!("stats/{table}.parquet")), columns);
@@ -80,7 +76,7 @@ fn every_form_of_a_source_gives_the_same() {
     let folder = temp();
     let dataset = cohort(folder.path());
     let vcf = write(folder.path(), "s.vcf", SOURCE);
-    let done = annotate(&dataset, &["--from", text(&vcf)]).expect(0);
+    let done = annotate(&dataset, &["--from", path_text(&vcf)]).expect(0);
     assert!(done.stderr.contains("7 rows read, 5 matched, 1 not, 1 on contigs"), "{}", done.stderr);
     assert!(done.stderr.contains("1 about an allele of an earlier row"), "{}", done.stderr);
     let columns = ["contig", "pos", "ref", "alt", "s_id", "s_qual", "s_filter", "s_af", "s_ad", "s_db", "s_sig"];
@@ -107,7 +103,7 @@ fn every_form_of_a_source_gives_the_same() {
         sources.extend(["s.vcf.gz", "plain.gz", "unsorted.gz", "s.bcf"].map(made));
     }
     for source in sources {
-        annotate(&dataset, &["--replace", "--from", text(&source), "--name", "s"]).expect(0);
+        annotate(&dataset, &["--replace", "--from", path_text(&source), "--name", "s"]).expect(0);
         assert!(stored(&dataset, "annotations").0 == bytes, "{} gives another table", source.display());
     }
     assert!(files_below(&dataset.join("stats")).iter().all(|path| !path.to_string_lossy().contains("annotate-")));
@@ -121,7 +117,7 @@ fn a_table_of_text_has_types() {
         chr2\t60\tG\tC\t7\tq\t9\ttrue\nchr1\t100\tA\tG\t0.5\t007\t3000000000\tFALSE\n\
         chr1\t200\tCTT\tC\tNA\t008\t.\t\nchr1\t999\tC\tG\tx\ty\tz\tw\n";
     let tsv = write(folder.path(), "t.tsv", table);
-    annotate(&dataset, &["--from", text(&tsv)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&tsv)]).expect(0);
     let columns = ["pos", "t_score", "t_label", "t_big", "t_flag"];
     let expected = ["100 0.5 007 3000000000 false", "200 null 008 null null", "60 7.0 q 9 true"];
     assert_eq!(rows(&dataset, "annotations", &columns), expected);
@@ -140,14 +136,14 @@ fn a_table_of_text_has_types() {
     }
     let (bytes, _) = stored(&dataset, "annotations");
     for source in sources {
-        annotate(&dataset, &["--replace", "--from", text(&source), "--name", "t"]).expect(0);
+        annotate(&dataset, &["--replace", "--from", path_text(&source), "--name", "t"]).expect(0);
         assert!(stored(&dataset, "annotations").0 == bytes, "{} gives another table", source.display());
     }
     // declared, renamed, keyed by other names
     let odd = write(folder.path(), "odd.csv", "a1,a2,where,on,v,w\nA,G,100,chr1,1,\"x,\"\"y\"\"\"\n");
     let columns = "v:float as score,w";
     let key = "contig=on,pos=where,ref=a1,alt=a2";
-    annotate(&dataset, &["--replace", "--from", text(&odd), "--key", key, "--columns", columns, "--name", ""])
+    annotate(&dataset, &["--replace", "--from", path_text(&odd), "--key", key, "--columns", columns, "--name", ""])
         .expect(0);
     assert_eq!(rows(&dataset, "annotations", &["pos", "score", "w"]), ["100 1.0 x,\"y\""]);
 }
@@ -159,7 +155,7 @@ fn parquet_and_datasets_are_sources() {
     let other = folder.path().join("other.ds");
     call(&[write(folder.path(), "s.vcf", SOURCE)], &other, &[]);
     let columns = ["--columns", "info_af as af,info_ad as ad,filters", "--name", "o"];
-    annotate(&dataset, &[&["--from", text(&other)], &columns[..]].concat()).expect(0);
+    annotate(&dataset, &[&["--from", path_text(&other)], &columns[..]].concat()).expect(0);
     let found = rows(&dataset, "annotations", &["pos", "alt", "af", "ad", "o_filters"]);
     assert_eq!(found.len(), 4);
     assert_eq!(found[2], "200 C 0.001 [1,3] null");
@@ -168,8 +164,8 @@ fn parquet_and_datasets_are_sources() {
     for (at, order) in ["variant_id", "alt"].iter().enumerate() {
         let file = folder.path().join(format!("{at}.parquet"));
         let sql = format!("SELECT * FROM variants ORDER BY {order}");
-        varbatch(&["query", text(&other), &sql, "-o", text(&file)]).expect(0);
-        annotate(&dataset, &[&["--replace", "--from", text(&file)], &columns[..]].concat()).expect(0);
+        varbatch(&["query", path_text(&other), &sql, "-o", path_text(&file)]).expect(0);
+        annotate(&dataset, &[&["--replace", "--from", path_text(&file)], &columns[..]].concat()).expect(0);
         let again = rows(&dataset, "annotations", &["pos", "alt", "af", "ad", "o_filters"]);
         // chr2:60 G>C stands there twice: which comes first is another matter without the order of the table
         assert_eq!(again[..3], found[..3]);
@@ -186,16 +182,16 @@ fn spellings_of_an_allele_meet() {
     let vcf =
         write(folder.path(), "c.vcf", format!("{header}chr1\t3\t.\tGCA\tG\t.\t.\t.\nchr1\t20\t.\tT\tTA\t.\t.\t.\n"));
     let dataset = folder.path().join("ds");
-    call(&[vcf], &dataset, &["-f", text(&fasta)]);
+    call(&[vcf], &dataset, &["-f", path_text(&fasta)]);
     let source = write(
         folder.path(),
         "s.vcf",
         format!("{header}chr1\t8\t.\tCAC\tC\t.\t.\tX=7\nchr1\t20\t.\tTAC\tTAAC\t.\t.\tX=8\n"),
     );
-    let done = annotate(&dataset, &["--from", text(&source)]).expect(0);
+    let done = annotate(&dataset, &["--from", path_text(&source)]).expect(0);
     assert!(done.stderr.contains("give the reference with -f"), "{}", done.stderr);
     assert_eq!(rows(&dataset, "annotations", &["pos", "s_x"]), ["20 8"]);
-    let done = annotate(&dataset, &["--from", text(&source), "-f", text(&fasta)]).expect(0);
+    let done = annotate(&dataset, &["--from", path_text(&source), "-f", path_text(&fasta)]).expect(0);
     assert!(!done.stderr.contains("warning"), "{}", done.stderr);
     assert_eq!(rows(&dataset, "annotations", &["pos", "s_x"]), ["3 7", "20 8"]);
 }
@@ -205,22 +201,22 @@ fn contigs_are_reconciled_only_when_said() {
     let folder = temp();
     let dataset = cohort(folder.path());
     let source = write(folder.path(), "s.vcf", SOURCE.replace("chr", ""));
-    let done = annotate(&dataset, &["--from", text(&source)]).expect(65);
+    let done = annotate(&dataset, &["--from", path_text(&source)]).expect(65);
     assert!(done.stderr.contains("has 1, 2, 9, the dataset chr1, chr2"), "{}", done.stderr);
     assert!(done.stderr.contains("--contig-map auto"), "{}", done.stderr);
     assert!(!dataset.join("stats").join("annotations.json").exists());
-    annotate(&dataset, &["--from", text(&source), "--contig-map", "auto"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&source), "--contig-map", "auto"]).expect(0);
     let all = rows(&dataset, "annotations", &["contig", "pos", "s_af"]);
     assert_eq!(all.len(), 4);
     let map = write(folder.path(), "map.tsv", "1\tchr1\n9\tchr2\n");
-    annotate(&dataset, &["--from", text(&source), "--contig-map", text(&map)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&source), "--contig-map", path_text(&map)]).expect(0);
     assert_eq!(rows(&dataset, "annotations", &["contig", "pos", "s_af"])[3], "chr2 60 0.9");
     // two names of one contig are no source in order
     let map = write(folder.path(), "map.tsv", "1\tchr1\n2\tchr2\n9\tchr2\n");
-    let done = annotate(&dataset, &["--from", text(&source), "--contig-map", text(&map)]).expect(65);
+    let done = annotate(&dataset, &["--from", path_text(&source), "--contig-map", path_text(&map)]).expect(65);
     assert!(done.stderr.contains("mean the same contig"), "{}", done.stderr);
     let map = write(folder.path(), "map.tsv", "1\tchr7\n");
-    let done = annotate(&dataset, &["--from", text(&source), "--contig-map", text(&map)]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&source), "--contig-map", path_text(&map)]).expect(2);
     assert!(done.stderr.contains("map.tsv:1") && done.stderr.contains("no contig `chr7`"), "{}", done.stderr);
 }
 
@@ -241,19 +237,20 @@ fn rows_that_are_wrong_end_the_run_or_are_counted() {
     ];
     for (name, content, expected) in cases {
         let source = write(folder.path(), name, content);
-        let done = annotate(&dataset, &["--replace", "--from", text(&source)]).expect(65);
+        let done = annotate(&dataset, &["--replace", "--from", path_text(&source)]).expect(65);
         assert!(done.stderr.contains(&format!("{name}{expected}")), "{}", done.stderr);
         assert!(done.stderr.contains("--on-bad-record skip"), "{}", done.stderr);
-        let done = annotate(&dataset, &["--replace", "--from", text(&source), "--on-bad-record", "skip"]).expect(0);
+        let done =
+            annotate(&dataset, &["--replace", "--from", path_text(&source), "--on-bad-record", "skip"]).expect(0);
         assert!(done.stderr.contains(", 1 set aside"), "{}", done.stderr);
-        assert!(done.stderr.contains(&format!("set aside: {}{expected}", text(&source))), "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("set aside: {}{expected}", path_text(&source))), "{}", done.stderr);
         let (_, description) = stored(&dataset, "annotations");
         assert_eq!(description["summary"]["sources"][0]["rows_rejected"], 1);
         assert!(!rows(&dataset, "annotations", &[]).is_empty());
     }
     for (content, expected) in [("hello\nworld\n", "no column is the contig"), ("", "the file is empty")] {
         let source = write(folder.path(), "x.txt", content);
-        let done = annotate(&dataset, &["--from", text(&source)]).expect(65);
+        let done = annotate(&dataset, &["--from", path_text(&source)]).expect(65);
         assert!(done.stderr.contains(expected), "{}", done.stderr);
     }
 }
@@ -271,7 +268,7 @@ fn intervals() {
     let gff =
         "##gff-version 3\nchr1\tx\tgene\t50\t250\t.\t+\t.\tID=g1;Name=N%3B1\nchr1\tx\texon\t95\t205\t.\t+\t.\tID=e1\n";
     let gff = write(folder.path(), "g.gff3", gff);
-    let from = ["--from", text(&capture), "--from", text(&named), "--from", text(&gff)];
+    let from = ["--from", path_text(&capture), "--from", path_text(&named), "--from", path_text(&gff)];
     annotate(&dataset, &from).expect(0);
     let columns = ["pos", "ref", "alt", "capture", "n_name", "g_type", "g_name"];
     let expected = [
@@ -283,9 +280,9 @@ fn intervals() {
     ];
     assert_eq!(rows(&dataset, "annotations", &columns), expected);
     let columns = ["--columns", "name:text as genes,score:float", "--name", "n", "--replace"];
-    annotate(&dataset, &[&["--from", text(&named)], &columns[..]].concat()).expect(0);
+    annotate(&dataset, &[&["--from", path_text(&named)], &columns[..]].concat()).expect(0);
     assert_eq!(rows(&dataset, "annotations", &["pos", "genes", "n_score"])[0], "100 G1,G2 [5.0,6.0,7.0]");
-    annotate(&dataset, &["--from", text(&gff), "--feature", "exon", "--columns", "ID", "--replace"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&gff), "--feature", "exon", "--columns", "ID", "--replace"]).expect(0);
     assert_eq!(rows(&dataset, "annotations", &["pos", "g_id"]), ["100 [e1]", "200 [e1]", "200 [e1]"]);
 }
 
@@ -325,11 +322,11 @@ fn consequences_of_the_dataset_and_of_a_source() {
     let done = annotate(&bare, &["--consequences"]).expect(2);
     assert!(done.stderr.contains("neither the dataset nor a source has INFO/"), "{}", done.stderr);
     let source = folder.path().join("cohort.vcf");
-    annotate(&bare, &["--consequences", "--from", text(&source), "--columns", "none"]).expect(0);
+    annotate(&bare, &["--consequences", "--from", path_text(&source), "--columns", "none"]).expect(0);
     for table in ["consequences", "annotations"] {
         assert_eq!(rows(&bare, table, &[]), rows(&dataset, table, &[]));
     }
-    annotate(&bare, &["--consequences=CSQ", "--from", text(&source), "--replace"]).expect(0);
+    annotate(&bare, &["--consequences=CSQ", "--from", path_text(&source), "--replace"]).expect(0);
     assert_eq!(rows(&bare, "annotations", &summary), rows(&dataset, "annotations", &summary));
 }
 
@@ -340,9 +337,9 @@ fn running_again_adds_columns_and_replaces_those_of_the_same_name() {
     let vcf = write(folder.path(), "s.vcf", SOURCE);
     let bed = write(folder.path(), "x.bed", "chr2\t0\t55\n");
     annotate(&dataset, &["--consequences"]).expect(0);
-    annotate(&dataset, &["--from", text(&vcf), "--columns", "AF,ID"]).expect(0);
-    annotate(&dataset, &["--from", text(&bed)]).expect(0);
-    annotate(&dataset, &["--from", text(&vcf), "--columns", "AF as freq"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&vcf), "--columns", "AF,ID"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&bed)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&vcf), "--columns", "AF as freq"]).expect(0);
     let table = tables::read_file(&dataset.join("stats/annotations.parquet"), &[]);
     let columns = ["variant_id", "contig", "pos", "ref", "alt", "gene", "most_severe", "impact", "x", "freq"];
     assert_eq!(table.columns, columns);
@@ -358,10 +355,13 @@ fn running_again_adds_columns_and_replaces_those_of_the_same_name() {
         .collect();
     assert_eq!(names, ["consequences", "x", "s"]);
     // rows that only a source had that is gone are gone with it
-    annotate(&dataset, &["--from", text(&bed), "--contig-map", text(&write(folder.path(), "m", "chr2\tchr1\n"))])
-        .expect(0);
+    annotate(
+        &dataset,
+        &["--from", path_text(&bed), "--contig-map", path_text(&write(folder.path(), "m", "chr2\tchr1\n"))],
+    )
+    .expect(0);
     assert_eq!(tables::read_file(&dataset.join("stats/annotations.parquet"), &[]).rows.len(), 5);
-    annotate(&dataset, &["--from", text(&bed)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&bed)]).expect(0);
     // query knows the tables and the view
     let found = query(&dataset, "SELECT pos, ref, most_severe, freq FROM variants_annotated ORDER BY variant_id");
     assert_eq!(found.len(), 6);
@@ -369,14 +369,16 @@ fn running_again_adds_columns_and_replaces_those_of_the_same_name() {
     let found = query(&dataset, "SELECT COUNT(*) FROM consequences WHERE impact = 'HIGH'");
     assert_eq!(found[0], ["2"]);
     // a name that is taken
-    let done = annotate(&dataset, &["--from", text(&vcf), "--columns", "AF as freq", "--name", "other"]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&vcf), "--columns", "AF as freq", "--name", "other"]).expect(2);
     assert!(done.stderr.contains("two columns `freq` (one is of `s`)"), "{}", done.stderr);
-    let done = annotate(&dataset, &["--from", text(&vcf), "--columns", "AF as pos"]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&vcf), "--columns", "AF as pos"]).expect(2);
     assert!(done.stderr.contains("two columns `pos`"), "{}", done.stderr);
-    let done = annotate(&dataset, &["--from", text(&vcf), "--columns", "NOPE"]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&vcf), "--columns", "NOPE"]).expect(2);
     assert!(done.stderr.contains("does not define INFO/NOPE"), "{}", done.stderr);
-    let done =
-        annotate(&dataset, &["--from", text(&vcf), "--from", text(&bed), "--name", "a", "--name", "b", "--name", "c"]);
+    let done = annotate(
+        &dataset,
+        &["--from", path_text(&vcf), "--from", path_text(&bed), "--name", "a", "--name", "b", "--name", "c"],
+    );
     assert!(done.expect(2).stderr.contains("--name is given 3 times, and --from 2 times"));
 }
 
@@ -390,11 +392,11 @@ fn files_of_one_name_are_parts_of_one_source() {
     };
     let whole = write(folder.path(), "g.vcf", SOURCE);
     let [first, second] = ["chr1", "chr2"].map(|contig| write(folder.path(), &format!("g.{contig}.vcf"), of(contig)));
-    annotate(&dataset, &["--from", text(&whole)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&whole)]).expect(0);
     let (bytes, _) = stored(&dataset, "annotations");
-    annotate(&dataset, &["--from", text(&second), "--from", text(&first)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&second), "--from", path_text(&first)]).expect(0);
     assert!(stored(&dataset, "annotations").0 == bytes);
-    let done = annotate(&dataset, &["--from", text(&whole), "--from", text(&first)]).expect(65);
+    let done = annotate(&dataset, &["--from", path_text(&whole), "--from", path_text(&first)]).expect(65);
     assert!(done.stderr.contains("rows of the same contig"), "{}", done.stderr);
 }
 
@@ -407,11 +409,11 @@ fn hostile_names_stay_inside() {
     call(&[write(folder.path(), "c.vcf", vcf)], &dataset, &["--on-bad-record", "skip"]);
     let table = format!("chrom\tpos\tref\talt\t../../etc\t\"; DROP\t1st\n{contig}\t100\tA\tG\t</script>\t'\t5\n");
     let source = write(folder.path(), "we ird;name.tsv", table);
-    annotate(&dataset, &["--from", text(&source)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&source)]).expect(0);
     let table = tables::read_file(&dataset.join("stats/annotations.parquet"), &[]);
     assert_eq!(table.columns[5..], ["we_ird_name_etc", "we_ird_name_drop", "we_ird_name_1st"]);
     assert_eq!(table.rows[0][1..], [contig, "100", "A", "G", "</script>", "'", "5"].map(String::from));
-    let done = annotate(&dataset, &["--from", text(&source), "--name", "../x"]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&source), "--name", "../x"]).expect(2);
     assert!(done.stderr.contains("--name is `../x`"), "{}", done.stderr);
     assert_eq!(query(&dataset, "SELECT we_ird_name_1st FROM variants_annotated WHERE we_ird_name_1st = 5").len(), 1);
 }
@@ -421,7 +423,7 @@ fn hostile_names_stay_inside() {
 fn threads_and_indexes_do_not_show() {
     let folder = temp();
     let sim = folder.path().join("sim");
-    let args = ["simulate", "-o", text(&sim), "--samples", "40", "--length", "300000", "--seed", "5"];
+    let args = ["simulate", "-o", path_text(&sim), "--samples", "40", "--length", "300000", "--seed", "5"];
     varbatch(&args).expect(0);
     let dataset = folder.path().join("ds");
     let vcf = sim.join("cohort.vcf.gz");
@@ -445,11 +447,11 @@ fn threads_and_indexes_do_not_show() {
     let bed = write(folder.path(), "b.bed", bed);
     let from = [
         "--from",
-        text(&vcf),
+        path_text(&vcf),
         "--from",
-        text(&table),
+        path_text(&table),
         "--from",
-        text(&bed),
+        path_text(&bed),
         "--name",
         "v",
         "--name",
@@ -483,10 +485,10 @@ fn threads_and_indexes_do_not_show() {
         let (plain, packed) = (write(folder.path(), "r.tsv", table), folder.path().join("r.tsv.gz"));
         compress(&["bgzip", "-c"], &plain, &packed);
         assert!(std::fs::metadata(&packed).expect("a file").len() > 9 << 20);
-        annotate(&dataset, &["--replace", "--from", text(&plain)]).expect(0);
+        annotate(&dataset, &["--replace", "--from", path_text(&plain)]).expect(0);
         let (bytes, _) = stored(&dataset, "annotations");
         for threads in ["1", "3"] {
-            annotate(&dataset, &["--replace", "--from", text(&packed), "-@", threads]).expect(0);
+            annotate(&dataset, &["--replace", "--from", path_text(&packed), "-@", threads]).expect(0);
             assert!(stored(&dataset, "annotations").0 == bytes, "BGZF gives another table");
         }
         let (_, description) = stored(&dataset, "annotations");
@@ -496,10 +498,10 @@ fn threads_and_indexes_do_not_show() {
     if tool("tabix") {
         let part = folder.path().join("part.ds");
         call(&[&vcf], &part, &["-r", "chr1:1000-2000"]);
-        let of_all = annotate(&part, &["--from", text(&vcf), "--name", "v"]).expect(0);
+        let of_all = annotate(&part, &["--from", path_text(&vcf), "--name", "v"]).expect(0);
         let (bytes, _) = stored(&part, "annotations");
         finish(Command::new("tabix").arg("-f").arg(&vcf)).expect(0);
-        let of_index = annotate(&part, &["--from", text(&vcf), "--name", "v"]).expect(0);
+        let of_index = annotate(&part, &["--from", path_text(&vcf), "--name", "v"]).expect(0);
         assert!(
             of_index.stderr.contains("by the index") && !of_all.stderr.contains("by the index"),
             "{}",
@@ -534,8 +536,8 @@ fn values_are_those_of_bcftools_annotate() {
     }
     let Some(source) = data("cohort/1kg-chr22-2504/all2504.bgzf.vcf.gz") else { return };
     let folder = temp();
-    let dir = text(folder.path());
-    let source = text(&source);
+    let dir = path_text(folder.path());
+    let source = path_text(&source);
     // a third of the sites, split; of repeated alleles bcftools takes another than the first
     shell(&format!(
         "cd {dir} && bcftools view -G {source} 2>/dev/null | bcftools norm -m- 2>/dev/null | bcftools norm -d none -Oz -o source.vcf.gz 2>/dev/null \
@@ -584,13 +586,13 @@ fn intervals_are_those_of_bcftools_annotate() {
     let truth = files_below(&folder_of_truth).into_iter().find(|path| path.extension().is_some_and(|end| end == "gz"));
     let truth = folder_of_truth.join(truth.expect("the calls"));
     let folder = temp();
-    let dir = text(folder.path());
+    let dir = path_text(folder.path());
     shell(&format!(
         "cd {dir} && awk 'BEGIN{{OFS=\"\\t\"}} {{print $1, $2, $3, \"r\" NR; print $1, $2 + 50, $3 + 50, \"s\" int(NR / 3)}}' {} | sort -k1,1 -k2,2n > b.bed \
          && bgzip -kf b.bed && tabix -f -p bed b.bed.gz && bcftools norm -m- {} -r 20:9900000-10200000 2>/dev/null \
          | bcftools annotate -x INFO,FORMAT -Ov -o calls.vcf",
-        text(&bed),
-        text(&truth)
+        path_text(&bed),
+        path_text(&truth)
     ));
     let output = shell(&format!(
         "cd {dir} && echo '##INFO=<ID=R,Number=.,Type=String,Description=\"x\">' > h && bcftools annotate -a b.bed.gz -h h -c CHROM,FROM,TO,R -l R:unique \
@@ -599,7 +601,7 @@ fn intervals_are_those_of_bcftools_annotate() {
     let expected = by_allele(&output);
     let dataset = folder.path().join("ds");
     call(&[folder.path().join("calls.vcf")], &dataset, &[]);
-    annotate(&dataset, &["--from", text(&folder.path().join("b.bed.gz"))]).expect(0);
+    annotate(&dataset, &["--from", path_text(&folder.path().join("b.bed.gz"))]).expect(0);
     // alleles that were trimmed at their end have fewer bases than their record
     let sql = "SELECT contig, pos, ref, alt, b_name FROM variants_annotated WHERE site_ref IS NULL";
     let (mut n_with, found) = (0, query(&dataset, sql));
@@ -638,7 +640,7 @@ fn consequences_are_those_of_split_vep() {
         return;
     }
     let folder = temp();
-    let dir = text(folder.path());
+    let dir = path_text(folder.path());
     let mut state = 7u64;
     let mut random = |n: u64| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -741,12 +743,12 @@ fn duckdb_and_polars_read_the_tables() {
     let folder = temp();
     let dataset = cohort(folder.path());
     let vcf = write(folder.path(), "s.vcf", SOURCE);
-    annotate(&dataset, &["--consequences", "--from", text(&vcf)]).expect(0);
+    annotate(&dataset, &["--consequences", "--from", path_text(&vcf)]).expect(0);
     let script = format!(
         "import duckdb, polars\nfor name in ['annotations', 'consequences']:\n    path = '{}/stats/' + name + '.parquet'\n    \
          a = duckdb.sql(f\"SELECT * FROM '{{path}}'\").fetchall()\n    b = [tuple(row) for row in polars.read_parquet(path).rows()]\n    \
          assert a == b, (a, b)\n    print(name, len(a), len(a[0]))",
-        text(&dataset)
+        path_text(&dataset)
     );
     let done = finish(Command::new(&python).args(["-c", &script])).expect(0);
     assert_eq!(done.stdout.lines().collect::<Vec<_>>(), ["annotations 5 15", "consequences 6 12"]);

@@ -35,11 +35,7 @@ fn cohort(folder: &Path) -> PathBuf {
 }
 
 fn annotate(dataset: &Path, args: &[&str]) -> Finished {
-    varbatch(&[&["annotate", text(dataset), "--replace"], args].concat())
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
+    varbatch(&[&["annotate", path_text(dataset), "--replace"], args].concat())
 }
 
 /// Rows of the stored table `annotations` as lines.
@@ -98,7 +94,7 @@ fn comments_before_a_table() {
         for (separator, end) in [("\t", "tsv"), (",", "csv")] {
             let head = if end == "csv" { head.replace(['\t'], ",").replace(", ", " ") } else { head.clone() };
             let table = write(folder.path(), &format!("t.{end}"), head + &body.replace('\t', separator));
-            annotate(&dataset, &["--from", text(&table)]).expect(0);
+            annotate(&dataset, &["--from", path_text(&table)]).expect(0);
             let content = std::fs::read_to_string(&table).expect("text");
             assert_eq!(rows(&dataset, &["pos", "t_v"]), ["100 5", "200 6", "60 7"], "{content}");
         }
@@ -112,11 +108,11 @@ fn quotes_in_tables() {
     let dataset = cohort(folder.path());
     let tsv =
         write(folder.path(), "t.tsv", "chrom\tpos\tref\talt\tv\nchr1\t100\tA\tG\ta\"\"b\nchr2\t60\tG\tC\t\"q\"\n");
-    annotate(&dataset, &["--from", text(&tsv)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&tsv)]).expect(0);
     assert_eq!(rows(&dataset, &["t_v"]), ["a\"\"b", "\"q\""]);
     let body = "chrom,pos,ref,alt,v,w\nchr1,100,A,G,a\"\"b,5\" x\nchr1,200,CTT,C,\"a\"\"b\",\"x,y\"\n\"chr2\",60,G,C,\"\"\"\",z\n";
     let csv = write(folder.path(), "t.csv", body);
-    annotate(&dataset, &["--from", text(&csv)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&csv)]).expect(0);
     assert_eq!(rows(&dataset, &["t_v", "t_w"]), ["a\"\"b 5\" x", "a\"b x,y", "\" z"]);
 }
 
@@ -127,7 +123,7 @@ fn numbers_of_many_digits_are_text() {
     let dataset = cohort(folder.path());
     let table = "chrom\tpos\tref\talt\tv\nchr1\t100\tA\tG\t98765432109876543210\nchr2\t60\tG\tC\t1\n";
     let table = write(folder.path(), "t.tsv", table);
-    annotate(&dataset, &["--from", text(&table)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&table)]).expect(0);
     assert_eq!(rows(&dataset, &["t_v"]), ["98765432109876543210", "1"]);
 }
 
@@ -147,7 +143,7 @@ fn files_of_a_folder_agree() {
         1,
     );
     parquet(&b, &[("chr2", 60, "G", "C")], ("v", ints(&[7])), 9);
-    annotate(&dataset, &["--from", text(&parts), "--name", "p"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&parts), "--name", "p"]).expect(0);
     assert_eq!(rows(&dataset, &["pos", "p_v"]), ["100 5", "200 6", "60 7"]);
     let others: [(&str, ArrayRef, &str); 4] = [
         ("v", Arc::new(Float64Array::from(vec![7.5])), "column `v` is float64, expected int32"),
@@ -157,10 +153,10 @@ fn files_of_a_folder_agree() {
     ];
     for (name, values, expected) in others {
         parquet(&b, &[("chr2", 60, "G", "C")], (name, values), 9);
-        let done = annotate(&dataset, &["--from", text(&parts), "--name", "p"]).expect(65);
+        let done = annotate(&dataset, &["--from", path_text(&parts), "--name", "p"]).expect(65);
         assert!(done.stderr.contains("b.parquet") && done.stderr.contains(expected), "{}", done.stderr);
         // what is not taken may differ
-        annotate(&dataset, &["--from", text(&folder.path().join("parts/a.parquet")), "--name", "p"]).expect(0);
+        annotate(&dataset, &["--from", path_text(&folder.path().join("parts/a.parquet")), "--name", "p"]).expect(0);
     }
 }
 
@@ -175,23 +171,23 @@ fn the_first_row_of_the_file_holds() {
     let lines: String =
         keys.iter().zip(1..).map(|(k, v)| format!("{}\t{}\t{}\t{}\t{v}\n", k.0, k.1, k.2, k.3)).collect();
     let table = write(folder.path(), "s.tsv", format!("contig\tpos\tref\talt\tv\n{lines}"));
-    annotate(&dataset, &["--from", text(&table)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&table)]).expect(0);
     let expected = ["100 4", "200 2", "60 1"];
     assert_eq!(rows(&dataset, &["pos", "s_v"]), expected);
     let values = || Arc::new(Int32Array::from(vec![1, 2, 3, 4])) as ArrayRef;
     for group in [1, 2, 9] {
         let file = folder.path().join("s.parquet");
         parquet(&file, &keys, ("v", values()), group);
-        let done = annotate(&dataset, &["--from", text(&file)]).expect(0);
+        let done = annotate(&dataset, &["--from", path_text(&file)]).expect(0);
         assert_eq!(rows(&dataset, &["pos", "s_v"]), expected);
         assert!(done.stderr.contains("1 about an allele of an earlier row"), "{}", done.stderr);
         // a row that is wrong is named by its number in the file
         let mut wrong = keys;
         wrong[3].2 = "-";
         parquet(&file, &wrong, ("v", values()), group);
-        let done = annotate(&dataset, &["--from", text(&file)]).expect(65);
+        let done = annotate(&dataset, &["--from", path_text(&file)]).expect(65);
         assert!(done.stderr.contains("s.parquet:4 (chr1:100): REF is \"-\""), "{}", done.stderr);
-        let done = annotate(&dataset, &["--from", text(&file), "--on-bad-record", "skip"]).expect(0);
+        let done = annotate(&dataset, &["--from", path_text(&file), "--on-bad-record", "skip"]).expect(0);
         assert!(done.stderr.contains("s.parquet:4 (chr1:100): REF is \"-\""), "{}", done.stderr);
     }
 }
@@ -203,7 +199,7 @@ fn one_field_under_two_names() {
     let dataset = cohort(folder.path());
     let vcf =
         write(folder.path(), "s.vcf", format!("{HEADER}chr1\t100\t.\tA\tG\t.\t.\tAF=0.5;CSQ=G|stop_gained|HIGH|X\n"));
-    annotate(&dataset, &["--from", text(&vcf), "--columns", "AF,AF as freq,CSQ as a,CSQ as b", "--consequences"])
+    annotate(&dataset, &["--from", path_text(&vcf), "--columns", "AF,AF as freq,CSQ as a,CSQ as b", "--consequences"])
         .expect(0);
     let entry = "[G|stop_gained|HIGH|X]";
     assert_eq!(rows(&dataset, &["s_af", "freq", "a", "b", "gene"]), [format!("0.5 0.5 {entry} {entry} X")]);
@@ -215,10 +211,10 @@ fn a_description_that_cannot_be_read_is_an_error() {
     let folder = temp();
     let dataset = cohort(folder.path());
     let bed = write(folder.path(), "x.bed", "chr1\t0\t150\n");
-    annotate(&dataset, &["--from", text(&bed)]).expect(0);
+    annotate(&dataset, &["--from", path_text(&bed)]).expect(0);
     let path = dataset.join("stats/annotations.json");
     let stored = std::fs::read_to_string(&path).expect("a description");
-    let args = ["annotate", text(&dataset), "--from", text(&bed), "--name", "y"];
+    let args = ["annotate", path_text(&dataset), "--from", path_text(&bed), "--name", "y"];
     // a version that knew less
     let mut older: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
     older["summary"]["sources"][0].as_object_mut().expect("an object").remove("rows_repeated");
@@ -242,23 +238,24 @@ fn consequences_of_several_files() {
     let line = |contig: &str, pos: u32, gene: &str| format!("{contig}\t{pos}\t.\tA\tG\t.\t.\t{}\n", entry(gene));
     let twice = vcf("a.vcf", &[line("chr1", 100, "X"), line("chr1", 100, "Y")].concat());
     let none = ["--columns", "none", "--consequences"];
-    let done = annotate(&dataset, &[&["--from", text(&twice)], &none[..]].concat()).expect(0);
+    let done = annotate(&dataset, &[&["--from", path_text(&twice)], &none[..]].concat()).expect(0);
     assert!(done.stderr.contains("1 about an allele of an earlier row"), "{}", done.stderr);
     assert_eq!(source(&dataset)["rows_repeated"], 1);
     // parts of one annotation, whatever the files are called
     let other = vcf("b.vcf", &line("chr2", 60, "Z").replace("A\tG", "G\tC").replace("=G|", "=C|"));
-    annotate(&dataset, &[&["--from", text(&twice), "--from", text(&other)], &none[..]].concat()).expect(0);
+    annotate(&dataset, &[&["--from", path_text(&twice), "--from", path_text(&other)], &none[..]].concat()).expect(0);
     assert_eq!(rows(&dataset, &["pos", "gene"]), ["100 X", "60 Z"]);
     let again = vcf("c.vcf", &line("chr1", 100, "W"));
-    let done = annotate(&dataset, &[&["--from", text(&twice), "--from", text(&again)], &none[..]].concat()).expect(65);
+    let done = annotate(&dataset, &[&["--from", path_text(&twice), "--from", path_text(&again)], &none[..]].concat())
+        .expect(65);
     assert!(done.stderr.contains("c.vcf: ") && done.stderr.contains("consequences on chr1"), "{}", done.stderr);
     assert!(done.stderr.contains("one run each"), "{}", done.stderr);
     // the name of the table is that of no source
     let named = vcf("consequences.vcf", &line("chr1", 100, "X"));
-    let done = annotate(&dataset, &["--from", text(&named)]).expect(2);
+    let done = annotate(&dataset, &["--from", path_text(&named)]).expect(2);
     assert!(done.stderr.contains("--name"), "{}", done.stderr);
-    annotate(&dataset, &[&["--from", text(&named)], &none[..]].concat()).expect(0);
-    annotate(&dataset, &["--from", text(&named), "--name", "vep"]).expect(0);
+    annotate(&dataset, &[&["--from", path_text(&named)], &none[..]].concat()).expect(0);
+    annotate(&dataset, &["--from", path_text(&named), "--name", "vep"]).expect(0);
 }
 
 /// `--key` said once is for the tables among the sources.
@@ -269,7 +266,7 @@ fn keys_beside_intervals() {
     let table = write(folder.path(), "t.tsv", "on\twhere\tr\ta\tv\nchr1\t100\tA\tG\t5\n");
     let bed = write(folder.path(), "b.bed", "#chrom\tstart\tend\tname\tgene\nchr1\t0\t150\tN\tX\n");
     let key = ["--key", "contig=on,pos=where,ref=r,alt=a"];
-    annotate(&dataset, &[&["--from", text(&table), "--from", text(&bed)], &key[..]].concat()).expect(0);
+    annotate(&dataset, &[&["--from", path_text(&table), "--from", path_text(&bed)], &key[..]].concat()).expect(0);
     // a line of names that begins as one without would
     assert_eq!(rows(&dataset, &["t_v", "b_name", "b_gene"]), ["5 [N] [X]"]);
     let description = std::fs::read_to_string(dataset.join("stats/annotations.json")).expect("a description");
@@ -278,12 +275,12 @@ fn keys_beside_intervals() {
             || description.contains(&format!("\"key\": \"{}\"", key[1]))
     );
     // said of one source, it is a table
-    let done = annotate(&dataset, &["--from", text(&bed), "--key", "pos=begin"]).expect(65);
+    let done = annotate(&dataset, &["--from", path_text(&bed), "--key", "pos=begin"]).expect(65);
     assert!(done.stderr.contains("no column is `begin`") || done.stderr.contains("`begin`"), "{}", done.stderr);
     let parquet_file = folder.path().join("p.parquet");
     parquet(&parquet_file, &[("chr1", 100, "A", "G")], ("v", Arc::new(Int32Array::from(vec![1]))), 9);
     for (source, key) in [(&table, &key[..]), (&parquet_file, &[])] {
-        let done = annotate(&dataset, &[&["--from", text(source), "--columns", "none"], key].concat()).expect(2);
+        let done = annotate(&dataset, &[&["--from", path_text(source), "--columns", "none"], key].concat()).expect(2);
         assert!(done.stderr.contains("nothing is taken of this source"), "{}", done.stderr);
     }
 }
@@ -299,7 +296,7 @@ fn lines_of_intervals() {
     gff += "chr1\tx\tgene\t50\t150\t.\t+\t.\tID=g1;Name=N1\nchr1\tx\tCDS\t50\t150\t.\t+\t0\tgene_name=C1;ID=c1\n";
     gff += "chr1\tx\tgene\t300\t400\t.\t+\t.\tID=g2;Name=N2\nchr7\tx\tgene\t3\t4\t.\t+\t.\tID=g3;Name=N3\n";
     let gff = write(folder.path(), "g.gff3", gff);
-    let done = annotate(&dataset, &["--from", text(&gff), "--feature", "gene"]).expect(0);
+    let done = annotate(&dataset, &["--from", path_text(&gff), "--feature", "gene"]).expect(0);
     // the name is an attribute of the features that are asked for
     assert_eq!(rows(&dataset, &["pos", "g_type", "g_name"]), ["100 [gene] [N1]"]);
     assert!(done.stderr.contains("3 rows read, 1 matched, 1 not, 1 on contigs"), "{}", done.stderr);
@@ -309,14 +306,14 @@ fn lines_of_intervals() {
     // attributes with `;` in quotes, `track` as the begin of a name, white space in place of tabs
     let gtf = "chr1\tx\tgene\t50\t150\t.\t+\t.\tgene_id \"E1\"; note \"a;b\"; gene_name \"X%3B\";\n";
     let gtf = write(folder.path(), "h.gtf", gtf);
-    annotate(&dataset, &["--from", text(&gtf), "--columns", "note,gene_name"]).expect(0);
+    annotate(&dataset, &["--from", path_text(&gtf), "--columns", "note,gene_name"]).expect(0);
     assert_eq!(rows(&dataset, &["h_note", "h_gene_name"]), ["[a;b] [X%3B]"]);
     let bed = write(
         folder.path(),
         "b.bed",
         "track name=\"x\"\ntracking1 5 9 T\nchr1 50 150 A\nbrowser hide all\nchr1 99 99 B\n",
     );
-    let done = annotate(&dataset, &["--from", text(&bed)]).expect(0);
+    let done = annotate(&dataset, &["--from", path_text(&bed)]).expect(0);
     assert_eq!(rows(&dataset, &["b_name"]), ["[A]"]);
     assert!(done.stderr.contains("3 rows read, 1 matched, 1 not, 1 on contigs"), "{}", done.stderr);
     for (line, expected) in [
@@ -326,15 +323,15 @@ fn lines_of_intervals() {
         ("chr1\t5", "2 fields"),
     ] {
         let bed = write(folder.path(), "w.bed", format!("chr1\t0\t150\n{line}\n"));
-        let done = annotate(&dataset, &["--from", text(&bed)]).expect(65);
+        let done = annotate(&dataset, &["--from", path_text(&bed)]).expect(65);
         assert!(done.stderr.contains("w.bed:2: ") && done.stderr.contains(expected), "{}", done.stderr);
         let done = varbatch(&[
             "call",
-            text(&folder.path().join("cohort.vcf")),
+            path_text(&folder.path().join("cohort.vcf")),
             "-o",
-            text(&folder.path().join("x")),
+            path_text(&folder.path().join("x")),
             "-R",
-            text(&bed),
+            path_text(&bed),
         ]);
         let done = done.expect(65);
         assert!(done.stderr.contains("w.bed:2: ") && done.stderr.contains(expected), "{}", done.stderr);
@@ -349,14 +346,14 @@ fn an_empty_bed_of_regions_is_an_error() {
     let out = folder.path().join("ds");
     for content in ["", "# nothing\n", "track name=x\n", "chr1\t99\t99\n"] {
         let bed = write(folder.path(), "r.bed", content);
-        let done = varbatch(&["call", text(&vcf), "-o", text(&out), "-R", text(&bed)]).expect(65);
+        let done = varbatch(&["call", path_text(&vcf), "-o", path_text(&out), "-R", path_text(&bed)]).expect(65);
         assert!(done.stderr.contains("r.bed") && done.stderr.contains("no interval"), "{}", done.stderr);
         assert!(!is_published(&out));
     }
     let bed = write(folder.path(), "r.bed", "tracker\t1\t2\n");
-    let done = varbatch(&["call", text(&vcf), "-o", text(&out), "-R", text(&bed)]).expect(2);
+    let done = varbatch(&["call", path_text(&vcf), "-o", path_text(&out), "-R", path_text(&bed)]).expect(2);
     assert!(done.stderr.contains("no input has the contig tracker"), "{}", done.stderr);
     let bed = write(folder.path(), "r.bed", "#chrom\tstart\tend\nchr1\t99\t100\nchr1\t150\t150\n");
-    varbatch(&["call", text(&vcf), "-o", text(&out), "-R", text(&bed)]).expect(0);
+    varbatch(&["call", path_text(&vcf), "-o", path_text(&out), "-R", path_text(&bed)]).expect(0);
     assert_eq!(query(&out, "SELECT pos FROM variants"), [["100"]]);
 }

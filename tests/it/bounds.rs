@@ -204,12 +204,9 @@ fn memory_is_kept_for_a_compressed_reference() {
     let positions = (0..2_600).map(|at| 60 * (1 + at * 1_000) + 30);
     positions.for_each(|pos| text += &format!("1\t{pos}\t.\tTT\tT\t.\t.\t.\tGT\t0/1\n"));
     let input = write(folder, "in.vcf", &text);
-    let with = |fasta: &Path| ["-f".to_string(), text_of(fasta)];
-    let extra = with(&packed);
-    assert_bounded(folder, "reference as BGZF", &[&input], 160, &[&extra[0], &extra[1]]);
-    let [flag, value] = with(&plain);
+    assert_bounded(folder, "reference as BGZF", &[&input], 160, &["-f", path_text(&packed)]);
     let expected = folder.join("plain.ds");
-    call(&[&input], &expected, &[&flag, &value]);
+    call(&[&input], &expected, &["-f", path_text(&plain)]);
     let tables: Vec<PathBuf> = differing_files(&expected, &folder.join("reference as BGZF.ds"))
         .into_iter()
         .filter(|name| name.extension().is_some_and(|end| end == "parquet"))
@@ -223,19 +220,15 @@ fn memory_is_kept_for_a_compressed_reference() {
     damaged[middle] ^= 0x55;
     let damaged = write(folder, "damaged.fa.gz", damaged);
     std::fs::write(folder.join("damaged.fa.gz.fai"), "1\t157377000\t3\t60\t61\n").expect("write");
-    let done = call_any(&[&input], &folder.join("damaged.ds"), &["-f", &text_of(&damaged), "--on-bad-record", "skip"]);
+    let done = call_any(&[&input], &folder.join("damaged.ds"), &["-f", path_text(&damaged), "--on-bad-record", "skip"]);
     let done = done.expect(66);
     assert!(done.stderr.contains("the reference") && done.stderr.contains("BGZF block"), "{}", done.stderr);
 
     let stream = write(folder, "stream.fa.gz", gzip(sequence.as_bytes()));
-    let (done, peak) = measured(&[&input], &folder.join("x.ds"), &["--memory", "160M", "-f", &text_of(&stream)]);
+    let (done, peak) = measured(&[&input], &folder.join("x.ds"), &["--memory", "160M", "-f", path_text(&stream)]);
     assert_eq!(done.code, 65, "{}", done.stderr);
     assert!(done.stderr.contains("plain gzip") && done.stderr.contains("bgzip"), "{}", done.stderr);
     assert!(peak <= 160 + 100, "{peak} MiB");
-}
-
-fn text_of(path: &Path) -> String {
-    path.to_str().expect("UTF-8").to_string()
 }
 
 /// A BCF that announces records of 1 GB, and is cut into shards in the middle of them.

@@ -19,13 +19,9 @@ fn rows(text: &str) -> Rows {
 /// Rows of `varbatch burden dataset ARGS -o -`.
 #[track_caller]
 fn burden(dataset: &Path, args: &[&str]) -> Rows {
-    let mut all = vec!["burden", text(dataset), "-o", "-"];
+    let mut all = vec!["burden", path_text(dataset), "-o", "-"];
     all.extend(args);
     rows(&varbatch(&all).expect(0).stdout)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
 }
 
 fn number(text: &str) -> f64 {
@@ -73,7 +69,7 @@ fn case(copies: &[Vec<u8>], y: &[f64], covariates: &[Vec<f64>], weights: &[f64])
     y.iter().enumerate().for_each(|(at, y)| writeln!(pheno, "s{at}\t{y}").expect("text"));
     let mut sets = String::from("set\tcontig\tpos\tref\talt\tweight\n");
     weights.iter().enumerate().for_each(|(at, w)| writeln!(sets, "g\t1\t{}\tA\tC\t{w}", at + 1).expect("text"));
-    let path = |name: &str, content: String| text(&write(folder.path(), name, content)).to_owned();
+    let path = |name: &str, content: String| path_text(&write(folder.path(), name, content)).to_owned();
     let mut args = vec!["--pheno".into(), path("p.tsv", pheno), "--sets".into(), path("s.tsv", sets)];
     args.extend(["--max-af", "1", "--weights", "column"].map(String::from));
     if !covariates.is_empty() {
@@ -160,7 +156,7 @@ struct Cohort {
 fn cohort() -> Cohort {
     let folder = temp();
     let sim = folder.path().join("sim");
-    varbatch(&["simulate", "-o", text(&sim), "--samples", "240", "--length", "60000", "--seed", "7"]).expect(0);
+    varbatch(&["simulate", "-o", path_text(&sim), "--samples", "240", "--length", "60000", "--seed", "7"]).expect(0);
     let dataset = folder.path().join("ds");
     call(&[sim.join("cohort.vcf.gz")], &dataset, &["--shard-size", "32K"]);
     let mut pheno = String::from("IID\theight\tweight\tt2d\n");
@@ -187,13 +183,13 @@ fn cohort() -> Cohort {
 
 impl Cohort {
     fn run(&self, extra: &[&str]) -> Rows {
-        let mut args = vec!["--pheno", text(&self.pheno)];
+        let mut args = vec!["--pheno", path_text(&self.pheno)];
         args.extend(extra);
         burden(&self.dataset, &args)
     }
 
     fn with_bed(&self, extra: &[&str]) -> Rows {
-        self.run(&[&["--sets", text(&self.sets)], extra].concat())
+        self.run(&[&["--sets", path_text(&self.sets)], extra].concat())
     }
 
     /// contig, pos, ref, alt of rare variants between two positions.
@@ -232,11 +228,11 @@ fn an_independent_account() {
     let lists = write(cohort.folder.path(), "lists.tsv", lists);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/burden_reference.py");
     for (covar, tests) in [(Some(&cohort.covar), "skat,skato"), (None, "skat,collapsing")] {
-        let mut args = vec!["--sets", text(&sets), "--max-af", "1", "--tests", tests];
-        args.extend(covar.iter().flat_map(|path| ["--covar", text(path)]));
+        let mut args = vec!["--sets", path_text(&sets), "--max-af", "1", "--tests", tests];
+        args.extend(covar.iter().flat_map(|path| ["--covar", path_text(path)]));
         let ours = cohort.run(&args);
         let mut command = std::process::Command::new("python3");
-        command.arg(&script).arg(&vcf).arg(&cohort.pheno).arg(covar.map_or("-", |path| text(path)));
+        command.arg(&script).arg(&vcf).arg(&cohort.pheno).arg(covar.map_or("-", |path| path_text(path)));
         let theirs = finish(command.arg(&lists).arg(tests)).expect(0).stdout;
         assert!(theirs.lines().count() >= 8, "{theirs}");
         for line in theirs.lines() {
@@ -251,8 +247,9 @@ fn an_independent_account() {
 fn the_same_bytes_for_any_number_of_threads() {
     let cohort = cohort();
     let run = |threads: &str| {
-        let mut args = vec!["burden", text(&cohort.dataset), "--pheno", text(&cohort.pheno), "--threads", threads];
-        args.extend(["--sets", text(&cohort.sets), "--covar", text(&cohort.covar), "--max-af", "0.05,0.01"]);
+        let mut args =
+            vec!["burden", path_text(&cohort.dataset), "--pheno", path_text(&cohort.pheno), "--threads", threads];
+        args.extend(["--sets", path_text(&cohort.sets), "--covar", path_text(&cohort.covar), "--max-af", "0.05,0.01"]);
         varbatch(&args).expect(0);
         let file = |name: &str| std::fs::read(cohort.dataset.join("stats").join(name)).expect("a stored result");
         [file("burden.parquet"), file("burden.json"), file("burden_summary.parquet")].concat()
@@ -279,12 +276,20 @@ fn one_variant_is_what_assoc_finds() {
     let mut sets = String::from("set\tcontig\tpos\tref\talt\n");
     common.iter().for_each(|one| sets += &format!("{}\t{}\n", one[1], one.join("\t")));
     let sets = write(cohort.folder.path(), "single.tsv", sets);
-    let covar = ["--covar", text(&cohort.covar)];
-    let found = cohort.run(&[&["--sets", text(&sets), "--max-af", "1", "--weights", "flat"], &covar[..]].concat());
+    let covar = ["--covar", path_text(&cohort.covar)];
+    let found = cohort.run(&[&["--sets", path_text(&sets), "--max-af", "1", "--weights", "flat"], &covar[..]].concat());
     let mut n_same = 0;
     for (regression, test) in [("wald", "burden"), ("score", "skat"), ("score", "skato")] {
-        let mut args =
-            vec!["assoc", text(&cohort.dataset), "-o", "-", "--pheno", text(&cohort.pheno), "--missing", "mean"];
+        let mut args = vec![
+            "assoc",
+            path_text(&cohort.dataset),
+            "-o",
+            "-",
+            "--pheno",
+            path_text(&cohort.pheno),
+            "--missing",
+            "mean",
+        ];
         args.extend(covar);
         args.extend(["--test", regression]);
         let single = rows(&varbatch(&args).expect(0).stdout);
@@ -354,7 +359,7 @@ fn forms_of_sets() {
     finish(std::process::Command::new("gzip").arg("-k").arg(&gff)).expect(0);
     let parquet = folder.join("ids.parquet");
     let sql = "SELECT variant_id, CONCAT('G', CAST(CAST(((pos - 1) - (pos - 1) % 10000) / 10000 AS BIGINT) AS VARCHAR)) AS set FROM variants";
-    varbatch(&["query", text(&cohort.dataset), sql, "--format", "parquet", "-o", text(&parquet)]).expect(0);
+    varbatch(&["query", path_text(&cohort.dataset), sql, "--format", "parquet", "-o", path_text(&parquet)]).expect(0);
     let forms = [
         (gff.with_extension("gff3.gz"), vec![]),
         (write(folder, "genes.gtf", gtf), vec!["--gff-feature", "CDS"]),
@@ -369,7 +374,7 @@ fn forms_of_sets() {
         rows
     };
     for (path, extra) in forms {
-        let found = cohort.run(&[&["--sets", text(&path), "--tests", "burden,skat"], &extra[..]].concat());
+        let found = cohort.run(&[&["--sets", path_text(&path), "--tests", "burden,skat"], &extra[..]].concat());
         assert_eq!(strip(&found), strip(&expected), "{}", path.display());
     }
 }
@@ -431,7 +436,7 @@ fn masks() {
             writeln!(sets, "G{:.0}\t{}\t{}", number(&one[0]), one[1], one[2]).expect("text");
         }
         let sets = write(cohort.folder.path(), "weighted.tsv", sets);
-        let listed = ["--sets", text(&sets), "--weights", "column", "--tests", "burden,skat", "--max-ac", "5"];
+        let listed = ["--sets", path_text(&sets), "--weights", "column", "--tests", "burden,skat", "--max-ac", "5"];
         let mut listed = cohort.run(&listed);
         for row in weighted.iter_mut().chain(&mut listed) {
             // lists begin at their first variant
@@ -440,8 +445,14 @@ fn masks() {
         assert_eq!(weighted, listed, "{column}");
     }
     let says = |extra: &[&str], part: &str| {
-        let mut args =
-            vec!["burden", text(&cohort.dataset), "--pheno", text(&cohort.pheno), "--sets", text(&cohort.sets)];
+        let mut args = vec![
+            "burden",
+            path_text(&cohort.dataset),
+            "--pheno",
+            path_text(&cohort.pheno),
+            "--sets",
+            path_text(&cohort.sets),
+        ];
         args.extend(extra);
         let done = varbatch(&args).expect(2);
         assert!(done.stderr.contains(part), "{}", done.stderr);
@@ -483,7 +494,8 @@ fn regenie_mask() {
     let sets = write(work.path(), "sets.tsv", sets);
     let pheno: String = (0..500).map(|at| format!("s{at}\t{}\n", at % 3)).collect();
     let pheno = write(work.path(), "p.tsv", format!("IID\ty\n{pheno}"));
-    let mut args = vec!["--sets", text(&sets), "--pheno", text(&pheno), "--quantitative", "--tests", "collapsing"];
+    let mut args =
+        vec!["--sets", path_text(&sets), "--pheno", path_text(&pheno), "--quantitative", "--tests", "collapsing"];
     args.extend(["--mask", "M1=annotation = 'pLof'", "--max-af", "0.2"]);
     let found = burden(&dataset, &args);
     let expected = bed("example_3chr_masks.bed")[0].iter().filter(|copies| **copies > 0).count();
@@ -506,7 +518,8 @@ fn nothing_is_dropped_in_silence() {
     let folder = case.folder.path();
     let bed = "1\t0\t2\ta\n1\t2\t3\tsame\n1\t3\t4\tcases\n1\t500\t600\tnone\n7\t1\t2\telsewhere\n";
     let sets = write(folder, "sets.bed", bed);
-    let mut args = vec!["burden", text(&case.dataset), "-o", "-", "--pheno", &case.args[1], "--sets", text(&sets)];
+    let mut args =
+        vec!["burden", path_text(&case.dataset), "-o", "-", "--pheno", &case.args[1], "--sets", path_text(&sets)];
     args.extend(["--max-af", "1", "--weights", "flat"]);
     let done = varbatch(&args).expect(0);
     assert!(
@@ -542,16 +555,21 @@ fn nothing_is_dropped_in_silence() {
     let covar = write(folder, "c.tsv", format!("IID\tc\n{covar}"));
     let y: String = (0..40).map(|at| format!("s{at}\t{}\n", (at * 7) % 11)).collect();
     let pheno = write(folder, "y.tsv", format!("IID\ty\n{y}"));
-    let base = ["--sets", text(&sets), "--pheno", text(&pheno), "--covar", text(&covar), "--max-af", "1"];
+    let base =
+        ["--sets", path_text(&sets), "--pheno", path_text(&pheno), "--covar", path_text(&covar), "--max-af", "1"];
     let found = burden(&case.dataset, &base);
     assert!(found.iter().filter(|row| row["set"] == "cases").all(|row| row["status"] == "collinear"), "{found:?}");
     // only hits
     let all: Rows = burden(&case.dataset, &[&base[..], &["--max-p", "0.9"]].concat());
     assert!(all.iter().all(|row| number(&row["p"]) <= 0.9) && all.len() < found.len());
     let wrong = write(folder, "wrong.bed", "9\t1\t2\tx\n");
-    let done = varbatch(&["burden", text(&case.dataset), "--pheno", text(&pheno), "--sets", text(&wrong)]).expect(65);
+    let done =
+        varbatch(&["burden", path_text(&case.dataset), "--pheno", path_text(&pheno), "--sets", path_text(&wrong)])
+            .expect(65);
     assert!(done.stderr.contains("all intervals are on contigs that the dataset does not have: 9"), "{}", done.stderr);
     let wrong = write(folder, "wrong.tsv", "gene\tpos\nx\t1\n");
-    let done = varbatch(&["burden", text(&case.dataset), "--pheno", text(&pheno), "--sets", text(&wrong)]).expect(65);
+    let done =
+        varbatch(&["burden", path_text(&case.dataset), "--pheno", path_text(&pheno), "--sets", path_text(&wrong)])
+            .expect(65);
     assert!(done.stderr.contains("has no column `contig`; it has gene, pos"), "{}", done.stderr);
 }

@@ -4,10 +4,6 @@ use super::common::*;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
 /// Variants at 1, 2, 3, ... of a contig: the calls of each sample.
 fn vcf(contig: &str, calls: &[Vec<&str>]) -> String {
     let mut text = format!(
@@ -45,7 +41,16 @@ fn case_of(contig: &str, calls: &[Vec<&str>]) -> Case {
 
 impl Case {
     fn with(&self, sets: &Path, extra: &[&str]) -> Finished {
-        let pheno = ["burden", text(&self.dataset), "-o", "-", "--pheno", text(&self.pheno), "--sets", text(sets)];
+        let pheno = [
+            "burden",
+            path_text(&self.dataset),
+            "-o",
+            "-",
+            "--pheno",
+            path_text(&self.pheno),
+            "--sets",
+            path_text(sets),
+        ];
         varbatch(&[&pheno[..], &["--max-af", "1"], extra].concat())
     }
 

@@ -180,6 +180,11 @@ fn is_private(path: &Path) -> bool {
     matches!(first.as_deref(), Some("_plan" | "_commits"))
 }
 
+/// A path as an argument of a command.
+pub fn path_text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
 /// Whether a dataset is published.
 pub fn is_published(dataset: &Path) -> bool {
     dataset.join("_manifest.json").exists()
