@@ -3,6 +3,7 @@
 use crate::call::sample_counts::{Counter, SampleCounts};
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Who a sample is.
@@ -57,23 +58,29 @@ pub fn samples_table(samples: &[SampleInfo], first: usize, counts: &SampleCounts
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns are built in schema order")
 }
 
-/// Counters of one shard as a batch, one column per counter.
+/// Counters of one shard as a batch of one column: all of the first counter, then all of the next one. A column costs a
+/// reader more than its values do.
 pub fn counts_batch(counts: &SampleCounts) -> RecordBatch {
-    let fields: Vec<Field> = SampleCounts::NAMES.iter().map(|name| Field::new(*name, DataType::Int64, false)).collect();
-    let columns = counts.counters.iter().map(|values| Arc::new(Int64Array::from(values.clone())) as ArrayRef).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns are built in schema order")
+    let values: Vec<i64> = counts.counters.concat();
+    let schema = Schema::new(vec![Field::new("count", DataType::Int64, false)]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from(values))]).expect("one column of its type")
 }
 
-/// Adds a batch of [`counts_batch`] to `total`; false when it has another shape.
-pub fn add_counts_batch(batch: &RecordBatch, total: &mut SampleCounts) -> bool {
-    let n_samples = total.n_samples();
-    for (name, own) in SampleCounts::NAMES.iter().zip(&mut total.counters) {
-        let Some(column) = batch.column_by_name(name) else { return false };
-        let Some(values) = column.as_any().downcast_ref::<Int64Array>() else { return false };
-        if values.len() != n_samples {
-            return false;
-        }
-        own.iter_mut().zip(values.values()).for_each(|(own, value)| *own += value);
+/// Rows of [`counts_batch`] that some of its samples have; `None`: it is not of a whole number of samples, or not of these.
+pub fn rows_of_counts(n_rows: usize, samples: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    let n_counters = SampleCounts::NAMES.len();
+    let n_samples = n_rows / n_counters;
+    if n_samples * n_counters != n_rows || samples.end > n_samples {
+        return None;
     }
+    Some((0..n_counters).map(|counter| counter * n_samples).map(|at| at + samples.start..at + samples.end).collect())
+}
+
+/// Adds values of these rows to `total`, of which the first `at` were added before; false when they have another shape.
+pub fn add_counts_batch(batch: &RecordBatch, total: &mut SampleCounts, at: usize) -> bool {
+    let [column] = batch.columns() else { return false };
+    let Some(values) = column.as_any().downcast_ref::<Int64Array>() else { return false };
+    let own = total.counters.iter_mut().flatten().skip(at);
+    own.zip(values.values()).for_each(|(own, value)| *own += value);
     true
 }

@@ -70,6 +70,14 @@ pub struct DatasetFolder {
     _lock: Option<File>,
 }
 
+/// A finished shard whose files are in the staging folder and have no names in the dataset yet.
+#[must_use = "nothing of it is in the dataset before `DatasetFolder::commit`"]
+#[derive(Debug)]
+pub struct StagedShard {
+    stage: &'static str,
+    record: CommitRecord,
+}
+
 /// What may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replace {
@@ -254,33 +262,18 @@ impl DatasetFolder {
         Ok(record)
     }
 
-    /// Gives a shard's staged files their final names below `target` (a folder in the dataset, `""` for the dataset
-    /// itself) and records it. What is there already must be the same.
-    pub fn commit(&self, stage: &str, shard: u64, last: bool, outcome: Outcome) -> Result<()> {
-        self.commit_with(stage, shard, last, outcome, Vec::new())
-    }
-
-    /// The same with what the inputs were found to be; see [`CommitRecord::dialects`].
-    pub fn commit_with(
+    /// All that a shard gave, in files of the staging folder: what is left to do is waiting for a disk or a network.
+    /// `dialects`: see [`CommitRecord::dialects`].
+    pub fn stage(
         &self,
-        stage: &str,
+        stage: &'static str,
         shard: u64,
         last: bool,
         outcome: Outcome,
         dialects: Vec<(String, u32)>,
-    ) -> Result<()> {
+    ) -> Result<StagedShard> {
         let _stage = profile::enter(Stage::Commit);
-        let differs = |name: &str| {
-            Error::internal(format!("shard {shard} gave another result than before: {}", self.place.uri_of(name))).hint(
-                "was an input replaced by one with the same size and ends, or another build of varbatch used? \
-                       begin anew with --force",
-            )
-        };
-        for file in &outcome.files {
-            let staged = self.staging.join(&file.path);
-            self.place.upload(&staged, &file.path, &file.sha256)?.same_or(|| differs(&file.path))?;
-        }
-        let counts = self.commit_counts(stage, shard, &outcome, &differs)?;
+        let counts = self.stage_counts(stage, shard, &outcome)?;
         let record = CommitRecord {
             shard,
             plan_digest: self.plan_digest.clone(),
@@ -292,6 +285,29 @@ impl DatasetFolder {
             dialects,
             attempt: Some(self.attempt.id.clone()),
         };
+        Ok(StagedShard { stage, record })
+    }
+
+    /// Gives a shard's staged files their names in the dataset and records it. What is there already must be the same.
+    pub fn commit(&self, staged: StagedShard) -> Result<()> {
+        let _stage = profile::enter(Stage::Commit);
+        let StagedShard { stage, record } = staged;
+        let shard = record.shard;
+        let differs = |name: &str| {
+            Error::internal(format!("shard {shard} gave another result than before: {}", self.place.uri_of(name))).hint(
+                "was an input replaced by one with the same size and ends, or another build of varbatch used? \
+                       begin anew with --force",
+            )
+        };
+        for file in &record.files {
+            let staged = self.staging.join(&file.path);
+            self.place.upload(&staged, &file.path, &file.sha256)?.same_or(|| differs(&file.path))?;
+        }
+        if let Some(counts) = &record.counts {
+            let staged = self.staging.join(stage).join(&counts.name);
+            let name = format!("{}/{}", stage_folder(stage), counts.name);
+            self.place.upload(&staged, &name, &counts.sha256)?.same_or(|| differs(&name))?;
+        }
         let name = commit_name(stage, shard);
         let bytes = serde_json::to_vec(&record).expect("a record is plain data");
         if self.place.create(&name, &bytes)? == Creation::Other {
@@ -303,13 +319,7 @@ impl DatasetFolder {
         Ok(())
     }
 
-    fn commit_counts(
-        &self,
-        stage: &str,
-        shard: u64,
-        outcome: &Outcome,
-        differs: &dyn Fn(&str) -> Error,
-    ) -> Result<Option<CountsRecord>> {
+    fn stage_counts(&self, stage: &str, shard: u64, outcome: &Outcome) -> Result<Option<CountsRecord>> {
         if outcome.counts.n_samples() == 0 {
             return Ok(None);
         }
@@ -319,9 +329,7 @@ impl DatasetFolder {
         let mut file = ParquetFile::new(local::create(&staged)?, &batch.schema(), 1 << 20)?;
         file.write(&batch, &staged)?;
         let (written, sink) = file.finish(&staged)?;
-        local::sync(sink, &staged)?;
-        let full = format!("{}/{name}", stage_folder(stage));
-        self.place.upload(&staged, &full, &written.sha256)?.same_or(|| differs(&full))?;
+        local::close(sink, &staged)?;
         Ok(Some(CountsRecord { name, sha256: written.sha256 }))
     }
 

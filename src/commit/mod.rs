@@ -9,4 +9,4 @@ pub mod stages;
 pub mod status;
 pub mod verify;
 
-pub use folder::{CommitRecord, DatasetFolder, Replace, Start};
+pub use folder::{CommitRecord, DatasetFolder, Replace, StagedShard, Start};

@@ -16,6 +16,7 @@ use crate::profile::{self, Stage};
 use crate::store::local;
 use arrow_schema::SchemaRef;
 use std::collections::BTreeMap;
+use std::io::Write;
 
 /// What finalize needs to know.
 pub struct Publication<'a> {
@@ -161,7 +162,7 @@ impl Publication<'_> {
         let mut file = ParquetFile::new(local::create(&staged)?, schema, row_group)?;
         write(&mut |batch| file.write(batch, &staged))?;
         let (written, sink) = file.finish(&staged)?;
-        local::sync(sink, &staged)?;
+        local::close(sink, &staged)?;
         self.upload(&staged, path, &written.sha256)?;
         Ok(written)
     }
@@ -212,7 +213,9 @@ impl Publication<'_> {
     fn write_header(&self, header: &str) -> Result<ManifestFile> {
         let (path, bytes) = ("header.vcf", header.as_bytes());
         let staged = self.folder.staging().join(path);
-        local::write_whole(&staged, bytes)?;
+        let mut file = local::create(&staged)?;
+        file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
+        local::close(file, &staged)?;
         let sha256 = local::sha256_of(bytes);
         self.upload(&staged, path, &sha256)?;
         Ok(entry(path, "header", None, Written { rows: 0, bytes: bytes.len() as u64, sha256 }))

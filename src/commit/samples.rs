@@ -2,18 +2,25 @@
 
 use super::folder::{CommitRecord, DatasetFolder, stage_folder};
 use crate::call::sample_counts::SampleCounts;
-use crate::columns::samples::{SampleInfo, add_counts_batch};
+use crate::columns::samples::{SampleInfo, add_counts_batch, rows_of_counts};
 use crate::error::{Class, Error, Result};
 use crate::plan::joint::n_inputs;
 use crate::plan::{PlanInput, SampleSet, Shard, StoredPlan};
 use crate::store::local;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Samples whose rows are made at a time.
 const SAMPLES_AT_A_TIME: usize = 1 << 18;
+
+/// Bytes of the sums that records are added to side by side.
+const MAX_SUMS_BYTES: usize = 64 << 20;
+
+/// Counts that are decoded at a time.
+const ROWS_AT_A_TIME: usize = 1 << 16;
 
 /// Calls `take` with all samples in order, some at a time, and the index of the first of them.
 pub fn each_samples(
@@ -38,7 +45,7 @@ pub fn each_samples(
         // inputs with several samples each, whose names lie between those of others
         let mut all: Vec<(u32, SampleInfo)> = Vec::with_capacity(n_samples);
         plan.each_input(|index, input| {
-            all.extend(infos(&input, dialects.of(index, &input)));
+            all.extend(infos(input, dialects.of(index, input)));
             Ok(())
         })?;
         all.sort_by_key(|(index, _)| *index);
@@ -48,7 +55,7 @@ pub fn each_samples(
     }
     let (mut open, mut first) = (Vec::new(), 0);
     plan.each_input(|index, input| {
-        open.extend(infos(&input, dialects.of(index, &input)).map(|(_, info)| info));
+        open.extend(infos(input, dialects.of(index, input)).map(|(_, info)| info));
         if open.len() >= SAMPLES_AT_A_TIME {
             take(first, &open)?;
             first += open.len();
@@ -143,31 +150,55 @@ pub struct CountSources<'a> {
 }
 
 impl CountSources<'_> {
-    /// Counts of the samples of a range.
+    /// Counts of the samples of a range; several records are read at once.
     pub fn of(&self, samples: Range<usize>) -> Result<SampleCounts> {
-        let mut total = SampleCounts::new(samples.len());
-        for record in &self.rows {
-            self.add(self.call_stage, record, samples.clone(), &mut total)?;
-        }
-        for (record, set) in &self.evidence {
-            if !set.touches(samples.start as u32..samples.end as u32) {
-                continue;
-            }
-            let own = set.to_vec();
-            let from = own.partition_point(|&sample| (sample as usize) < samples.start);
-            let to = own.partition_point(|&sample| (sample as usize) < samples.end);
-            if from == to {
-                continue;
-            }
-            let mut counts = SampleCounts::new(to - from);
-            self.add(self.evidence_stage, record, from..to, &mut counts)?;
-            for (total, own_counts) in total.counters.iter_mut().zip(&counts.counters) {
-                for (&sample, value) in own[from..to].iter().zip(own_counts) {
-                    total[sample as usize - samples.start] += value;
+        let rows = self.rows.iter().map(|record| (*record, None));
+        let touches = |set: &SampleSet| set.touches(samples.start as u32..samples.end as u32);
+        let evidence = self.evidence.iter().filter(|(_, set)| touches(set)).map(|(record, set)| (*record, Some(set)));
+        let records: Vec<(&CommitRecord, Option<&SampleSet>)> = rows.chain(evidence).collect();
+        let bytes_of_sum = (samples.len() * SampleCounts::NAMES.len() * size_of::<i64>()).max(1);
+        let n_sums = rayon::current_num_threads().min(MAX_SUMS_BYTES / bytes_of_sum).max(1);
+        let sums = records.par_chunks(records.len().div_ceil(n_sums).max(1)).map(|records| {
+            let mut sum = SampleCounts::new(samples.len());
+            for (record, set) in records {
+                match set {
+                    None => self.add(self.call_stage, record, samples.clone(), &mut sum)?,
+                    Some(set) => self.add_some(record, set, &samples, &mut sum)?,
                 }
             }
+            Ok(sum)
+        });
+        let mut sums = sums.collect::<Result<Vec<SampleCounts>>>()?.into_iter();
+        let mut total = sums.next().unwrap_or_else(|| SampleCounts::new(samples.len()));
+        for sum in sums {
+            let own = total.counters.iter_mut().flatten();
+            own.zip(sum.counters.iter().flatten()).for_each(|(own, more)| *own += more);
         }
         Ok(total)
+    }
+
+    /// Adds the counts of a record that has those of some samples.
+    fn add_some(
+        &self,
+        record: &CommitRecord,
+        set: &SampleSet,
+        samples: &Range<usize>,
+        total: &mut SampleCounts,
+    ) -> Result<()> {
+        let own = set.to_vec();
+        let from = own.partition_point(|&sample| (sample as usize) < samples.start);
+        let to = own.partition_point(|&sample| (sample as usize) < samples.end);
+        if from == to {
+            return Ok(());
+        }
+        let mut counts = SampleCounts::new(to - from);
+        self.add(self.evidence_stage, record, from..to, &mut counts)?;
+        for (total, own_counts) in total.counters.iter_mut().zip(&counts.counters) {
+            for (&sample, value) in own[from..to].iter().zip(own_counts) {
+                total[sample as usize - samples.start] += value;
+            }
+        }
+        Ok(())
     }
 
     /// Adds rows of the counts of one record.
@@ -186,12 +217,18 @@ impl CountSources<'_> {
         }
         let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
         let reader = reader.map_err(|error| damaged(error.to_string()))?;
-        let reader = reader.with_batch_size(rows.len().max(1)).with_offset(rows.start).with_limit(rows.len());
-        for batch in reader.build().map_err(|error| damaged(error.to_string()))? {
+        let n_rows = reader.metadata().file_metadata().num_rows() as usize;
+        let other = || damaged("it has other columns or samples".into());
+        let wanted = rows_of_counts(n_rows, &rows).ok_or_else(other)?;
+        let selection = RowSelection::from_consecutive_ranges(wanted.into_iter(), n_rows);
+        let reader = reader.with_batch_size(ROWS_AT_A_TIME).with_row_selection(selection).build();
+        let mut n_added = 0;
+        for batch in reader.map_err(|error| damaged(error.to_string()))? {
             let batch = batch.map_err(|error| damaged(error.to_string()))?;
-            if !add_counts_batch(&batch, total) {
-                return Err(damaged("it has other columns or samples".into()));
+            if !add_counts_batch(&batch, total, n_added) {
+                return Err(other());
             }
+            n_added += batch.num_rows();
         }
         Ok(())
     }

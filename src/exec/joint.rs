@@ -4,9 +4,9 @@ use super::inputs::{Opened, recognised};
 use super::run::{Done, Run, check_unchanged};
 use crate::call::joint::settings::JointSettings;
 use crate::call::joint::sweep::JointCohort;
-use crate::commit::CommitRecord;
 use crate::commit::samples::Dialects;
 use crate::commit::stages::call_shards_of;
+use crate::commit::{CommitRecord, StagedShard};
 use crate::decode::gvcf::reading;
 use crate::error::{Error, Result};
 use crate::evidence::{BLOCKS_TABLE, RECORDS_TABLE};
@@ -26,11 +26,11 @@ impl Run<'_> {
         let done = self.folder.committed_numbers(INGEST)?;
         let mine = self.share.of(self.shards, |shard| shard.bytes);
         let left: Vec<&Shard> = mine.iter().copied().filter(|shard| !done.contains(&shard.number)).collect();
-        self.each(INGEST, &left, |shard| shard.number, |shard| self.ingest_shard(&context, shard))?;
+        self.each_shard(INGEST, numbered(&left, |shard| shard.number), |_, shard| self.ingest_shard(&context, shard))?;
         Ok(Done { done: left.len() as u64, skipped: (mine.len() - left.len()) as u64 })
     }
 
-    fn ingest_shard(&self, context: &Context, shard: &Shard) -> Result<()> {
+    fn ingest_shard(&self, context: &Context, shard: &Shard) -> Result<StagedShard> {
         let range = shard.input..shard.input + n_inputs(shard);
         let planned = self.plan.inputs(range.clone())?;
         let files: Vec<Opened> = range.map(|index| self.inputs.open(index)).collect::<Result<_>>()?;
@@ -49,7 +49,7 @@ impl Run<'_> {
         let task = IngestTask { number: shard.number, sources, samples: of_shard };
         let outcome = run_ingest_shard(context, task, self.folder.staging())?;
         files.iter().try_for_each(|file| check_unchanged(file))?;
-        self.folder.commit_with(INGEST, shard.number, false, outcome, dialects)
+        self.folder.stage(INGEST, shard.number, false, outcome, dialects)
     }
 
     /// The task's share of the second stage: evidence to rows. `evidence`: commit records of all parts.
@@ -62,36 +62,13 @@ impl Run<'_> {
         let shards = call_shards_of(&self.plan.root, evidence);
         let mine = self.share.of(&shards, |_| 1);
         let left: Vec<&CallShard> = mine.iter().copied().filter(|shard| !done.contains(&shard.number)).collect();
-        self.each(
-            CALL,
-            &left,
-            |shard| shard.number,
-            |shard| {
-                let CallShard { number, own_start, own_end } = **shard;
-                let task = JointTask { number, own_start, own_end, parts: &parts, cohort: &cohort };
-                let outcome = run_joint_shard(&context, &task, self.folder.staging())?;
-                self.folder.commit(CALL, number, false, outcome)
-            },
-        )?;
+        self.each_shard(CALL, numbered(&left, |shard| shard.number), |number, shard| {
+            let CallShard { own_start, own_end, .. } = *shard;
+            let task = JointTask { number, own_start, own_end, parts: &parts, cohort: &cohort };
+            let outcome = run_joint_shard(&context, &task, self.folder.staging())?;
+            self.folder.stage(CALL, number, false, outcome, Vec::new())
+        })?;
         Ok(Done { done: left.len() as u64, skipped: (mine.len() - left.len()) as u64 })
-    }
-
-    /// Does something with each of a list of shards, on all workers, in order of start.
-    fn each<T: Sync>(
-        &self,
-        stage: &str,
-        list: &[T],
-        number: impl Fn(&T) -> u64 + Sync,
-        work: impl Fn(&T) -> Result<()> + Sync,
-    ) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        self.on_workers(|| {
-            let mut failed = None;
-            while let Some(item) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.shard(stage, number(item), &mut failed, || work(item))?;
-            }
-            failed.map_or(Ok(()), Err)
-        })
     }
 
     fn joint_cohort(&self, settings: &JointSettings, dialects: &Dialects) -> Result<JointCohort> {
@@ -102,7 +79,7 @@ impl Run<'_> {
             sexes: vec![None; n_samples],
         };
         self.plan.each_input(|index, input| {
-            let reading = reading(dialects.of(index, &input).unwrap_or_default());
+            let reading = reading(dialects.of(index, input).unwrap_or_default());
             for sample in &input.brings {
                 let index = sample.index as usize;
                 let of_sample = cohort.readings.get_mut(index).zip(cohort.sexes.get_mut(index));
@@ -188,4 +165,16 @@ impl Run<'_> {
         };
         EvidencePart { blocks: file(BLOCKS_TABLE), records: file(RECORDS_TABLE) }
     }
+}
+
+/// Gives each of a list once, in order, with its number.
+fn numbered<'b, T>(
+    list: &'b [&'b T],
+    number: impl Fn(&T) -> u64 + Sync,
+) -> impl Fn() -> Result<Option<(u64, &'b T)>> + Sync
+where
+    T: Sync,
+{
+    let next = AtomicUsize::new(0);
+    move || Ok(list.get(next.fetch_add(1, Ordering::Relaxed)).map(|item| (number(item), *item)))
 }

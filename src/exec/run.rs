@@ -7,8 +7,8 @@
 use super::frame::Frame;
 use super::inputs::{Inputs, Opened};
 use super::share::Share;
-use crate::commit::DatasetFolder;
 use crate::commit::stages::is_done;
+use crate::commit::{DatasetFolder, StagedShard};
 use crate::decode::bcf::RecordReader;
 use crate::decode::lines::LineReader;
 use crate::decode::records::Records;
@@ -26,6 +26,7 @@ use crate::plan::{CALL, Plan, SampleSet, Shard, ShardSource, StoredPlan};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// One task of a plan.
 pub struct Run<'a> {
@@ -84,12 +85,44 @@ impl Run<'_> {
             None
         };
         let queue = Queue::new(self, left, &left_streams, &done);
-        self.on_workers(|| self.take_from(&queue, &context, merge.as_ref()))?;
+        let next = || Ok(queue.next()?.map(|work| (work.number(), work)));
+        self.each_shard(CALL, next, |number, work| {
+            let (last, outcome) = self.outcome(work, &context, merge.as_ref())?;
+            self.folder.stage(CALL, number, last, outcome, Vec::new())
+        })?;
         Ok(Done { done: n_left as u64, skipped: (mine.len() - n_left) as u64 })
     }
 
+    /// Makes shards on all workers until there is no `next` one, and commits them. While the files of one go to the disk or
+    /// to the object store, its worker makes another.
+    pub(super) fn each_shard<W>(
+        &self,
+        stage: &'static str,
+        next: impl Fn() -> Result<Option<(u64, W)>> + Sync,
+        make: impl Fn(u64, W) -> Result<StagedShard> + Sync,
+    ) -> Result<()> {
+        self.on_workers(|| {
+            let mut worker = Worker { run: self, stage, failed: None };
+            let result = std::thread::scope(|scope| {
+                let mut committing = None;
+                let mut make_all = || {
+                    while let Some((number, work)) = next()? {
+                        let staged = worker.attempt(number, || make(number, work))?;
+                        worker.end_of(committing.take())?;
+                        let commit = |staged| scope.spawn(move || self.folder.commit(staged));
+                        committing = staged.map(|staged| (number, commit(staged)));
+                    }
+                    Ok(())
+                };
+                let result = make_all();
+                result.and(worker.end_of(committing.take()))
+            });
+            result.and(worker.failed.map_or(Ok(()), Err))
+        })
+    }
+
     /// Runs `work` on every worker; the first error that is not a consequence of another one ends all.
-    pub(super) fn on_workers(&self, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    fn on_workers(&self, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
         let first_error: Mutex<Option<Error>> = Mutex::new(None);
         let work = || {
             if let Err(error) = work() {
@@ -122,43 +155,6 @@ impl Run<'_> {
     /// Whether an error says nothing about other shards, and they are to be done all the same.
     fn is_of_its_own(&self, error: &Error) -> bool {
         self.go_on && matches!(error.class(), Class::BadData | Class::NoInput)
-    }
-
-    /// Does one shard. A failure is noted; where others are to go on, it is kept in `failed` until they are done.
-    pub(super) fn shard(
-        &self,
-        stage: &str,
-        number: u64,
-        failed: &mut Option<Error>,
-        work: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(interrupted());
-        }
-        let Err(error) = work() else {
-            self.progress.shards.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        };
-        if error.class() != Class::Temporary && self.go_on {
-            self.folder.shard_failed(stage, number, &error);
-        }
-        if !self.is_of_its_own(&error) {
-            return Err(error);
-        }
-        failed.get_or_insert(error);
-        Ok(())
-    }
-
-    fn take_from(&self, queue: &Queue, context: &Context, merge: Option<&MergeInputs>) -> Result<()> {
-        let mut failed = None;
-        while let Some(work) = queue.next()? {
-            let number = work.number();
-            self.shard(CALL, number, &mut failed, || {
-                let (last, outcome) = self.outcome(work, context, merge)?;
-                self.folder.commit(CALL, number, last, outcome)
-            })?;
-        }
-        failed.map_or(Ok(()), Err)
     }
 
     fn range_task<'a>(&self, shard: &Shard, file: &'a InputFile) -> Result<Task<'a>> {
@@ -208,6 +204,49 @@ impl Run<'_> {
                 Ok((last, outcome))
             }
         }
+    }
+}
+
+/// A worker, and the first of its shards that failed while others were to go on.
+struct Worker<'a> {
+    run: &'a Run<'a>,
+    stage: &'static str,
+    failed: Option<Error>,
+}
+
+impl Worker<'_> {
+    /// Does something with a shard, unless the run is to stop.
+    fn attempt<T>(&mut self, number: u64, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        if self.run.stop.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
+        self.noted(number, work())
+    }
+
+    /// Waits for a shard that is being committed.
+    fn end_of(&mut self, committing: Option<(u64, ScopedJoinHandle<Result<()>>)>) -> Result<()> {
+        let Some((number, thread)) = committing else { return Ok(()) };
+        let committed = thread.join().expect("a panic has ended the process");
+        if self.noted(number, committed)?.is_some() {
+            self.run.progress.shards.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Notes a failure for `status`; where others are to go on, it is kept until they are done.
+    fn noted<T>(&mut self, number: u64, result: Result<T>) -> Result<Option<T>> {
+        let error = match result {
+            Ok(made) => return Ok(Some(made)),
+            Err(error) => error,
+        };
+        if error.class() != Class::Temporary && self.run.go_on {
+            self.run.folder.shard_failed(self.stage, number, &error);
+        }
+        if !self.run.is_of_its_own(&error) {
+            return Err(error);
+        }
+        self.failed.get_or_insert(error);
+        Ok(None)
     }
 }
 

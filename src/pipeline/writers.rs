@@ -158,12 +158,12 @@ impl ShardFiles {
         let pos_range = self.pos_range.take();
         if let Some((file, path)) = self.variants.take() {
             let (written, sink) = file.finish(&path)?;
-            local::sync(sink, &path)?;
+            local::close(sink, &path)?;
             self.finished.push(FileRecord { pos_range, ..self.record("variants", &contig, written) });
         }
         if let Some((file, path)) = self.genotypes.take() {
             let (written, sink) = file.finish(gt_texts, &path)?;
-            local::sync(sink, &path)?;
+            local::close(sink, &path)?;
             self.finished.push(self.record("genotypes", &contig, written));
         }
         Ok(())

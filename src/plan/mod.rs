@@ -392,17 +392,17 @@ fn merge_shards(cohort: &Cohort, wanted: u64, total: u64) -> Result<Vec<Shard>> 
 
 fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Result<Vec<PlanInput>> {
     let mut planned = vec![false; cohort.samples.len()];
+    let mut samples_of = vec![0..0; cohort.files.len()];
+    for group in &cohort.groups {
+        let samples = group.first_sample as u32..(group.first_sample + group.n_samples) as u32;
+        group.files.iter().for_each(|&file| samples_of[file] = samples.clone());
+    }
     let origins = at_once(&cohort.files, |file| Ok(file.origin()))?;
     let plan_input = |((index, file), origin): ((usize, &InputFile), Origin)| {
         let gvcf = cohort.gvcfs.get(index);
         let samples = match gvcf {
             Some(gvcf) => gvcf.samples.clone(),
-            None => {
-                let group = cohort.groups.iter().find(|group| group.files.contains(&index));
-                group
-                    .map_or(0..0, |group| group.first_sample as u32..(group.first_sample + group.n_samples) as u32)
-                    .collect()
-            }
+            None => samples_of[index].clone().collect(),
         };
         let mut brings = Vec::new();
         for &index in &samples {

@@ -212,11 +212,14 @@ impl StoredPlan {
         Ok(found)
     }
 
-    /// Calls `take` with every input in order, with its index. Memory: one part of the list.
-    pub fn each_input(&self, mut take: impl FnMut(usize, PlanInput) -> Result<()>) -> Result<()> {
+    /// Calls `take` with every input in order, with its index. Memory: one part of the list, or all where they are few.
+    pub fn each_input(&self, mut take: impl FnMut(usize, &PlanInput) -> Result<()>) -> Result<()> {
+        let parts = &self.root.inputs.parts;
         let mut index = 0;
-        for part in &self.root.inputs.parts {
-            for input in self.part::<PlanInput>(part)? {
+        for (number, part) in parts.iter().enumerate() {
+            let are_few = parts.len() <= PARTS_KEPT;
+            let inputs = if are_few { self.inputs_part(number as u64)? } else { Arc::new(self.part(part)?) };
+            for input in inputs.iter() {
                 take(index, input)?;
                 index += 1;
             }
@@ -228,7 +231,7 @@ impl StoredPlan {
     pub fn sample_names(&self) -> Result<Vec<String>> {
         let mut names: Vec<(u32, String)> = Vec::with_capacity(self.root.n_samples as usize);
         self.each_input(|_, input| {
-            names.extend(input.brings.into_iter().map(|sample| (sample.index, sample.name)));
+            names.extend(input.brings.iter().map(|sample| (sample.index, sample.name.clone())));
             Ok(())
         })?;
         names.sort_by_key(|(index, _)| *index);

@@ -206,6 +206,21 @@ pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-") || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
+/// Standard input as a file.
+pub const STDIN: &str = "/dev/stdin";
+
+/// Whether standard input is a file, redirected by the shell, of which nothing has been read: it can be mapped as it is.
+pub fn stdin_is_whole_file() -> bool {
+    use std::io::Seek;
+    use std::os::fd::AsFd;
+    let Ok(handle) = std::io::stdin().as_fd().try_clone_to_owned() else { return false };
+    let mut file = File::from(handle);
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+        && file.stream_position().is_ok_and(|position| position == 0)
+        // opening it again needs the right to read it, which whoever opened it had
+        && File::open(STDIN).is_ok()
+}
+
 /// Copies a stream to a file, so that it can be mapped.
 pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
     let mut file = create(target)?;
@@ -251,11 +266,17 @@ pub fn create(path: &Path) -> Result<BufWriter<File>> {
     Ok(BufWriter::with_capacity(1 << 18, file))
 }
 
-/// Flushes a file to the disk.
-pub fn sync(file: BufWriter<File>, path: &Path) -> Result<()> {
+/// Gives the system all bytes of a file. They are on the disk when it has its name: [`link_once`].
+pub fn close(file: BufWriter<File>, path: &Path) -> Result<()> {
     let _stage = profile::enter(Stage::Write);
-    let file = file.into_inner().map_err(|error| Error::writing(path, error.into_error()))?;
-    file.sync_all().map_err(|error| Error::writing(path, error))
+    file.into_inner().map(drop).map_err(|error| Error::writing(path, error.into_error()))
+}
+
+/// Waits until a file is on the disk.
+fn sync(path: &Path) -> Result<()> {
+    let _stage = profile::enter(Stage::Write);
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|error| Error::writing(path, error))
 }
 
 /// Gives a finished file its final name, in place of one that may be there.
@@ -271,7 +292,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let staged = staged_name(path);
     let mut file = create(&staged)?;
     file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
-    sync(file, &staged)?;
+    close(file, &staged)?;
+    sync(&staged)?;
     rename(&staged, path)?;
     sync_folder(path)
 }
@@ -281,7 +303,7 @@ pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
     let staged = staged_name(path);
     let mut file = create(&staged)?;
     file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
-    sync(file, &staged)?;
+    close(file, &staged)?;
     let created = link_once(&staged, path)?;
     if created {
         sync_folder(path)?;
@@ -291,9 +313,11 @@ pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
     Ok(created)
 }
 
-/// Gives a finished file its name unless the name exists. False: it existed, and the file is where it was.
+/// Gives a finished file its name, when it is on the disk and unless the name exists. False: it existed, and the file is
+/// where it was.
 pub fn link_once(staged: &Path, path: &Path) -> Result<bool> {
     let _stage = profile::enter(Stage::Write);
+    sync(staged)?;
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }

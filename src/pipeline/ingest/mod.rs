@@ -105,7 +105,7 @@ fn finished(
         local::remove(&full)?;
         return Ok(None);
     }
-    local::sync(sink, &full)?;
+    local::close(sink, &full)?;
     Ok(Some(FileRecord {
         table: table.into(),
         contig: String::new(),
