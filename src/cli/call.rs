@@ -86,6 +86,8 @@ pub fn run(args: Args) -> Result<()> {
                 if args.profile {
                     print_profile(started.elapsed());
                 }
+                // closed with the process at once: one by one, 10,000 maps take 70 ms
+                std::mem::forget(std::mem::take(&mut cohort.files));
                 return Ok(());
             }
         }

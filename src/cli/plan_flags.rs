@@ -15,6 +15,8 @@ use crate::input::{Cohort, InputFile, Joint, Layout};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, NewPlan, OnBadRecord, Settings, StoredPlan};
 use crate::store::{Place, local, remote};
+use rayon::prelude::*;
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -264,21 +266,26 @@ fn input_specs(flags: &PlanFlags) -> Result<Vec<InputSpec>> {
     if specs.is_empty() {
         return Err(Error::usage("no input is named").hint("name VCF or BCF files, or a list of them with --inputs"));
     }
-    for (index, spec) in specs.iter().enumerate() {
-        if specs[..index].iter().any(|other| other.path == spec.path) {
-            return Err(Error::usage(format!("the input {} is named twice", spec.path)));
-        }
+    let mut named = HashSet::with_capacity(specs.len());
+    if let Some(twice) = specs.iter().find(|spec| !named.insert(&spec.path)) {
+        return Err(Error::usage(format!("the input {} is named twice", twice.path)));
     }
     Ok(specs)
 }
 
-/// Streams are copied below `spools` to be read; without it they are an error.
+/// What messages and plans call it.
+const STDIN_NAME: &str = "standard input";
+
+/// Streams are copied below `spools` to be read, unless the shell made one of a file; without it they are an error.
 fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>) -> Result<Cohort> {
     let mut files: Vec<(PathBuf, String)> = Vec::with_capacity(specs.len());
     remote::open_ahead(specs.iter().map(|spec| &spec.path[..]));
-    for (index, spec) in specs.iter().enumerate() {
+    let are_streams: Vec<bool> = specs.par_iter().map(|spec| local::is_stream(Path::new(&spec.path))).collect();
+    for (index, (spec, is_stream)) in specs.iter().zip(are_streams).enumerate() {
         let path = Path::new(&spec.path);
-        files.push(if local::is_stream(path) {
+        files.push(if spec.path == "-" && spools.is_some() && local::stdin_is_whole_file() {
+            (local::STDIN.into(), STDIN_NAME.into())
+        } else if is_stream {
             let Some(spools) = spools else {
                 return Err(Error::usage(format!("{} is a stream, which other processes cannot read", spec.path))
                     .hint("write it to a file first, or use `varbatch call`"));
@@ -290,7 +297,7 @@ fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>)
                 Box::new(std::fs::File::open(path).map_err(|error| Error::reading(path, error))?)
             };
             local::spool(source, &spec.path, &spool)?;
-            let name = if spec.path == "-" { "standard input" } else { &spec.path };
+            let name = if spec.path == "-" { STDIN_NAME } else { &spec.path };
             (spool, name.into())
         } else {
             (path.into(), spec.path.clone())

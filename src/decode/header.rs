@@ -72,6 +72,17 @@ pub struct Header {
 pub struct HeaderPool {
     lines: HashSet<Arc<str>>,
     contigs: Option<(Vec<Arc<str>>, Arc<Contigs>)>,
+    /// The text before the `#CHROM` line of the header before, and what it says.
+    before: Option<(Vec<u8>, Header)>,
+}
+
+/// Length of the lines that begin with `##`.
+fn len_of_meta(text: &[u8]) -> usize {
+    let mut at = 0;
+    while text[at..].starts_with(b"##") {
+        at = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |offset| at + offset + 1);
+    }
+    at
 }
 
 impl HeaderPool {
@@ -103,6 +114,20 @@ impl HeaderPool {
 
     /// Parses a header from its first byte to the end of the `#CHROM` line.
     pub fn parse(&mut self, text: &[u8]) -> Result<Header> {
+        let (meta, rest) = text.split_at(len_of_meta(text));
+        if let Some((_, before)) = self.before.as_ref().filter(|(known, _)| known == meta && rest.starts_with(b"#")) {
+            let mut header = before.clone();
+            let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
+            let number = meta.split(|&byte| byte == b'\n').count();
+            header.columns_line(&String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)), number)?;
+            return Ok(header);
+        }
+        let header = self.parse_anew(text)?;
+        self.before = Some((meta.to_vec(), Header { samples: Vec::new(), ..header.clone() }));
+        Ok(header)
+    }
+
+    fn parse_anew(&mut self, text: &[u8]) -> Result<Header> {
         let mut header = Header::default();
         let mut contig_lines = Vec::new();
         let mut seen_columns = false;
@@ -224,6 +249,8 @@ impl Header {
 #[derive(Debug)]
 pub struct HeaderMerger {
     header: Header,
+    /// Lines of the header before.
+    before: Vec<Arc<str>>,
     lines: HashSet<Arc<str>>,
     ids: HashSet<(String, String)>,
     contigs: Arc<Contigs>,
@@ -234,6 +261,7 @@ impl HeaderMerger {
     pub fn new(first: &Header) -> Self {
         let mut merger = HeaderMerger {
             header: first.clone(),
+            before: first.meta.clone(),
             lines: HashSet::new(),
             ids: HashSet::new(),
             contigs: first.contigs.clone(),
@@ -247,6 +275,13 @@ impl HeaderMerger {
 
     /// Takes the definitions of another input in; where two definitions of one ID differ, the wider one holds.
     pub fn add(&mut self, other: &Header) {
+        self.header.warnings.extend(other.warnings.iter().cloned());
+        let is_as_before = self.before.len() == other.meta.len()
+            && self.before.iter().zip(&other.meta).all(|(before, line)| Arc::ptr_eq(before, line));
+        if is_as_before {
+            return;
+        }
+        self.before.clone_from(&other.meta);
         self.add_definitions(other);
         let header = &mut self.header;
         for filter in &other.filters {
@@ -270,7 +305,6 @@ impl HeaderMerger {
                 }
             }
         }
-        header.warnings.extend(other.warnings.iter().cloned());
     }
 
     fn add_definitions(&mut self, other: &Header) {
@@ -472,6 +506,31 @@ mod tests {
         merger.add(&second);
         let merged = merger.finish();
         assert_eq!((merged.filters.len(), merged.meta.len(), merged.contigs.len()), (2, first.meta.len() + 1, 1));
+    }
+
+    #[test]
+    fn a_header_that_differs_in_its_samples_only_is_read_as_any_other() {
+        let small = String::from_utf8_lossy(SMALL).into_owned();
+        let with_samples = |names: &str| {
+            let meta = &small[..len_of_meta(small.as_bytes())];
+            format!("{meta}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{names}\n")
+        };
+        let mut pool = HeaderPool::default();
+        for names in ["a", "b\tc", "d\td", "e"] {
+            let text = with_samples(names);
+            let (pooled, alone) = (pool.parse(text.as_bytes()), Header::parse(text.as_bytes()));
+            match (pooled, alone) {
+                (Ok(pooled), Ok(alone)) => assert_eq!(format!("{pooled:?}"), format!("{alone:?}")),
+                (Err(pooled), Err(alone)) => assert_eq!(pooled.message(), alone.message()),
+                _ => panic!("{names}"),
+            }
+        }
+        let cut = &small[..len_of_meta(small.as_bytes())];
+        let wrong = format!("{cut}#CHROM\tPOS\tREF\n");
+        let messages = [pool.parse(wrong.as_bytes()), Header::parse(wrong.as_bytes())]
+            .map(|result| result.expect_err("must fail").message().to_string());
+        assert_eq!(messages[0], messages[1]);
+        pool.parse(cut.as_bytes()).expect_err("there is no #CHROM line");
     }
 
     #[test]

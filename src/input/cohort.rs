@@ -9,7 +9,7 @@ use crate::decode::header::{Header, HeaderMerger};
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::genome::contigs::MAX_CONTIGS;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Files with the same samples in the same order: pieces of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,10 +166,12 @@ fn merged_header(files: &mut [InputFile]) -> Header {
 
 /// A sheet may name the only sample of a file; in other files it must name samples that are there.
 fn rename_samples(file: &mut InputFile, spec: &InputSpec) -> Result<()> {
-    for name in spec.samples.iter().filter_map(|said| said.sample.as_ref()) {
-        if file.header.samples.contains(name) {
-            continue;
-        }
+    let there: HashSet<&String> = match spec.samples.is_empty() {
+        true => HashSet::new(),
+        false => file.header.samples.iter().collect(),
+    };
+    let named = spec.samples.iter().filter_map(|said| said.sample.as_ref());
+    if let Some(name) = named.into_iter().find(|name| !there.contains(name)) {
         if file.header.samples.len() == 1 && spec.samples.len() == 1 {
             file.header.samples[0].clone_from(name);
         } else {
@@ -193,6 +195,7 @@ fn check_contigs(contigs: &Contigs) -> Result<()> {
 fn group_by_samples(files: &[InputFile]) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut owner: HashMap<&str, usize> = HashMap::new();
+    let mut first_sample = 0;
     for (index, file) in files.iter().enumerate() {
         let samples = &file.header.samples;
         let known = samples.iter().find_map(|sample| owner.get(sample.as_str()).map(|&group| (sample, group)));
@@ -213,8 +216,8 @@ fn group_by_samples(files: &[InputFile]) -> Result<Vec<Group>> {
                 for sample in samples {
                     owner.insert(sample, groups.len());
                 }
-                let first_sample = groups.iter().map(|group| group.n_samples).sum();
                 groups.push(Group { files: vec![index], first_sample, n_samples: samples.len() });
+                first_sample += samples.len();
             }
         }
     }

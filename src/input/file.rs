@@ -115,8 +115,8 @@ impl Head {
     fn read(path: &Path, name: &str) -> Result<Head> {
         let mapped = Mapped::open(path)?;
         let read = || {
-            let format = recognise(&mapped)?;
-            let (text, data_start) = header_of(&mapped, format)?;
+            let (format, first_block) = recognise(&mapped)?;
+            let (text, data_start) = header_of(&mapped, format, first_block)?;
             Ok((format, text, data_start))
         };
         let place = |error: Error| error.at(Location { path: Some(name.into()), ..Default::default() });
@@ -201,7 +201,7 @@ impl InputFile {
 
     /// The header as text, ending with the `#CHROM` line.
     pub fn header_text(&self) -> Result<Vec<u8>> {
-        Ok(header_of(&self.mapped, self.format)?.0)
+        Ok(header_of(&self.mapped, self.format, Vec::new())?.0)
     }
 
     /// The text from its first byte on, see [`whole_text`].
@@ -327,7 +327,7 @@ fn of_heads(heads: Vec<Result<Head>>, pool: &mut HeaderPool) -> Result<Vec<Input
 pub fn whole_text<T>(path: &Path, name: &str, take: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     let place = |error: Error| error.at(Location { path: Some(name.into()), ..Default::default() });
     let mapped = Mapped::open(path)?;
-    let format = recognise(&mapped).map_err(place)?;
+    let (format, _) = recognise(&mapped).map_err(place)?;
     match format.is_bcf() {
         true => InputFile::open(path, name)?.whole_text(take),
         false => text_of(&mapped, format, take).map_err(place),
@@ -347,7 +347,8 @@ fn gzip(window: Window) -> flate2::bufread::MultiGzDecoder<WindowReader> {
     flate2::bufread::MultiGzDecoder::new(WindowReader::new(window, 0))
 }
 
-fn recognise(mapped: &Mapped) -> Result<Format> {
+/// The format, and the text of the first block where it is text in BGZF.
+fn recognise(mapped: &Mapped) -> Result<(Format, Vec<u8>)> {
     if mapped.is_empty() {
         return Err(
             Error::bad_data("the file is empty, expected a VCF or BCF").hint("was it made by a command that failed?")
@@ -359,16 +360,16 @@ fn recognise(mapped: &Mapped) -> Result<Format> {
     if block_size(bytes, 0).is_some() {
         let mut text = Vec::new();
         Inflater::default().append_block(bytes, 0, &mut text)?;
-        return Ok(if text.starts_with(bcf::MAGIC) { Format::Bcf } else { Format::VcfBgzf });
+        let is_bcf = text.starts_with(bcf::MAGIC);
+        return Ok(if is_bcf { (Format::Bcf, Vec::new()) } else { (Format::VcfBgzf, text) });
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let n = read_up_to(&mut gzip(mapped.window(0)), &mut first)?;
-        return Ok(if &first[..n] == bcf::MAGIC { Format::BcfGzip } else { Format::VcfGzip });
+        let is_bcf = &first[..n] == bcf::MAGIC;
+        return Ok((if is_bcf { Format::BcfGzip } else { Format::VcfGzip }, Vec::new()));
     }
-    if bytes.starts_with(bcf::MAGIC) {
-        return Ok(Format::BcfRaw);
-    }
-    Ok(Format::Vcf)
+    let format = if bytes.starts_with(bcf::MAGIC) { Format::BcfRaw } else { Format::Vcf };
+    Ok((format, Vec::new()))
 }
 
 fn read_up_to(source: &mut impl Read, out: &mut [u8]) -> Result<usize> {
@@ -427,12 +428,12 @@ fn no_header(text: &[u8]) -> Error {
         .hint("inputs are VCF (plain, BGZF or gzip) or BCF files")
 }
 
-/// Header text and the start of the records.
-fn header_of(mapped: &Mapped, format: Format) -> Result<(Vec<u8>, u64)> {
+/// Header text and the start of the records. `first_block`: see [`recognise`]; nothing where it is to be inflated again.
+fn header_of(mapped: &Mapped, format: Format, first_block: Vec<u8>) -> Result<(Vec<u8>, u64)> {
     let window = mapped.window(0);
     match format {
         Format::Vcf => stream_header(WindowReader::new(window, 0)),
-        Format::VcfBgzf => bgzf_header(window),
+        Format::VcfBgzf => bgzf_header(window, first_block),
         Format::VcfGzip => stream_header(gzip(window)),
         Format::Bcf => bcf_header_in_blocks(window),
         Format::BcfRaw => bcf_header(WindowReader::new(window, 0)),
@@ -440,11 +441,15 @@ fn header_of(mapped: &Mapped, format: Format) -> Result<(Vec<u8>, u64)> {
     }
 }
 
-fn bgzf_header(mut window: Window) -> Result<(Vec<u8>, u64)> {
+fn bgzf_header(mut window: Window, first_block: Vec<u8>) -> Result<(Vec<u8>, u64)> {
     let mut inflater = Inflater::default();
-    let mut text = Vec::new();
+    let mut text = first_block;
     let mut blocks = Vec::new(); // (offset of the block, start of its text)
     let mut next = 0;
+    if !text.is_empty() {
+        blocks.push((0, 0));
+        next = block_size(window.upto(MAX_BLOCK_BYTES)?, 0).unwrap_or(0);
+    }
     let mut scan = HeaderScan::default();
     loop {
         let at_end = next >= window.len();

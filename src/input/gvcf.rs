@@ -62,8 +62,10 @@ pub fn in_order_of_samples(
         .map(|((file, spec), recognised)| (file, spec, recognised))
         .collect();
     all.sort_by(|(a, ..), (b, ..)| {
-        let first = |file: &InputFile| file.header.samples.iter().min().cloned();
-        (first(a), &a.header.samples, &a.name).cmp(&(first(b), &b.header.samples, &b.name))
+        fn order(file: &InputFile) -> (Option<&String>, &[String], &str) {
+            (file.header.samples.iter().min(), &file.header.samples, &file.name)
+        }
+        order(a).cmp(&order(b))
     });
     let mut sorted = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
     for (file, spec, recognised) in all {

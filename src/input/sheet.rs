@@ -1,6 +1,7 @@
 //! Lists of inputs: one path a line, or a tab-separated sheet with the columns `path`, `sample`, `sex`.
 
 use crate::error::{Error, Location, Result};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// One input as asked for.
@@ -41,18 +42,20 @@ fn parse(text: &str) -> Result<Vec<InputSpec>> {
         _ => vec!["path".into(), "sample".into(), "sex".into()],
     };
     let mut specs: Vec<InputSpec> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for (number, line) in lines.filter(|(_, line)| !line.starts_with('#')) {
         let at_line = |error: Error| error.at(Location { line: Some(number as u64 + 1), ..Default::default() });
         let (path, sample) = parse_line(line, &columns).map_err(at_line)?;
-        let spec = match specs.iter_mut().find(|spec| spec.path == path) {
-            Some(spec) if sample.is_some() => spec,
+        let at = match known.get(&path) {
+            Some(&at) if sample.is_some() => at,
             Some(_) => return Err(at_line(Error::bad_data(format!("{path} stands twice in the list")))),
             None => {
+                known.insert(path.clone(), specs.len());
                 specs.push(InputSpec { path, samples: Vec::new() });
-                specs.last_mut().expect("just pushed")
+                specs.len() - 1
             }
         };
-        spec.samples.extend(sample);
+        specs[at].samples.extend(sample);
     }
     if specs.is_empty() {
         return Err(Error::bad_data("the list names no input"));
@@ -99,5 +102,17 @@ mod tests {
         assert_eq!(sheet[0].samples[1].sex.as_deref(), Some("male"));
         assert!(parse("path\tsex\na.vcf\tbanana\n").is_err());
         assert!(parse("a.vcf\na.vcf\n").is_err());
+    }
+
+    #[test]
+    fn a_long_list() {
+        // were each line compared with all others, this would take minutes
+        let text: String = (0..300_000).map(|i| format!("/data/{i:06}.g.vcf.gz\n")).collect();
+        assert_eq!(parse(&text).expect("a list").len(), 300_000);
+        let twice = parse(&(text + "/data/000007.g.vcf.gz\n")).expect_err("one stands twice");
+        assert_eq!(
+            (twice.message(), twice.location().line),
+            ("/data/000007.g.vcf.gz stands twice in the list", Some(300_001))
+        );
     }
 }

@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arrays_hold_every_task_once(n_tasks in 1u64..100_000, largest in 2u64..12_000) {
+        fn arrays_hold_every_task_once(n_tasks in 1u64..100_000, largest in 3u64..12_000) {
             let parts = StageJobs { stage: "call", n_tasks }.arrays(largest);
             let mut next = 0;
             for part in &parts {

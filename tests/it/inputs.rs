@@ -65,6 +65,33 @@ fn rows_of(input: &Path, folder: &Path, name: &str, feed: bool) -> Vec<Table> {
     all
 }
 
+#[test]
+fn a_file_that_the_shell_redirects_is_read_where_it_is() {
+    use std::io::Seek;
+    let folder = temp();
+    let text = std::fs::read(small()).expect("small.vcf");
+    let call_redirected = |bytes: &[u8], skipped: u64, name: &str| {
+        let mut file = std::fs::File::open(write(folder.path(), &format!("{name}.vcf"), bytes)).expect("just written");
+        file.seek(std::io::SeekFrom::Start(skipped)).expect("a file");
+        let dataset = folder.path().join(format!("{name}.ds"));
+        let calls = Command::new(binary()).args(["call", "-", "-o"]).arg(&dataset).stdin(file).output().expect("runs");
+        assert!(calls.status.success(), "{}", String::from_utf8_lossy(&calls.stderr));
+        rows(&dataset)
+    };
+    let whole = call_redirected(&text, 0, "whole");
+    assert_same_rows(&rows_of(&small(), folder.path(), "named", false)[..whole.len()], &whole, "redirected");
+    // somebody has read the first line
+    let line = b"what does not belong to it\n";
+    let rest = call_redirected(&[&line[..], &text[..]].concat(), line.len() as u64, "rest");
+    assert_same_rows(&whole, &rest, "from the middle");
+    // what other processes cannot read is not planned, file or not
+    let mut plan = Command::new(binary());
+    plan.args(["plan", "-", "-o"])
+        .arg(folder.path().join("p.ds"))
+        .stdin(std::fs::File::open(small()).expect("it is there"));
+    assert!(finish(&mut plan).expect(2).stderr.contains("is a stream"));
+}
+
 /// Every form of the file at `text`, made in `folder`: name and path.
 fn forms(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     let text = std::fs::read(small()).expect("small.vcf");
