@@ -190,7 +190,7 @@ fn take_up_unfinished(cohort: &mut Cohort, place: &Place, scratch: &Scratch) -> 
     let mut sorted = false;
     for (index, planned) in planned.iter().enumerate().filter(|(_, planned)| planned.copy.is_some()) {
         let file = &cohort.files[index];
-        let same = planned.path == file.name && planned.fingerprint == file.origin().fingerprint;
+        let same = planned.path == file.name && planned.fingerprint == file.origin()?.fingerprint;
         if same && !file.is_copy() {
             let error = Error::internal("a file that was sorted before is too large now").at(file.place());
             sort_input(cohort, &scratch.root.join(COPIES), error)?;

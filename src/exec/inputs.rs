@@ -43,14 +43,14 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Those of a plan. `kept`: all of them, where they are open already; else none.
+    /// Those of a plan. `kept`: all of them, where they were opened already; else none.
     pub fn new(plan: &'a StoredPlan, place: &'a Place, kept: &'a [InputFile]) -> Self {
         Inputs { plan, place, kept, open: Mutex::default(), pools: Mutex::default() }
     }
 
     /// Opens one. It must be what was planned.
     pub fn open(&self, index: usize) -> Result<Opened<'a>> {
-        if let Some(file) = self.kept.get(index) {
+        if let Some(file) = self.kept.get(index).filter(|file| !file.mapped.is_closed()) {
             return Ok(Opened::Kept(file));
         }
         let known = self.open.lock().expect("no panic with the lock").get(&index).and_then(Weak::upgrade);
@@ -75,7 +75,7 @@ fn open_planned(planned: &PlanInput, place: &Place, pool: &mut HeaderPool) -> Re
         Ok(file) => file,
         Err(error) => return Err(why_not(planned, error)),
     };
-    let found = file.origin();
+    let found = file.origin()?;
     if (found.bytes, found.format) != (planned.bytes, planned.format) || !is_same(&found.fingerprint, planned) {
         return Err(changed(planned));
     }
@@ -93,7 +93,7 @@ fn why_not(planned: &PlanInput, error: Error) -> Error {
             error.hint("the plan names it relative to the folder where `varbatch plan` ran: run tasks there")
         }
         Class::BadData => match Mapped::open(Path::new(&planned.path)) {
-            Ok(mapped) if !is_same(&mapped.fingerprint(), planned) => changed(planned),
+            Ok(mapped) if mapped.fingerprint().is_ok_and(|found| !is_same(&found, planned)) => changed(planned),
             _ => error,
         },
         _ => error,

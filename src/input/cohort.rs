@@ -83,7 +83,7 @@ impl Cohort {
         for (file, spec) in files.iter_mut().zip(specs) {
             rename_samples(file, spec)?;
         }
-        if let Some(recognised) = gvcf::recognise(&files, joint)? {
+        if let Some(recognised) = gvcf::recognise(&mut files, joint)? {
             return Self::joint(files, specs, recognised);
         }
         let groups = group_by_samples(&files)?;

@@ -97,7 +97,12 @@ pub struct InputFile {
     pub n_header_lines: u64,
     /// The file that was named, where the records are read from a copy of it.
     origin: Option<Origin>,
+    /// Of a file whose map was closed, see [`Mapped::fingerprint`].
+    fingerprint: Option<String>,
 }
+
+/// Files that are mapped at a time. A process can have about 65,000 maps.
+const MAX_MAPPED: usize = 1 << 15;
 
 /// A file whose header is not understood yet.
 struct Head {
@@ -109,6 +114,8 @@ struct Head {
     text: Vec<u8>,
     /// As in [`InputFile`].
     data_start: u64,
+    /// As in [`InputFile`].
+    fingerprint: Option<String>,
 }
 
 impl Head {
@@ -121,7 +128,15 @@ impl Head {
         };
         let place = |error: Error| error.at(Location { path: Some(name.into()), ..Default::default() });
         let (format, text, data_start) = read().map_err(place)?;
-        Ok(Head { name: name.into(), mapped, format, text, data_start })
+        Ok(Head { name: name.into(), mapped, format, text, data_start, fingerprint: None })
+    }
+
+    /// The same for one of very many files: the map is closed.
+    fn read_and_close(path: &Path, name: &str) -> Result<Head> {
+        let mut head = Head::read(path, name)?;
+        head.fingerprint = Some(head.mapped.fingerprint()?);
+        head.mapped.close();
+        Ok(head)
     }
 }
 
@@ -151,9 +166,13 @@ impl InputFile {
     pub fn open_all<P: AsRef<Path> + Sync>(files: &[(P, String)]) -> Result<Vec<InputFile>> {
         /// Files whose headers are held as text.
         const AT_ONCE: usize = 256;
-        let read = |files: &[(P, String)]| -> Vec<Result<Head>> {
-            files.par_iter().map(|(path, name)| Head::read(path.as_ref(), name)).collect()
+        let are_many = files.len() > MAX_MAPPED;
+        let head = |(path, name): &(P, String)| match path.as_ref() {
+            // whoever needs it opens it again, by the name that the plan has
+            path if are_many && path == Path::new(name) => Head::read_and_close(path, name),
+            path => Head::read(path, name),
         };
+        let read = |files: &[(P, String)]| -> Vec<Result<Head>> { files.par_iter().map(head).collect() };
         let (mut pool, mut opened) = (HeaderPool::default(), Vec::with_capacity(files.len()));
         let mut heads = Vec::new();
         // headers are understood one by one, while the next ones are read
@@ -166,21 +185,32 @@ impl InputFile {
     }
 
     fn of_head(head: Head, pool: &mut HeaderPool) -> Result<InputFile> {
-        let Head { name, mapped, format, text, data_start } = head;
+        let Head { name, mapped, format, text, data_start, fingerprint } = head;
         let header =
             pool.parse(&text).map_err(|error| error.at(Location { path: Some(name.clone()), ..Default::default() }))?;
         let dictionary = format.is_bcf().then(|| Dictionary::new(&header));
         let n_header_lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        Ok(InputFile { name, mapped, format, header, dictionary, data_start, n_header_lines, origin: None })
+        let origin = None;
+        Ok(InputFile { name, mapped, format, header, dictionary, data_start, n_header_lines, origin, fingerprint })
     }
 
     /// What identifies the file that was named.
-    pub fn origin(&self) -> Origin {
-        self.origin.clone().unwrap_or_else(|| Origin {
-            bytes: self.mapped.len() as u64,
-            format: self.format,
-            fingerprint: self.mapped.fingerprint(),
-        })
+    pub fn origin(&self) -> Result<Origin> {
+        if let Some(origin) = &self.origin {
+            return Ok(origin.clone());
+        }
+        let fingerprint = match &self.fingerprint {
+            Some(fingerprint) => fingerprint.clone(),
+            None => self.mapped.fingerprint()?,
+        };
+        Ok(Origin { bytes: self.mapped.len() as u64, format: self.format, fingerprint })
+    }
+
+    /// Closes the map again where it was closed before: very many files are open.
+    pub fn close_again(&mut self) {
+        if self.fingerprint.is_some() {
+            self.mapped.close();
+        }
     }
 
     /// Whether the records are read from a copy of the file that was named.
@@ -190,7 +220,7 @@ impl InputFile {
 
     /// Reads the records from `copy`, a file with the same header and records in a form that suits better.
     pub fn read_from(&mut self, copy: &Path) -> Result<()> {
-        let origin = self.origin();
+        let origin = self.origin()?;
         let name = std::mem::take(&mut self.name);
         let samples = std::mem::take(&mut self.header.samples);
         *self = InputFile::open(copy, &name)?;

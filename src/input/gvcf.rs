@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 
 /// What each file is as a gVCF; `None`: they are not to be called together. A file without records says nothing; gVCFs
 /// beside other files are an error.
-pub fn recognise(files: &[InputFile], joint: Joint) -> Result<Option<Vec<Recognised>>> {
+pub fn recognise(files: &mut [InputFile], joint: Joint) -> Result<Option<Vec<Recognised>>> {
     if joint == Joint::No {
         return Ok(None);
     }
     let looked_at: Vec<Result<(Option<Recognised>, bool)>> = files
-        .par_iter()
+        .par_iter_mut()
         .map(|file| {
             let survey = file.survey()?;
+            file.close_again();
             Ok((survey.recognise(&file.header), survey.is_empty() && !file.header.samples.is_empty()))
         })
         .collect();

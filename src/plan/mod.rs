@@ -397,7 +397,7 @@ fn plan_inputs(cohort: &Cohort, dataset: &Path) -> Result<Vec<PlanInput>> {
         let samples = group.first_sample as u32..(group.first_sample + group.n_samples) as u32;
         group.files.iter().for_each(|&file| samples_of[file] = samples.clone());
     }
-    let origins = at_once(&cohort.files, |file| Ok(file.origin()))?;
+    let origins = at_once(&cohort.files, InputFile::origin)?;
     let plan_input = |((index, file), origin): ((usize, &InputFile), Origin)| {
         let gvcf = cohort.gvcfs.get(index);
         let samples = match gvcf {

@@ -19,61 +19,71 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
-    /// Goes before the map does.
-    _watched: Option<Watched>,
-    map: Option<Mmap>,
+    n_bytes: usize,
     modified: Option<std::time::SystemTime>,
+    /// Nothing where the map was closed: it is made again when the file is looked at.
+    map: OnceLock<Map>,
     remote: Option<Arc<Remote>>,
     /// Set when all of a remote file was asked for: it stays.
     whole: OnceLock<Cursor>,
 }
 
+#[derive(Debug, Default)]
+struct Map {
+    /// Goes before the map does.
+    _watched: Option<Watched>,
+    /// Of an empty file nothing.
+    bytes: Option<Mmap>,
+}
+
 impl Mapped {
     /// Maps a regular file, or an object when the path is `s3://BUCKET/KEY`; an empty one maps to no bytes.
     pub fn open(path: &Path) -> Result<Mapped> {
+        let (whole, map) = (OnceLock::new(), OnceLock::new());
         if s3::is_uri(path) {
-            let (remote, map) = Remote::open(&path.to_string_lossy())?;
-            let whole = OnceLock::new();
-            return Ok(Mapped {
-                path: path.to_path_buf(),
-                _watched: None,
-                map,
-                modified: None,
-                remote: Some(remote),
-                whole,
-            });
+            let (remote, bytes) = Remote::open(&path.to_string_lossy())?;
+            let n_bytes = bytes.as_ref().map_or(0, |bytes| bytes.len());
+            map.get_or_init(|| Map { _watched: None, bytes });
+            return Ok(Mapped { path: path.into(), n_bytes, modified: None, map, remote: Some(remote), whole });
         }
-        let read = |error| Error::reading(path, error);
-        let file = File::open(path).map_err(read)?;
-        let metadata = file.metadata().map_err(read)?;
-        if metadata.is_dir() {
-            return Err(Error::new(Class::NoInput, format!("{} is a folder, expected a file", path.display())));
+        let (now, n_bytes, modified) = Map::of_file(path)?;
+        map.get_or_init(|| now);
+        Ok(Mapped { path: path.into(), n_bytes, modified, map, remote: None, whole })
+    }
+
+    /// Closes the map until the file is looked at again: a process can have some 65,000 of them. Not those of objects.
+    pub fn close(&mut self) {
+        if self.remote.is_none() {
+            self.map.take();
         }
-        let map = if metadata.len() == 0 {
-            None
-        } else {
-            // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped ends this
-            // process (`cut_short`), which is safe: nothing is published. Changes are noticed by `unchanged`.
-            Some(unsafe { Mmap::map(&file) }.map_err(read)?)
-        };
-        let watched = map.as_deref().map(|bytes| cut_short::watch(bytes.as_ptr_range(), path));
-        let (path, modified) = (path.to_path_buf(), metadata.modified().ok());
-        Ok(Mapped { path, _watched: watched, map, modified, remote: None, whole: OnceLock::new() })
+    }
+
+    /// Whether the map is closed.
+    pub fn is_closed(&self) -> bool {
+        self.map.get().is_none()
     }
 
     /// The map, of which a remote file has only what was fetched.
-    fn bytes(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
+    fn bytes(&self) -> Result<&[u8]> {
+        if self.is_closed() {
+            let (map, n_bytes, modified) = Map::of_file(&self.path)?;
+            if (n_bytes, modified) != (self.n_bytes, self.modified) {
+                return Err(Error::bad_data(format!("{} was changed while it was read", self.path.display()))
+                    .hint("run the same command again when nothing writes it any more"));
+            }
+            self.map.get_or_init(|| map);
+        }
+        Ok(self.map.get().and_then(|map| map.bytes.as_deref()).unwrap_or_default())
     }
 
     /// Size in bytes.
     pub fn len(&self) -> usize {
-        self.bytes().len()
+        self.n_bytes
     }
 
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
-        self.bytes().is_empty()
+        self.n_bytes == 0
     }
 
     /// All bytes. A remote file is fetched as a whole and stays on disk: for files that are needed all the time.
@@ -86,21 +96,22 @@ impl Mapped {
             // another thread may have been faster: then its cursor holds the bytes
             let _ = self.whole.set(cursor);
         }
-        Ok(self.bytes())
+        self.bytes()
     }
 
     /// The bytes from `from` on, to be looked at in order.
     pub fn window(&self, from: usize) -> Window<'_> {
-        match &self.remote {
-            None => Window::from(self.bytes()),
-            Some(remote) => Window::remote(self.bytes(), Cursor::new(remote, from), from).releasing(self, from),
+        match (self.bytes(), &self.remote) {
+            (Ok(bytes), None) => Window::from(bytes),
+            (Ok(bytes), Some(remote)) => Window::remote(bytes, Cursor::new(remote, from), from).releasing(self, from),
+            (Err(error), _) => Window::failing(self.n_bytes, error),
         }
     }
 
     /// Says that some bytes are not needed soon: they leave the memory of this process, and come back from the file when they
     /// are looked at again. Without it a file that is read from end to end counts as a whole.
     pub fn release(&self, range: Range<usize>) {
-        let Some(map) = &self.map else { return };
+        let Some(map) = self.map.get().and_then(|map| map.bytes.as_ref()) else { return };
         let range = range.start..range.end.min(map.len());
         if range.is_empty() {
             return;
@@ -122,15 +133,15 @@ impl Mapped {
     pub fn unchanged(&self) -> bool {
         self.remote.is_some()
             || fs::metadata(&self.path)
-                .is_ok_and(|now| now.len() == self.bytes().len() as u64 && now.modified().ok() == self.modified)
+                .is_ok_and(|now| now.len() == self.n_bytes as u64 && now.modified().ok() == self.modified)
     }
 
     /// What identifies the content. Of a local file [`Mapped::digest`]; of a remote one its size, ETag and version, which cost
     /// nothing.
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> Result<String> {
         match &self.remote {
-            Some(remote) => remote.fingerprint(),
-            None => sampled_digest(self.bytes()),
+            Some(remote) => Ok(remote.fingerprint()),
+            None => self.bytes().map(sampled_digest),
         }
     }
 
@@ -138,6 +149,27 @@ impl Mapped {
     /// different for any two files that a pipeline would confuse. Fetches a remote file as a whole.
     pub fn digest(&self) -> Result<String> {
         self.all().map(sampled_digest)
+    }
+}
+
+impl Map {
+    /// Of a file on disk, with its size and time.
+    fn of_file(path: &Path) -> Result<(Map, usize, Option<std::time::SystemTime>)> {
+        let read = |error| Error::reading(path, error);
+        let file = File::open(path).map_err(read)?;
+        let metadata = file.metadata().map_err(read)?;
+        if metadata.is_dir() {
+            return Err(Error::new(Class::NoInput, format!("{} is a folder, expected a file", path.display())));
+        }
+        let modified = metadata.modified().ok();
+        if metadata.len() == 0 {
+            return Ok((Map::default(), 0, modified));
+        }
+        // SAFETY: the map is read-only. Another process that cuts the file short while it is mapped ends this
+        // process (`cut_short`), which is safe: nothing is published. Changes are noticed by `unchanged`.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        let (n_bytes, watched) = (map.len(), cut_short::watch(map.as_ptr_range(), path));
+        Ok((Map { _watched: Some(watched), bytes: Some(map) }, n_bytes, modified))
     }
 }
 
@@ -499,6 +531,27 @@ mod tests {
         std::fs::write(staged_name(&path), b"half").expect("writes");
         sweep_staged(folder.path()).expect("sweeps");
         assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
+    }
+
+    #[test]
+    fn a_closed_map_is_made_again_when_it_is_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("input");
+        std::fs::write(&path, b"first").expect("writes");
+        let mut mapped = Mapped::open(&path).expect("it is there");
+        let fingerprint = mapped.fingerprint().expect("it is there");
+        mapped.close();
+        assert!(mapped.is_closed() && mapped.len() == 5 && mapped.unchanged());
+        assert_eq!(mapped.window(0).upto(9).expect("it is there"), b"first");
+        assert!(!mapped.is_closed() && mapped.fingerprint().expect("it is there") == fingerprint);
+        mapped.close();
+        std::fs::write(&path, b"other one").expect("writes");
+        assert!(!mapped.unchanged());
+        let changed = mapped.window(0).upto(1).map(<[u8]>::len).expect_err("it is another file now");
+        assert_eq!((changed.class(), changed.message().contains("was changed")), (Class::BadData, true));
+        mapped.all().expect_err("the same");
+        std::fs::remove_file(&path).expect("removes");
+        assert_eq!(mapped.fingerprint().expect_err("it is gone").class(), Class::NoInput);
     }
 
     #[test]

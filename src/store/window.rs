@@ -2,7 +2,7 @@
 
 use super::local::Mapped;
 use super::remote::Cursor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::io::{BufRead, Read};
 
 /// How much is read before what was read is released, in bytes.
@@ -14,6 +14,8 @@ const RELEASE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Window<'a> {
     bytes: &'a [u8],
+    /// Size of the file.
+    n_bytes: usize,
     /// All before it is there.
     ready: usize,
     /// What is behind is given back up to here.
@@ -21,11 +23,14 @@ pub struct Window<'a> {
     /// Set where pages of a local file are to leave the memory.
     releasing: Option<&'a Mapped>,
     cursor: Option<Box<Cursor>>,
+    /// Why nothing can be looked at.
+    failure: Option<Error>,
 }
 
 impl<'a> From<&'a [u8]> for Window<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Window { bytes, ready: bytes.len(), released: 0, releasing: None, cursor: None }
+        let n_bytes = bytes.len();
+        Window { bytes, n_bytes, ready: n_bytes, released: 0, releasing: None, cursor: None, failure: None }
     }
 }
 
@@ -44,8 +49,14 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Window<'a> {
 impl<'a> Window<'a> {
     /// Of a file on S3, from the place of the cursor on.
     pub(super) fn remote(bytes: &'a [u8], cursor: Cursor, from: usize) -> Self {
-        let from = from.min(bytes.len());
-        Window { bytes, ready: from, released: from, releasing: None, cursor: Some(Box::new(cursor)) }
+        let (n_bytes, from) = (bytes.len(), from.min(bytes.len()));
+        let cursor = Some(Box::new(cursor));
+        Window { bytes, n_bytes, ready: from, released: from, releasing: None, cursor, failure: None }
+    }
+
+    /// Of a file of `n_bytes` that cannot be looked at.
+    pub(super) fn failing(n_bytes: usize, error: Error) -> Self {
+        Window { n_bytes, ready: 0, failure: Some(error), ..Window::from(&[][..]) }
     }
 
     /// Pages that were read leave the memory of this process.
@@ -72,19 +83,19 @@ impl<'a> Window<'a> {
 
     /// Size of the file.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.n_bytes
     }
 
     /// Whether the file is empty.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.n_bytes == 0
     }
 
     /// The file up to `end` (or its own end). What is before the place that the window began at, or was given back, must
     /// not be looked at.
     #[inline]
     pub fn upto(&mut self, end: usize) -> Result<&[u8]> {
-        let end = end.min(self.bytes.len());
+        let end = end.min(self.n_bytes);
         if end > self.ready {
             self.advance(end)?;
         }
@@ -99,6 +110,9 @@ impl<'a> Window<'a> {
 
     #[cold]
     fn advance(&mut self, end: usize) -> Result<()> {
+        if let Some(error) = &self.failure {
+            return Err(error.clone());
+        }
         if let Some(cursor) = &mut self.cursor {
             self.ready = cursor.advance(self.ready, end)?;
         }
@@ -172,6 +186,9 @@ mod tests {
         assert_eq!(window.upto(10).expect("memory").len(), 10);
         assert_eq!(window.upto(1_000).expect("memory"), &bytes[..]);
         assert_eq!(window.ready(), &bytes[..]);
+        let mut failing = Window::failing(5, Error::bad_data("gone"));
+        assert!(failing.upto(0).is_ok() && failing.len() == 5);
+        assert_eq!(failing.upto(1).expect_err("nothing is there").message(), "gone");
         let mut read = Vec::new();
         WindowReader::new(&bytes, 7).read_to_end(&mut read).expect("memory");
         assert_eq!(read, &bytes[7..]);

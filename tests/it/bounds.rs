@@ -147,6 +147,40 @@ fn many_files(folder: &Path, n_files: usize) -> PathBuf {
     write(folder, "files.txt", list)
 }
 
+/// A process can have 65,530 maps, and each file that is read is one.
+#[test]
+fn more_files_than_a_process_can_map() {
+    const N_FILES: usize = 66_000;
+    let folder = temp();
+    let folder = folder.path();
+    let head = "##fileformat=VCFv4.2\n##contig=<ID=1,length=1000>\n##ALT=<ID=NON_REF,Description=\"x\">\n\
+        ##INFO=<ID=END,Number=1,Type=Integer,Description=\"x\">\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n\
+        ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"x\">\n##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"x\">\n\
+        ##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"x\">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT";
+    let mut list = String::new();
+    for file in 0..N_FILES {
+        // each thousandth has the variant, the last one alone another
+        let records = match file {
+            _ if file == N_FILES - 1 => {
+                "1\t70\t.\tC\tG,<NON_REF>\t60\t.\t.\tGT:DP:GQ:PL\t0/1:30:99:99,0,99,120,120,180\n"
+            }
+            _ if file % 1_000 == 0 => {
+                "1\t60\t.\tA\tT,<NON_REF>\t60\t.\t.\tGT:DP:GQ:PL\t0/1:30:99:99,0,99,120,120,180\n"
+            }
+            _ => "1\t50\t.\tG\t<NON_REF>\t.\t.\tEND=80\tGT:DP:GQ:PL\t0/0:30:90:0,90,900\n",
+        };
+        let path = write(folder, &format!("{file}.g.vcf"), format!("{head}\ts{file:05}\n{records}"));
+        let _ = writeln!(list, "{}", path.display());
+    }
+    let (list, dataset) = (write(folder, "files.txt", list), folder.join("d.ds"));
+    varbatch(&["call", "--inputs", path_text(&list), "-o", path_text(&dataset)]).expect(0);
+    let found = query(&dataset, "SELECT pos, ac, an, n_hom_ref FROM variants ORDER BY pos");
+    assert_eq!(found, [["60", "66", "131998", "65933"], ["70", "1", "131868", "65933"]]);
+    let carriers =
+        query(&dataset, "SELECT sample FROM genotypes JOIN samples USING (sample_index) WHERE dosage = 1 AND pos = 70");
+    assert_eq!(carriers, [["s65999"]]);
+}
+
 /// Bytes that inflate to a record that never ends: gzip (1,000 times smaller) and BGZF.
 #[test]
 fn decompression_bombs_end_with_a_message() {
