@@ -17,7 +17,6 @@ use crate::plan::{Calls, NewPlan, OnBadRecord, Settings, StoredPlan};
 use crate::store::{Place, local, remote};
 use rayon::prelude::*;
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Flags of `call` and `plan`.
@@ -291,12 +290,7 @@ fn open_cohort(flags: &PlanFlags, specs: &[InputSpec], spools: Option<&PathBuf>)
                     .hint("write it to a file first, or use `varbatch call`"));
             };
             let spool = spools.join(if index == 0 { STDIN_SPOOL.into() } else { format!("{STDIN_SPOOL}-{index}") });
-            let source: Box<dyn Read> = if spec.path == "-" {
-                Box::new(std::io::stdin().lock())
-            } else {
-                Box::new(std::fs::File::open(path).map_err(|error| Error::reading(path, error))?)
-            };
-            local::spool(source, &spec.path, &spool)?;
+            local::spool(local::open_stream(path)?, &spec.path, &spool)?;
             let name = if spec.path == "-" { STDIN_NAME } else { &spec.path };
             (spool, name.into())
         } else {

@@ -253,6 +253,29 @@ pub fn stdin_is_whole_file() -> bool {
         && File::open(STDIN).is_ok()
 }
 
+/// Standard input as a stream, or the one at a path.
+pub fn open_stream(path: &Path) -> Result<File> {
+    use std::os::fd::AsFd;
+    let opened = match path == Path::new("-") {
+        true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => File::open(path),
+    };
+    let stream = opened.map_err(|error| Error::reading(path, error))?;
+    widen_pipe(&stream);
+    Ok(stream)
+}
+
+/// Lets a pipe hold 1 MiB: with the 64 KiB that it has at first, who writes and who reads wait for each other half of the time.
+#[cfg(target_os = "linux")]
+fn widen_pipe(stream: &File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the handle is open. It fails where the stream is no pipe or the user has too many, and then changes nothing.
+    let _ = unsafe { libc::fcntl(stream.as_raw_fd(), libc::F_SETPIPE_SZ, 1 << 20) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen_pipe(_: &File) {}
+
 /// Copies a stream to a file, so that it can be mapped.
 pub fn spool(mut source: impl Read, name: &str, target: &Path) -> Result<()> {
     let mut file = create(target)?;
