@@ -6,6 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::genome::ContigClass;
 use crate::stats::assoc::covariates::principal_components;
+use crate::stats::block::Site;
 use crate::stats::grm::Grm;
 use crate::stats::kinship::{Kinship, Relation};
 use crate::stats::pc_relate::PcRelate;
@@ -13,6 +14,7 @@ use crate::stats::pca::Wanted;
 use crate::stats::results::Results;
 use crate::stats::selection::{SampleSet, Selection};
 use crate::stats::source::Source;
+use std::collections::BTreeMap;
 
 /// As KING and PLINK 2: autosomes, one ALT, rare ones too.
 const DEFAULTS: Defaults = Defaults { contig_classes: &[ContigClass::Autosome], biallelic: true, min_maf: None };
@@ -175,7 +177,9 @@ fn run_grm(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> 
 fn run_king(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()> {
     let samples = &selection.samples;
     let mut counts = Kinship::new(samples.len())?;
+    let mut reach = Reach::default();
     Source::new(dataset, selection)?.run(Ok, |block| {
+        reach.add(&block.sites);
         counts.add(&block);
         Ok(())
     })?;
@@ -199,7 +203,41 @@ fn run_king(args: &Args, dataset: &Dataset, selection: &Selection) -> Result<()>
         samples.len(),
         found.join(", ")
     );
+    if let Some(warning) = reach.warning(dataset) {
+        eprintln!("warning: {warning}");
+    }
     Ok(())
+}
+
+/// First and last position of the variants on each contig.
+#[derive(Debug, Default)]
+struct Reach(BTreeMap<u32, (i32, i32)>);
+
+/// Share of the genome that says who is related to whom. A chromosome of the human genome is at most 8 %.
+const ENOUGH_OF_GENOME: f64 = 0.2;
+
+impl Reach {
+    fn add(&mut self, sites: &[Site]) {
+        for site in sites {
+            let (first, last) = self.0.entry(site.contig).or_insert((site.pos, site.pos));
+            (*first, *last) = ((*first).min(site.pos), (*last).max(site.pos));
+        }
+    }
+
+    /// What to say where the variants lie on a small part of the genome, whose contigs have known lengths.
+    fn warning(&self, dataset: &Dataset) -> Option<String> {
+        let genome: u64 = dataset.manifest().contigs.iter().filter_map(|contig| contig.length).sum();
+        let reached: u64 = self.0.values().map(|(first, last)| (last - first) as u64 + 1).sum();
+        let share = reached as f64 / genome as f64;
+        (genome > 0 && share < ENOUGH_OF_GENOME).then(|| {
+            format!(
+                "the variants are on {:.1} Mb, {:.1} % of the genome: samples that share one haplotype there look like relatives; \
+                 use variants of all autosomes",
+                reached as f64 / 1e6,
+                100.0 * share
+            )
+        })
+    }
 }
 
 fn names() -> impl Iterator<Item = &'static str> {

@@ -78,6 +78,9 @@ fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counte
     let all = SampleSet::all(dataset)?;
     let selection = args.analysis.selection(dataset, Defaults::default())?;
     let groups = args.groups.as_ref().map(|name| Groups::named(name, dataset, &all, &selection.samples)).transpose()?;
+    // what may be refused comes before anything is stored
+    let trios = args.ped.as_ref().map(|path| read_ped(path, &selection.samples)).transpose()?;
+    let sexes = args.sex_check.then(|| sex_check(dataset, &selection)).transpose()?;
     let (cohort, table, scanned) = match args.analysis.select.is_empty() {
         true => from_tables(args, dataset, &selection, groups.as_ref(), output)?,
         false => {
@@ -89,28 +92,20 @@ fn general(args: &Args, dataset: &Dataset, output: &mut Output) -> Result<Counte
     for (name, frame) in cohort.tables(selection.samples.len())? {
         output.put(name, frame)?;
     }
-    let more = special(args, dataset, &selection, output)?;
-    Ok(Counted { cohort, n_samples: selection.samples.len(), more })
-}
-
-/// Sex check and trios; what to say about them.
-fn special(args: &Args, dataset: &Dataset, selection: &Selection, output: &mut Output) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    if args.sex_check {
-        let (n_problems, table) = sex_check(dataset, selection)?;
+    let mut more = Vec::new();
+    if let Some((n_problems, table)) = sexes {
         output.put("sex_check", table)?;
-        lines.push(format!("sex check: {n_problems} samples whose calls do not fit (table sex_check)"));
+        more.push(format!("sex check: {n_problems} samples whose calls do not fit (table sex_check)"));
     }
-    if let Some(path) = &args.ped {
-        let trios = read_ped(path, &selection.samples)?;
-        let tables = mendel(dataset, selection, &trios)?;
+    if let Some(trios) = trios {
+        let tables = mendel(dataset, &selection, &trios)?;
         let n_errors = tables.last().map_or(0, |(_, errors)| errors.height());
-        lines.push(format!("{} trios, {n_errors} Mendelian errors (table mendel_trios)", trios.len()));
+        more.push(format!("{} trios, {n_errors} Mendelian errors (table mendel_trios)", trios.len()));
         for (name, table) in tables {
             output.put(name, table)?;
         }
     }
-    Ok(lines)
+    Ok(Counted { cohort, n_samples: selection.samples.len(), more })
 }
 
 /// Everything that the dataset's tables hold; the genotypes are read for F and for groups only.

@@ -231,6 +231,10 @@ fn query_failed(error: PolarsError, tables: &[TableColumns]) -> Error {
         return reading_failed(error);
     }
     let text = root.to_string();
+    // polars has no class for a file that is not as the format wants it
+    if text.starts_with("parquet: ") {
+        return reading_failed(error);
+    }
     let missing_table = text.contains("relation") && text.contains("not found");
     let missing_column = matches!(
         root,
@@ -273,4 +277,18 @@ fn first_line(error: &PolarsError) -> String {
     let text = root_of(error).to_string();
     let line = text.split("; valid columns").next().and_then(|text| text.lines().next()).unwrap_or_default();
     line.trim_end_matches(':').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_no_mistake_of_the_query() {
+        let damaged = PolarsError::ComputeError("parquet: File out of specification: Data corruption detected".into());
+        let error = query_failed(damaged.context("scan".into()), &[]);
+        assert_eq!((error.class(), error.message().contains("cannot read the dataset")), (Class::BadData, true));
+        let wrong = query_failed(PolarsError::ComputeError("cannot compare string with numeric type".into()), &[]);
+        assert_eq!(wrong.class(), Class::Usage);
+    }
 }

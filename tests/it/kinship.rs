@@ -57,6 +57,25 @@ fn all_pairs_of_a_real_cohort_are_those_of_plink2() {
     compare(&vcf, &dataset, folder.path(), 2504 * 2503 / 2);
 }
 
+#[test]
+fn variants_of_a_small_part_of_the_genome_are_warned_of() {
+    let folder = temp();
+    let with_contigs = |name: &str, contigs: &str| {
+        let head = "##fileformat=VCFv4.3\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n";
+        let columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n";
+        let records = "1\t1000\t.\tA\tC\t.\t.\t.\tGT\t0/1\t0/0\n1\t50999\t.\tA\tC\t.\t.\t.\tGT\t0/1\t0/1\n";
+        let vcf = write(folder.path(), &format!("{name}.vcf"), format!("{head}{contigs}{columns}{records}"));
+        let dataset = folder.path().join(name);
+        call(&[vcf], &dataset, &[]);
+        varbatch(&["kinship", path_text(&dataset)]).expect(0).stderr
+    };
+    let small = with_contigs("small", "##contig=<ID=1,length=600000>\n##contig=<ID=2,length=400000>\n");
+    assert!(small.contains("warning: the variants are on 0.1 Mb, 5.0 % of the genome"), "{small}");
+    let large = with_contigs("large", "##contig=<ID=1,length=60000>\n##contig=<ID=2,length=40000>\n");
+    let unknown = with_contigs("unknown", "##contig=<ID=1>\n");
+    assert!(!large.contains("warning") && !unknown.contains("warning"), "{large}{unknown}");
+}
+
 /// Numbers that look random (Knuth's linear congruential generator).
 struct Dice(u64);
 

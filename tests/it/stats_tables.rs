@@ -340,6 +340,17 @@ fn sexes_are_told_by_x_and_y() {
             ["e", "female", "problem", "3", "1.0", "0.0"],
         ]
     );
+    // what cannot be is refused before anything is stored
+    let autosomes = write(
+        folder.path(),
+        "autosomes.vcf",
+        SEXES.replace("\nX\t", "\n1\t").replace("\nY\t", "\n2\t").replace("<ID=X", "<ID=1").replace("<ID=Y", "<ID=2"),
+    );
+    let without = folder.path().join("autosomes.ds");
+    call(&[autosomes], &without, &[]);
+    let refused = varbatch(&["stats", path_text(&without), "--sex-check"]).expect(2);
+    assert!(refused.stderr.contains("no variant on X or Y"), "{}", refused.stderr);
+    assert!(!without.join("stats").exists());
     // rs1, rs2, rs3: p = 0.4, 0.5, 5/8; a is homozygous thrice
     let f = &query(&dataset, "SELECT x_f FROM sex_check WHERE sample = 'c'")[0][0];
     let expected = 3.0 - 0.48 - 0.5 - 2.0 * 0.625 * 0.375;
