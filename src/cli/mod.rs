@@ -33,6 +33,7 @@ pub mod work;
 use crate::error::{Class, Error, Result};
 use crate::store::s3;
 use clap::{Parser, Subcommand};
+use std::borrow::Cow;
 
 /// Finds the variants of a cohort of genomes and loads them into columnar tables made for statistics.
 #[derive(Debug, Parser)]
@@ -157,8 +158,18 @@ pub fn print_error(error: &Error) {
     if error.class() == Class::ClosedPipe {
         return;
     }
-    eprintln!("error: {error}");
+    eprintln!("error: {}", visible(&error.to_string()));
     if let Some(hint) = error.hint_text() {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", visible(hint));
     }
+}
+
+/// A message without characters that a terminal obeys: names in it come from inputs.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if is_obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
 }

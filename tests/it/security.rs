@@ -166,3 +166,12 @@ fn unsafe_code_is_where_the_documentation_says() {
     }
     assert_eq!(found, listed, "docs/reliability.md lists the files with unsafe code");
 }
+
+#[test]
+fn no_message_steers_the_terminal() {
+    let folder = temp();
+    let name = folder.path().join("\u{1b}[31mred\u{7}.vcf");
+    let missing = varbatch(&["call", path_text(&name), "-o", path_text(&folder.path().join("d.ds"))]).expect(66);
+    assert!(missing.stderr.contains("\\u{1b}[31mred\\u{7}.vcf"), "{}", missing.stderr);
+    assert!(!missing.stderr.contains(['\u{1b}', '\u{7}']), "{}", missing.stderr);
+}
