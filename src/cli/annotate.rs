@@ -157,12 +157,12 @@ pub fn run(args: Args) -> Result<()> {
 
 fn say(report: &Report) {
     for warning in &report.warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", super::visible(warning));
     }
     for source in &report.sources {
         eprintln!("{}", line(source));
         for (place, reason) in source.rejections.iter().take(5) {
-            eprintln!("  set aside: {place}: {reason}");
+            eprintln!("  set aside: {}", super::visible(&format!("{place}: {reason}")));
         }
         if source.rows_matched == 0 && source.variants == 0 && source.rows_read > source.rows_other_contigs {
             eprintln!("warning: {}: no variant of the dataset is in it: is it of the same reference?", source.name);

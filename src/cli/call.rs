@@ -2,6 +2,7 @@
 
 use super::plan_flags::{PlanFlags, Planning};
 use super::run_flags::RunFlags;
+use super::visible;
 use crate::commit::folder::COPIES;
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::{DatasetFolder, Replace, Start};
@@ -188,7 +189,8 @@ pub(super) fn tell_requests() {
 /// What was tolerated.
 pub(super) fn tell_warnings(manifest: &Manifest) {
     for warning in &manifest.warnings {
-        eprintln!("warning: {} ({} time{})", warning.message, warning.count, if warning.count == 1 { "" } else { "s" });
+        let message = visible(&warning.message);
+        eprintln!("warning: {message} ({} time{})", warning.count, if warning.count == 1 { "" } else { "s" });
     }
 }
 

@@ -165,7 +165,7 @@ pub fn print_error(error: &Error) {
 }
 
 /// A message without characters that a terminal obeys: names in it come from inputs.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

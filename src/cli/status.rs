@@ -104,7 +104,11 @@ fn failures(all: &[Failure]) -> Vec<String> {
     let text = |((subject, exit_code, message), (order, n)): ((String, u8, &str), (usize, usize))| {
         let times = if n == 1 { String::new() } else { format!(" {n} times") };
         let hint = all[order].hint.as_ref().map_or(String::new(), |hint| format!("  hint: {hint}\n"));
-        format!("{subject} failed{times} with exit code {exit_code}{}: {message}\n{hint}", meaning(exit_code))
+        format!(
+            "{subject} failed{times} with exit code {exit_code}{}: {}\n{hint}",
+            meaning(exit_code),
+            super::visible(message)
+        )
     };
     counted.into_iter().map(text).collect()
 }

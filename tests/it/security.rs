@@ -174,4 +174,10 @@ fn no_message_steers_the_terminal() {
     let missing = varbatch(&["call", path_text(&name), "-o", path_text(&folder.path().join("d.ds"))]).expect(66);
     assert!(missing.stderr.contains("\\u{1b}[31mred\\u{7}.vcf"), "{}", missing.stderr);
     assert!(!missing.stderr.contains(['\u{1b}', '\u{7}']), "{}", missing.stderr);
+    // a contig that no header defines is warned of by its name
+    let head = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    let vcf = write(folder.path(), "contig.vcf", format!("{head}\u{1b}[31mred\t10\t.\tA\tC\t.\t.\t.\n"));
+    let warned = varbatch(&["call", path_text(&vcf), "-o", path_text(&folder.path().join("w.ds"))]).expect(0);
+    assert!(warned.stderr.contains("warning: ") && warned.stderr.contains("\\u{1b}[31mred"), "{}", warned.stderr);
+    assert!(!warned.stderr.contains('\u{1b}'), "{}", warned.stderr);
 }
