@@ -1,9 +1,8 @@
 //! Who works on a dataset and what went wrong: records beside the commits, for `status`. Nothing is decided by them.
 
 use crate::error::{Error, Result};
-use crate::store::{Place, at_once};
+use crate::store::{Place, at_once, local};
 use serde::{Deserialize, Serialize};
-use std::hash::{BuildHasher, Hasher};
 
 /// Folder of records of tasks that have begun and not ended.
 pub const ATTEMPTS: &str = "_attempts";
@@ -31,12 +30,10 @@ pub struct Attempt {
 impl Attempt {
     /// Of this process, now.
     pub fn new(task_index: u64, task_count: u64, job: Option<String>) -> Attempt {
-        // a new hasher is seeded at random
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Attempt {
-            id: format!("{}-{random:016x}", std::process::id()),
+            id: local::unique_tag(),
             task_index,
             task_count,
             job,

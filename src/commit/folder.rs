@@ -120,7 +120,7 @@ impl DatasetFolder {
         let plan_digest = local::sha256_of(root);
         let folder = Self::new(place, &plan_digest, Attempt::new(0, 1, None), lock);
         if let Some(root) = place.local() {
-            for below in ["", PLAN_FOLDER, COMMITS] {
+            for below in ["", PLAN_FOLDER] {
                 local::sweep_staged(&root.join(below))?;
             }
         }
@@ -310,7 +310,7 @@ impl DatasetFolder {
         }
         let name = commit_name(stage, shard);
         let bytes = serde_json::to_vec(&record).expect("a record is plain data");
-        if self.place.create(&name, &bytes)? == Creation::Other {
+        if self.create(&name, &bytes)? == Creation::Other {
             let found = self.commit_record(stage, shard)?;
             if (CommitRecord { attempt: None, ..found }) != (CommitRecord { attempt: None, ..record }) {
                 return Err(differs(&name));
@@ -333,6 +333,11 @@ impl DatasetFolder {
         Ok(Some(CountsRecord { name, sha256: written.sha256 }))
     }
 
+    /// Writes a whole small file of the dataset unless its name exists.
+    pub fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
+        self.place.create_from(&self.staging, name, bytes)
+    }
+
     /// Removes what only the writing of the dataset needed.
     pub fn remove_scratch(&self) -> Result<()> {
         for name in [STAGING, COPIES, ATTEMPTS, FAILURES] {
@@ -340,9 +345,6 @@ impl DatasetFolder {
         }
         for (name, _) in self.place.list(PLAN_FOLDER)?.iter().filter(|(name, _)| name.starts_with("stdin")) {
             self.place.remove(&format!("{PLAN_FOLDER}/{name}"))?;
-        }
-        if let Some(root) = self.place.local() {
-            local::sweep_staged(&root.join(COMMITS))?;
         }
         Ok(())
     }

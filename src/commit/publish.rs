@@ -63,7 +63,7 @@ impl Publication<'_> {
         let manifest = self.manifest(files, accounting, warnings)?;
         let bytes = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         let place = self.folder.place();
-        place.create(MANIFEST_NAME, &bytes)?.same_or(|| {
+        self.folder.create(MANIFEST_NAME, &bytes)?.same_or(|| {
             Error::internal(format!("{} was published with another content", place.uri()))
                 .hint("look who else writes it; begin anew with --force")
         })?;

@@ -9,6 +9,7 @@ use crate::profile::{self, Stage};
 use memmap2::{Mmap, UncheckedAdvice};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -355,15 +356,19 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes a whole file unless the name exists. False: it existed, and nothing was changed.
 pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let staged = staged_name(path);
-    let mut file = create(&staged)?;
-    file.write_all(bytes).map_err(|error| Error::writing(&staged, error))?;
-    close(file, &staged)?;
-    let created = link_once(&staged, path)?;
+    create_once_from(&staged_name(path), path, bytes)
+}
+
+/// The same with a name for the file until it is whole, on the same file system.
+pub fn create_once_from(staged: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
+    let mut file = create(staged)?;
+    file.write_all(bytes).map_err(|error| Error::writing(staged, error))?;
+    close(file, staged)?;
+    let created = link_once(staged, path)?;
     if created {
         sync_folder(path)?;
     } else {
-        remove(&staged)?;
+        remove(staged)?;
     }
     Ok(created)
 }
@@ -462,7 +467,15 @@ pub fn list_files(folder: &Path) -> Result<Vec<(String, u64)>> {
 
 fn staged_name(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}{STAGED}{}", std::process::id()))
+    path.with_file_name(format!(".{name}{STAGED}{}", unique_tag()))
+}
+
+/// A part for names of files and attempts that no other process has, on whatever machine: containers all have the same few
+/// process numbers.
+pub fn unique_tag() -> String {
+    // a new hasher is seeded at random
+    let random = RandomState::new().build_hasher().finish();
+    format!("{}-{random:016x}", std::process::id())
 }
 
 /// Removes what [`write_whole`] and [`create_once`] left in a folder when they were killed. The caller makes sure that no
@@ -552,6 +565,7 @@ mod tests {
         assert!(!create_once(&path, b"second").expect("sees the first"));
         assert_eq!(read_if_there(&path).expect("reads").as_deref(), Some(&b"first"[..]));
         std::fs::write(staged_name(&path), b"half").expect("writes");
+        assert_ne!(staged_name(&path), staged_name(&path), "nobody else writes into it");
         sweep_staged(folder.path()).expect("sweeps");
         assert_eq!(list(folder.path()).expect("lists"), ["record.json"]);
     }

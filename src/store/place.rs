@@ -72,11 +72,19 @@ impl Place {
         match self {
             Place::Local(root) => {
                 let path = root.join(name);
-                if local::create_once(&path, bytes)? {
-                    return Ok(Creation::Created);
-                }
-                let same = local::read_if_there(&path)?.as_deref() == Some(bytes);
-                Ok(if same { Creation::Same } else { Creation::Other })
+                created(local::create_once(&path, bytes)?, &path, bytes)
+            }
+            Place::S3(prefix) => prefix.create(name, bytes),
+        }
+    }
+
+    /// The same; in a folder, the file is in `staging` until it is whole, so that nothing stays beside the name where the
+    /// process is killed.
+    pub fn create_from(&self, staging: &Path, name: &str, bytes: &[u8]) -> Result<Creation> {
+        match self {
+            Place::Local(root) => {
+                let path = root.join(name);
+                created(local::create_once_from(&staging.join(name), &path, bytes)?, &path, bytes)
             }
             Place::S3(prefix) => prefix.create(name, bytes),
         }
@@ -170,6 +178,14 @@ impl Place {
             }
         }
     }
+}
+
+fn created(is_new: bool, path: &Path, bytes: &[u8]) -> Result<Creation> {
+    Ok(match is_new {
+        true => Creation::Created,
+        false if local::read_if_there(path)?.as_deref() == Some(bytes) => Creation::Same,
+        false => Creation::Other,
+    })
 }
 
 impl Creation {

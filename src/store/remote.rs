@@ -62,10 +62,8 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Result<Scratch> {
-        use std::hash::{BuildHasher, Hasher, RandomState};
         let folder = lock(&SCRATCH_FOLDER).clone().unwrap_or_else(std::env::temp_dir);
-        let random = RandomState::new().build_hasher().finish();
-        let path = folder.join(format!("varbatch-{}-{random:016x}", std::process::id()));
+        let path = folder.join(format!("varbatch-{}", super::local::unique_tag()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|error| Error::writing(&path, error))?;
         super::local::remove(&path)?;

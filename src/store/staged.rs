@@ -1,5 +1,6 @@
 //! A file that has its name only when it is whole.
 
+use super::local::unique_tag;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,13 @@ impl Staged {
     /// For `target`.
     pub fn new(target: &Path) -> Staged {
         let mut name = target.as_os_str().to_owned();
-        name.push(format!(".tmp-{}", std::process::id()));
+        name.push(format!(".tmp-{}", unique_tag()));
         Staged { temporary: PathBuf::from(name), target: target.to_path_buf(), kept: false }
     }
 
     /// For a name in a place that is not this machine; the file is in `folder` until then.
     pub fn elsewhere(folder: &Path, name: &str) -> Staged {
-        let temporary = folder.join(format!("varbatch-{}-{}", std::process::id(), name.replace('/', "-")));
+        let temporary = folder.join(format!("varbatch-{}-{}", unique_tag(), name.replace('/', "-")));
         Staged { temporary, target: PathBuf::from(name), kept: false }
     }
 

@@ -1,7 +1,8 @@
 //! Peak memory under `--memory`, for inputs of every unpleasant shape; and inputs that would fill any memory.
 //!
 //! Peaks are those that the system counted for the process (`wait4`), with a small Python in between: a process begins with
-//! the peak of the one that started it, and this one is large.
+//! the peak of the one that started it, and this one is large. The system holds it to a limit, too: of its data
+//! (`RLIMIT_DATA`), and where a memory cgroup can be made, of all that it uses, its pages of files with it.
 
 use super::common::*;
 use super::inputs::{bgzf, gzip};
@@ -11,28 +12,53 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a command and prints the peak of its resident memory in KiB behind its standard error.
-const MEASURE: &str = "import os, subprocess, sys
-child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+/// Runs a command and prints the peak of its resident memory in KiB behind its standard error. With a limit in MiB before it,
+/// the command is held to it, by a cgroup where one can be made.
+const MEASURE: &str = "import os, resource, subprocess, sys
+limit, group = int(sys.argv[1]) << 20, None
+if limit:
+    # the files of version 1 and of version 2, in a container or not
+    for folder, name in ('/sys/fs/cgroup/memory', 'memory.limit_in_bytes'), ('/sys/fs/cgroup', 'memory.max'):
+        path = '%s/varbatch-%d' % (folder, os.getpid())
+        try:
+            os.mkdir(path)
+            open(path + '/' + name, 'w').write(str(limit))
+            group = path
+            break
+        except OSError:
+            if os.path.isdir(path): os.rmdir(path)
+def begin():
+    if limit:
+        # stacks of threads are not of the memory that is promised
+        resource.setrlimit(resource.RLIMIT_DATA, (limit + (32 << 20),) * 2)
+    if group:
+        open(group + '/cgroup.procs', 'w').write(str(os.getpid()))
+child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=begin)
 _, status, usage = os.wait4(child.pid, 0)
-sys.stderr.write('\\nPEAK %d\\n' % usage.ru_maxrss)
+if group: os.rmdir(group)
+sys.stderr.write('\\nHELD %s PEAK %d\\n' % ('cgroup' if group else 'rlimit' if limit else 'nothing', usage.ru_maxrss))
 sys.exit(os.waitstatus_to_exitcode(status) % 256)
 ";
 
 /// Runs `varbatch` with `args`: how it ended, and its peak in MiB.
 pub fn with_peak<S: AsRef<OsStr>>(args: &[S]) -> (Finished, u64) {
+    held(0, args)
+}
+
+/// The same, held by the system to so many MiB; 0 for no limit.
+fn held<S: AsRef<OsStr>>(memory_mib: u64, args: &[S]) -> (Finished, u64) {
     let mut command = Command::new("python3");
-    let done = finish(command.args(["-c", MEASURE, binary()]).args(args));
+    let done = finish(command.args(["-c", MEASURE, &memory_mib.to_string(), binary()]).args(args));
     let peak = done.stderr.rsplit("PEAK ").next().and_then(|text| text.trim().parse::<u64>().ok());
     let peak = peak.unwrap_or_else(|| panic!("no peak in {}", done.stderr));
     (done, peak >> 10)
 }
 
-/// The same of `varbatch call input -o dataset EXTRA...`.
-fn measured(inputs: &[&Path], dataset: &Path, extra: &[&str]) -> (Finished, u64) {
+/// Runs `varbatch call input... -o dataset EXTRA...` held to so many MiB: how it ended, and its peak in MiB.
+fn measured(memory_mib: u64, inputs: &[&Path], dataset: &Path, extra: &[&str]) -> (Finished, u64) {
     let fixed = [Path::new("call")].into_iter().chain(inputs.iter().copied()).chain([Path::new("-o"), dataset]);
     let args: Vec<&OsStr> = fixed.map(Path::as_os_str).chain(extra.iter().map(OsStr::new)).collect();
-    with_peak(&args)
+    held(memory_mib, &args)
 }
 
 /// Calls with `--memory` and asserts that it is kept, and that the dataset is the one of a call without a limit.
@@ -43,9 +69,10 @@ fn assert_bounded(folder: &Path, name: &str, inputs: &[&Path], memory_mib: u64, 
     let memory = format!("{memory_mib}M");
     let settings: Vec<&str> =
         ["--memory", &memory, "--threads", "4"].into_iter().chain(extra.iter().copied()).collect();
-    let (done, peak) = measured(inputs, &bounded, &settings);
+    let (done, peak) = measured(memory_mib, inputs, &bounded, &settings);
     assert_eq!(done.code, 0, "{name}: {}", done.stderr);
-    eprintln!("{name}: {peak} MiB of {memory_mib}");
+    let by = done.stderr.rsplit("HELD ").next().and_then(|text| text.split(' ').next()).unwrap_or_default();
+    eprintln!("{name}: {peak} MiB of {memory_mib}, held by {by}");
     assert!(peak <= memory_mib, "{name}: {peak} MiB of {memory_mib}");
     let different = differing_files(&free, &bounded);
     assert!(different.is_empty(), "{name}: {different:?}");
@@ -121,6 +148,28 @@ fn memory_is_kept_for_wide_and_long_records() {
     text += &record(200, 2, 1, ".");
     let giant = write(folder, "giant.vcf.gz", bgzf_large(text.as_bytes()));
     assert_bounded(folder, "one record of 24 MB", &[&giant], 1024, &[]);
+}
+
+/// What the system allows is what a run takes for its limit where none is named.
+#[test]
+fn a_limit_of_the_system_is_seen() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    // each alone: five workers that all keep a long record in mind are too many for 200 MiB
+    let mut text = header(2);
+    (0..40).for_each(|at| text += &record(100 + at * 200, 2, 1, &format!("TEXT={}", "x".repeat(3 << 20))));
+    let input = write(folder, "long.vcf.gz", bgzf_large(text.as_bytes()));
+    let threads = ["--threads", "4", "--shard-size", "10k"];
+    let (done, free_peak) = measured(0, &[&input], &folder.join("free.ds"), &threads);
+    done.expect(0);
+    let (done, peak) = measured(200, &[&input], &folder.join("held.ds"), &threads);
+    eprintln!("{free_peak} MiB without a limit, {peak} of 200 with it: {}", done.stderr);
+    done.expect(0);
+    assert!(peak <= 200, "{peak} MiB");
+    assert!(differing_files(&folder.join("free.ds"), &folder.join("held.ds")).is_empty());
 }
 
 #[test]
@@ -205,7 +254,7 @@ fn decompression_bombs_end_with_a_message() {
         let input = write(folder, name, &bytes);
         assert!(bytes.len() < 8 << 20);
         let dataset = folder.join(format!("{name}.ds"));
-        let (done, peak) = measured(&[&input], &dataset, &["--memory", "512M", "--threads", "2"]);
+        let (done, peak) = measured(512, &[&input], &dataset, &["--memory", "512M", "--threads", "2"]);
         assert_eq!(done.code, 65, "{name}: {}", done.stderr);
         assert!(done.stderr.contains("a record has more than"), "{}", done.stderr);
         assert!(done.stderr.contains(name), "{}", done.stderr);
@@ -215,7 +264,7 @@ fn decompression_bombs_end_with_a_message() {
     }
     let header_bomb =
         write(folder, "header.vcf.gz", gzip(&[b"##fileformat=VCFv4.3\n##x=".to_vec(), vec![b'x'; 700 << 20]].concat()));
-    let (done, peak) = measured(&[&header_bomb], &folder.join("header.ds"), &["--memory", "512M"]);
+    let (done, peak) = measured(512, &[&header_bomb], &folder.join("header.ds"), &["--memory", "512M"]);
     assert_eq!(done.code, 65, "{}", done.stderr);
     assert!(peak <= 512, "a header without end: {peak} MiB");
 }
@@ -259,7 +308,7 @@ fn memory_is_kept_for_a_compressed_reference() {
     assert!(done.stderr.contains("the reference") && done.stderr.contains("BGZF block"), "{}", done.stderr);
 
     let stream = write(folder, "stream.fa.gz", gzip(sequence.as_bytes()));
-    let (done, peak) = measured(&[&input], &folder.join("x.ds"), &["--memory", "160M", "-f", path_text(&stream)]);
+    let (done, peak) = measured(0, &[&input], &folder.join("x.ds"), &["--memory", "160M", "-f", path_text(&stream)]);
     assert_eq!(done.code, 65, "{}", done.stderr);
     assert!(done.stderr.contains("plain gzip") && done.stderr.contains("bgzip"), "{}", done.stderr);
     assert!(peak <= 160 + 100, "{peak} MiB");
@@ -288,7 +337,7 @@ fn giant_records_of_bcf_end_with_a_message() {
     let input = write(folder, "giant.bcf", blocks.finish().expect("finish"));
     for shard_size in ["64M", "100k"] {
         let dataset = folder.join(format!("{shard_size}.ds"));
-        let (done, peak) = measured(&[&input], &dataset, &["--memory", "512M", "--shard-size", shard_size]);
+        let (done, peak) = measured(512, &[&input], &dataset, &["--memory", "512M", "--shard-size", shard_size]);
         assert_eq!(done.code, 65, "{}", done.stderr);
         assert!(done.stderr.contains("a record has more than") && done.stderr.contains("giant.bcf"), "{}", done.stderr);
         assert!(peak <= 512, "{peak} MiB");

@@ -29,6 +29,8 @@ mod joint_invariance;
 mod joint_math;
 mod joint_real;
 mod kill;
+#[cfg(target_os = "linux")]
+mod kill_points;
 mod kinship;
 mod layering;
 mod layout;
