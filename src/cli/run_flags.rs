@@ -8,7 +8,7 @@ use crate::input::Layout;
 use crate::plan::Plan;
 use crate::store::s3;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Flags of `call` and `work`.
 #[derive(Debug, clap::Args)]
@@ -74,8 +74,12 @@ impl RunFlags {
 }
 
 /// Ends the process with 75 when it is asked to end: for commands that may be cut off at any moment, as they write names that
-/// count last.
+/// count last. Once for a process, however often it is asked for.
 pub fn exit_on_signals() -> Result<()> {
+    static LISTENS: AtomicBool = AtomicBool::new(false);
+    if LISTENS.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
     let mut signals = signal_hook::iterator::Signals::new(signals)
         .map_err(|error| Error::internal(format!("cannot listen to signals: {error}")))?;

@@ -134,7 +134,8 @@ impl Publication<'_> {
             if files.iter().any(|file| file.table == table) {
                 continue;
             }
-            let contig = self.plan.root.contigs.first().map_or("none", |contig| &contig.name);
+            let mut contigs = self.plan.root.contigs.iter().map(|contig| contig.name.as_str());
+            let contig = contigs.find(|contig| ShardFiles::can_have(contig)).unwrap_or("none");
             let path = ShardFiles::part_path(table, contig, 0);
             there.remove(&path);
             let written = self.write_table(&path, schema, VARIANTS_ROW_GROUP, |_| Ok(()))?;

@@ -1,4 +1,5 @@
-//! Finds the first record at or behind a byte of a text or BGZF file, without reading what is before it.
+//! Finds the first record at or behind a byte of a text or BGZF file, without reading what is before it. A line without a
+//! place (a damaged CHROM or POS) is passed over: it belongs with the record before it.
 
 use super::bgzf::{Inflater, find_block};
 use super::limits::check_record;
@@ -16,6 +17,8 @@ pub struct Probed {
     pub chrom: Vec<u8>,
     /// POS.
     pub vcf_pos: i32,
+    /// Lines without a place were passed over on the way to it.
+    pub passed_over: bool,
 }
 
 /// First record that starts at or behind byte `from` of plain text; `data_start` is where the records begin.
@@ -30,13 +33,14 @@ pub fn probe_text(window: &mut Window, from: usize, data_start: usize) -> Result
             None => return Ok(None),
         }
     }
+    let mut passed_over = false;
     while at < window.len() {
         let end = line_end(window, at)?.unwrap_or(window.len());
         let line = window.upto(end)?[at..].trim_ascii_end();
-        if !line.is_empty() {
-            let (chrom, vcf_pos) = locus_of_line(line)?;
-            return Ok(Some(Probed { offset: at as u64, chrom: chrom.to_vec(), vcf_pos }));
+        if let Ok((chrom, vcf_pos)) = locus_of_line(line) {
+            return Ok(Some(Probed { offset: at as u64, chrom: chrom.to_vec(), vcf_pos, passed_over }));
         }
+        passed_over |= !line.is_empty();
         at = end + 1;
     }
     Ok(None)
@@ -68,7 +72,7 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
     let mut text = Vec::new();
     let mut blocks: Vec<(usize, usize)> = Vec::new(); // (offset of the block, start of its text)
     let mut line_start = is_first.then_some((data_start & 0xffff) as usize);
-    let mut searched = 0;
+    let (mut searched, mut passed_over) = (0, false);
     loop {
         let at_end = next >= window.len();
         if !at_end {
@@ -95,18 +99,19 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
                 break;
             }
             let line = rest[..end.unwrap_or(rest.len())].trim_ascii_end();
-            if line.is_empty() {
+            let Ok((chrom, vcf_pos)) = locus_of_line(line) else {
                 match end {
                     Some(end) => line_start = Some(start + end + 1),
-                    None => return Ok(None),
+                    None if at_end => return Ok(None),
+                    None => break,
                 }
+                passed_over |= !line.is_empty();
                 continue;
-            }
-            let (chrom, vcf_pos) = locus_of_line(line)?;
+            };
             let (block, block_start) =
                 blocks.iter().rev().find(|(_, block_start)| *block_start <= start).copied().unwrap_or_default();
             let offset = ((block as u64) << 16) | (start - block_start) as u64;
-            return Ok(Some(Probed { offset, chrom: chrom.to_vec(), vcf_pos }));
+            return Ok(Some(Probed { offset, chrom: chrom.to_vec(), vcf_pos, passed_over }));
         }
         if at_end {
             return Ok(None);

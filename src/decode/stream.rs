@@ -72,6 +72,8 @@ pub struct Pieces<'a> {
     spare: Spare,
     /// Starts of the records framed so far, with their positions.
     records: Vec<(usize, Locus)>,
+    /// Starts of lines without a place: each goes with the record before it.
+    damaged: Vec<usize>,
     /// Number of records that are there for the halo only: they lie before `own_start`.
     n_halo: usize,
     /// End of the last framed record.
@@ -101,6 +103,7 @@ impl<'a> Pieces<'a> {
             n_read: 0,
             spare: Spare::default(),
             records: Vec::new(),
+            damaged: Vec::new(),
             n_halo: 0,
             framed: 0,
             own_start: None,
@@ -184,7 +187,10 @@ impl<'a> Pieces<'a> {
         self.n_halo = cut - keep;
         self.records.iter_mut().for_each(|record| record.0 -= keep_byte);
         self.framed -= keep_byte;
-        self.records_before += keep as u64;
+        let n_damaged = self.damaged.partition_point(|&start| start < keep_byte);
+        self.damaged.drain(..n_damaged);
+        self.damaged.iter_mut().for_each(|start| *start -= keep_byte);
+        self.records_before += (keep + n_damaged) as u64;
         self.own_start = Some(locus);
         piece
     }
@@ -242,10 +248,13 @@ impl<'a> Pieces<'a> {
                 None => return Ok(()),
             };
             let line = self.buffer[self.framed..end].trim_ascii_end();
-            if !line.is_empty() {
-                let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| self.at_record(error))?;
-                let contig = self.contigs.index_of(chrom).ok_or_else(|| undefined_contig(chrom))?;
-                self.records.push((self.framed, Locus { contig, vcf_pos }));
+            match locus_of_line(line) {
+                Ok((chrom, vcf_pos)) => {
+                    let contig = self.contigs.index_of(chrom).ok_or_else(|| undefined_contig(chrom))?;
+                    self.records.push((self.framed, Locus { contig, vcf_pos }));
+                }
+                Err(_) if line.is_empty() => {}
+                Err(_) => self.damaged.push(self.framed),
             }
             self.framed = end;
             search = end;
@@ -269,7 +278,7 @@ impl<'a> Pieces<'a> {
 
     fn at_record(&self, error: Error) -> Error {
         error.at(crate::error::Location {
-            line: Some(self.records_before + self.records.len() as u64 + 1),
+            line: Some(self.records_before + (self.records.len() + self.damaged.len()) as u64 + 1),
             ..Default::default()
         })
     }

@@ -13,6 +13,7 @@ use crate::decode::bcf::RecordReader;
 use crate::decode::lines::LineReader;
 use crate::decode::records::Records;
 use crate::decode::stream::{Piece, Pieces};
+use crate::decode::vcf::RecordIndex;
 use crate::error::{Class, Error, Location, Result};
 use crate::genome::{Contigs, Locus};
 use crate::input::reference::Reference;
@@ -420,20 +421,36 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
     let Ok(mut records) = file.records_once_from(file.data_start) else { return error };
-    let is_there = loop {
+    let is_it = |again: &Error| again.message() == error.message();
+    let mut found = None;
+    loop {
         match records.next_record() {
-            Ok(Some(record)) if record.line.starts_with(wanted.as_bytes()) => break true,
-            Ok(Some(_)) => {}
+            // a line without a place, which is behind the record that the error names
+            Ok(Some(record)) if place_of(record.line).is_err_and(|again| is_it(&again)) => {
+                found = Some(records.n_records());
+                break;
+            }
+            Ok(Some(record)) => match record.line.starts_with(wanted.as_bytes()) {
+                true => found = found.or(Some(records.n_records())),
+                false if found.is_some() => break,
+                false => {}
+            },
             // a BCF record that cannot be taken apart
-            Err(again) => break again.message() == error.message(),
-            Ok(None) => break false,
+            Err(again) if is_it(&again) => {
+                found = Some(records.n_records());
+                break;
+            }
+            Err(_) | Ok(None) => break,
         }
-    };
-    if !is_there {
-        return error;
     }
-    let line = lines_of_header(file) + records.n_records();
+    let Some(n_records) = found else { return error };
+    let line = lines_of_header(file) + n_records;
     error.at(Location { line: Some(line), ..Default::default() })
+}
+
+/// Position of a record, or what `run_shard` says of a line that has none.
+fn place_of(line: &[u8]) -> Result<i32> {
+    RecordIndex::new(line)?.view(line).vcf_pos()
 }
 
 /// Lines before the first record, as messages count: of BCF records alone.

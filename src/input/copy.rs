@@ -36,16 +36,16 @@ pub fn make_splittable(file: &mut InputFile, target: &Path) -> Result<()> {
 /// there. `false`: it is too large for that.
 pub fn sort(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bool> {
     let mut text = Vec::new();
-    let mut lines: Vec<(Locus, usize, usize)> = Vec::new();
-    let mut too_large = false;
+    let mut lines: Vec<(Option<Locus>, usize, usize)> = Vec::new();
+    let (mut too_large, mut last) = (false, None);
     each_line(file, |line| {
         too_large |= text.len() + line.len() > MAX_SORTED_BYTES;
         if too_large || line.is_empty() {
             return Ok(());
         }
-        let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
-        let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
-        lines.push((Locus { contig, vcf_pos }, text.len(), line.len()));
+        // a line without a place stays behind the record before it
+        last = place_of(line, contigs).or(last);
+        lines.push((last, text.len(), line.len()));
         text.extend_from_slice(line);
         Ok(())
     })?;
@@ -70,20 +70,22 @@ pub fn sort(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bo
 /// itself, and the copies are put together. Any size; one pass. `false`: some contig is not sorted, or comes twice. A file
 /// that is in order already is left as it is.
 pub fn reorder(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result<bool> {
-    let mut runs = Runs { target, written: Vec::new(), open: None, last: None, sorted: true };
+    let mut runs =
+        Runs { target, start: text_header(file)?, written: Vec::new(), open: None, last: None, sorted: true };
     each_line(file, |line| {
         if !runs.sorted || line.is_empty() {
             return Ok(());
         }
-        let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
-        let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
-        runs.add(Locus { contig, vcf_pos }, line)
+        match place_of(line, contigs) {
+            Some(found) => runs.add(found, line),
+            None => runs.add_behind(line),
+        }
     })?;
     runs.close()?;
     let in_order = runs.written.is_sorted_by_key(|(contig, _)| *contig);
     if runs.sorted && !in_order {
         let mut sink = local::create(target)?;
-        runs.join(&text_header(file)?, &mut sink)?;
+        runs.join(&mut sink)?;
         sink.flush().map_err(|error| Error::writing(target, error))?;
         drop(sink);
     }
@@ -99,6 +101,8 @@ pub fn reorder(file: &mut InputFile, contigs: &Contigs, target: &Path) -> Result
 /// Copies of the contigs of a file, one file each.
 struct Runs<'a> {
     target: &'a Path,
+    /// The header, and lines before the first record.
+    start: Vec<u8>,
     written: Vec<(u32, PathBuf)>,
     open: Option<BgzfWriter<BufWriter<File>>>,
     last: Option<Locus>,
@@ -123,9 +127,16 @@ impl Runs<'_> {
             self.open = Some(BgzfWriter::with_level(local::create(&path)?, COPY_LEVEL));
             self.written.push((locus.contig, path));
         }
-        let writing = |error| Error::writing(self.target, error);
-        let Some(writer) = &mut self.open else { return Ok(()) };
-        writer.write_all(line).and_then(|()| writer.write_all(b"\n")).map_err(writing)
+        self.add_behind(line)
+    }
+
+    /// Adds a line behind the one before it.
+    fn add_behind(&mut self, line: &[u8]) -> Result<()> {
+        match &mut self.open {
+            Some(writer) => writer.write_all(line).and_then(|()| writer.write_all(b"\n")),
+            None => self.start.write_all(line).and_then(|()| self.start.write_all(b"\n")),
+        }
+        .map_err(|error| Error::writing(self.target, error))
     }
 
     fn close(&mut self) -> Result<()> {
@@ -136,11 +147,11 @@ impl Runs<'_> {
     }
 
     /// Header and contigs in order as one file; the empty blocks that end the copies are left out, but for the last.
-    fn join(&mut self, header: &[u8], sink: &mut impl Write) -> Result<()> {
+    fn join(&mut self, sink: &mut impl Write) -> Result<()> {
         let writing = |error| Error::writing(self.target, error);
         self.written.sort_by_key(|(contig, _)| *contig);
         let mut writer = BgzfWriter::with_level(Vec::new(), COPY_LEVEL);
-        writer.write_all(header).map_err(writing)?;
+        writer.write_all(&self.start).map_err(writing)?;
         let (bytes, _) = writer.finish().map_err(writing)?;
         sink.write_all(bytes.strip_suffix(&EOF_BLOCK[..]).unwrap_or(&bytes)).map_err(writing)?;
         for (_, path) in &self.written {
@@ -157,16 +168,19 @@ pub fn is_sorted(file: &InputFile, contigs: &Contigs) -> Result<bool> {
     let mut last: Option<Locus> = None;
     let mut sorted = true;
     each_line(file, |line| {
-        if sorted && !line.is_empty() {
-            let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| error.at(file.place()))?;
-            let contig = contigs.index_of(chrom).unwrap_or(u32::MAX);
-            let found = Locus { contig, vcf_pos };
+        if let Some(found) = place_of(line, contigs).filter(|_| sorted) {
             sorted = last.is_none_or(|last| last <= found);
             last = Some(found);
         }
         Ok(())
     })?;
     Ok(sorted)
+}
+
+/// Place of a record; `None`: the line has none.
+fn place_of(line: &[u8], contigs: &Contigs) -> Option<Locus> {
+    let (chrom, vcf_pos) = locus_of_line(line).ok()?;
+    Some(Locus { contig: contigs.index_of(chrom).unwrap_or(u32::MAX), vcf_pos })
 }
 
 fn text_header(file: &InputFile) -> Result<Vec<u8>> {

@@ -30,6 +30,12 @@ impl OwnRange {
         !self.seen_end
     }
 
+    /// Whether a line without a place (its CHROM or POS is damaged) is owned: it belongs with the record before it, which is
+    /// the one noted last, or with the start of the file. So it is counted once however the file is cut.
+    pub fn owns_line_behind(&self, last: Option<Locus>) -> bool {
+        last.map_or(self.start.is_none(), |last| self.owns(last))
+    }
+
     /// Whether a position on the contig of the record noted last is owned.
     pub fn owns(&self, locus: Locus) -> bool {
         let behind_start = match self.start {
@@ -59,5 +65,7 @@ mod tests {
         assert!(range.advance(at(2, 59)));
         assert!(!range.advance(at(2, 60)));
         assert!(!range.advance(at(3, 1)));
+        assert!(!range.owns_line_behind(Some(at(3, 1))) && !range.owns_line_behind(None));
+        assert!(OwnRange::new(None, Some(at(2, 50)), 10).owns_line_behind(None));
     }
 }

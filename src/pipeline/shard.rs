@@ -199,12 +199,12 @@ impl<'a> Run<'a> {
         let line = record.line;
         let index = match RecordIndex::new(line) {
             Ok(index) => index,
-            Err(error) => return self.reject(error, "").map(|()| true),
+            Err(error) => return self.reject_line(error, "").map(|()| true),
         };
         let view = index.view(line);
         let vcf_pos = match view.vcf_pos() {
             Ok(vcf_pos) => vcf_pos,
-            Err(error) => return self.reject(error, &String::from_utf8_lossy(view.chrom())).map(|()| true),
+            Err(error) => return self.reject_line(error, &String::from_utf8_lossy(view.chrom())).map(|()| true),
         };
         if self.contig.is_none() || view.chrom() != self.contig_name {
             self.start_contig(view.chrom())?;
@@ -334,6 +334,16 @@ impl<'a> Run<'a> {
             self.window.done(&row);
         }
         Ok(())
+    }
+
+    /// A line without a place of its own.
+    fn reject_line(&mut self, error: Error, contig: &str) -> Result<()> {
+        let last = self.contig.map(|contig| locus(contig, self.last_pos));
+        let is_wanted = match last {
+            Some(last) => self.context.regions.contains(last),
+            None => self.context.regions.is_all(),
+        };
+        if is_wanted && self.range.owns_line_behind(last) { self.reject(error, contig) } else { Ok(()) }
     }
 
     fn reject(&mut self, error: Error, contig: &str) -> Result<()> {

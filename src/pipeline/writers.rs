@@ -75,7 +75,7 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// A contig is a folder of the tables.
 fn check_folder_name(contig: &str) -> Result<()> {
-    let n_bytes = "contig=".len() + encode_component(contig).len();
+    let n_bytes = folder_name_of(contig).len();
     if n_bytes <= MAX_NAME_BYTES {
         return Ok(());
     }
@@ -85,6 +85,10 @@ fn check_folder_name(contig: &str) -> Result<()> {
     );
     Err(Error::bad_data(message)
         .hint("every byte but letters, digits, `_`, `.` and `-` takes three; is the file damaged?"))
+}
+
+fn folder_name_of(contig: &str) -> String {
+    format!("contig={}", encode_component(contig))
 }
 
 impl ShardFiles {
@@ -106,7 +110,12 @@ impl ShardFiles {
 
     /// Path of a part inside the dataset.
     pub fn part_path(table: &str, contig: &str, number: u64) -> String {
-        format!("{table}/contig={}/part-{number:012}.parquet", encode_component(contig))
+        format!("{table}/{}/part-{number:012}.parquet", folder_name_of(contig))
+    }
+
+    /// Whether a contig can have a folder: its name, encoded, is short enough.
+    pub fn can_have(contig: &str) -> bool {
+        folder_name_of(contig).len() <= MAX_NAME_BYTES
     }
 
     /// Ends the files of the contig so far and begins those of the next one. `gt_texts`: see [`Self::write_genotypes`].

@@ -53,6 +53,25 @@ fn locus(file: &InputFile, contigs: &Contigs, probed: &Probed) -> Result<Locus> 
     }
 }
 
+/// Where reading a file from its start begins: at its first record, or at the lines without a place before it.
+fn start_of_lines(file: &InputFile, first: &Probed) -> u64 {
+    if first.passed_over { file.data_start } else { first.offset }
+}
+
+/// Whether a file in which no record was found has lines all the same.
+fn has_lines(file: &InputFile) -> Result<bool> {
+    if file.format.is_bcf() {
+        return Ok(false);
+    }
+    let mut lines = file.lines_from(file.data_start)?;
+    while let Some(line) = lines.next_line().map_err(|error| error.at(file.place()))? {
+        if !line.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Ranges of about `spacing` physical bytes each, in order; with their bytes.
 pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regions) -> Result<Vec<(ShardSource, u64)>> {
     let n_bytes = file.mapped.len() as u64;
@@ -60,8 +79,11 @@ pub fn ranges(file: &InputFile, contigs: &Contigs, spacing: u64, regions: &Regio
         return Ok(shards);
     }
     let physical = |offset: u64| file.format.physical(offset);
-    let Some(first) = file.probe(0)? else { return Ok(Vec::new()) };
-    let mut cuts = vec![Cut { offset: first.offset, locus: locus(file, contigs, &first)? }];
+    let Some(first) = file.probe(0)? else {
+        let source = ShardSource::Range { offset: file.data_start, own_start: None, own_end: None, end_offset: None };
+        return Ok(if has_lines(file)? { vec![(source, n_bytes)] } else { Vec::new() });
+    };
+    let mut cuts = vec![Cut { offset: start_of_lines(file, &first), locus: locus(file, contigs, &first)? }];
     let mut target = physical(first.offset) + spacing;
     while target < n_bytes {
         let Some(probed) = file.probe(target)? else { break };
@@ -216,7 +238,7 @@ fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus
                 let mut last = locus(file, contigs, &before)?;
                 let mut lines = file.lines_from(before.offset)?.expecting_end(offset);
                 while let Some(line) = lines.next_line()? {
-                    let (chrom, vcf_pos) = locus_of_line(line)?;
+                    let Ok((chrom, vcf_pos)) = locus_of_line(line) else { continue };
                     let Some(contig) = contigs.index_of(chrom) else { return Ok(false) };
                     if lines.line_offset() >= offset {
                         break;
@@ -270,13 +292,16 @@ fn halo_start(file: &InputFile, contigs: &Contigs, cut: u64, wanted: Locus) -> R
 pub fn ingest_ranges(file: &InputFile, contigs: &Contigs, spacing: u64) -> Result<Vec<(IngestRange, u64)>> {
     let n_bytes = file.mapped.len() as u64;
     let physical = |offset: u64| file.format.physical(offset);
-    let Some(first) = file.probe(0)? else { return Ok(Vec::new()) };
+    let Some(first) = file.probe(0)? else {
+        let range = IngestRange { offset: file.data_start, own_start: None, own_end: None, end_offset: None };
+        return Ok(if has_lines(file)? { vec![(range, n_bytes)] } else { Vec::new() });
+    };
     let on_grid = |probed: &Probed| -> Result<Cut> {
         let found = locus(file, contigs, probed)?;
         let start = Locus { contig: found.contig, vcf_pos: cell_start(grid_cell(found.vcf_pos)) };
         Ok(Cut { offset: probed.offset, locus: start })
     };
-    let mut cuts = vec![on_grid(&first)?];
+    let mut cuts = vec![Cut { offset: start_of_lines(file, &first), ..on_grid(&first)? }];
     let mut target = physical(first.offset) + spacing;
     while target < n_bytes {
         let Some(probed) = file.probe(target)? else { break };
@@ -332,9 +357,9 @@ pub fn merge_cuts(cohort: &Cohort, wanted: u64) -> Result<Vec<Locus>> {
 /// Where to begin reading a sorted file so that no record at or behind `wanted` less `halo_bp` is missed; `None` when the
 /// file has no records. A binary search by probes: no index is needed.
 pub fn seek(file: &InputFile, contigs: &Contigs, wanted: Locus, halo_bp: i32) -> Result<Option<u64>> {
-    let Some(first) = file.probe(0)? else { return Ok(None) };
+    let Some(first) = file.probe(0)? else { return Ok(has_lines(file)?.then_some(file.data_start)) };
     let before = Locus { contig: wanted.contig, vcf_pos: wanted.vcf_pos.saturating_sub(halo_bp) };
-    let mut best = first.offset;
+    let mut best = start_of_lines(file, &first);
     let (mut low, mut high) = (0, file.mapped.len() as u64);
     while high - low > HALO_STEP_BYTES / 4 {
         let middle = low + (high - low) / 2;

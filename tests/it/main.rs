@@ -10,6 +10,7 @@ mod annotate_sources;
 mod array;
 mod array_s3;
 mod assoc;
+mod bad_lines;
 mod bounds;
 mod burden;
 mod burden_sets;

@@ -48,6 +48,23 @@ fn names_in_an_input_stay_inside_the_dataset() {
     assert!(!page.contains("<script>alert"), "a sample name became markup");
 }
 
+/// A contig whose name is too long for a folder: said, and where its records may be skipped no folder of it is made.
+#[test]
+fn a_contig_name_that_makes_no_folder_is_refused() {
+    let folder = temp();
+    let folder = folder.path();
+    let name = "\u{fffd}".repeat(37);
+    let head = format!("##fileformat=VCFv4.3\n##contig=<ID={name}>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n");
+    let input = write(folder, "long.vcf", format!("{head}{name}\t10\t.\tA\tC\t.\t.\t.\n"));
+    let done = call_any(&[&input], &folder.join("long.ds"), &[]).expect(65);
+    assert!(done.stderr.contains("folder name of 340 bytes"), "{}", done.stderr);
+    let none = write(folder, "none.vcf", format!("{head}{name}\tx\t.\tA\tC\t.\t.\t.\n"));
+    let dataset = folder.join("none.ds");
+    call(&[&none], &dataset, &["--on-bad-record", "skip"]);
+    assert!(dataset.join("variants/contig=none/part-000000000000.parquet").is_file());
+    finish(Command::new(binary()).arg("verify").arg(&dataset)).expect(0);
+}
+
 /// A manifest that lists a file outside of its dataset is not followed.
 #[test]
 fn a_manifest_that_points_elsewhere_is_refused() {

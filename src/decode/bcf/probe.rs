@@ -137,7 +137,7 @@ impl Ahead<'_, '_> {
             Form::Blocks => (part.0 as u64) << 16 | inside,
             Form::Raw => part.0 as u64 + inside,
         };
-        Ok(Probed { offset, chrom, vcf_pos })
+        Ok(Probed { offset, chrom, vcf_pos, passed_over: false })
     }
 }
 

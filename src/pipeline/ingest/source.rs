@@ -251,6 +251,10 @@ impl State {
         let (chrom, vcf_pos) = match locus_of_line(line) {
             Ok(found) => found,
             Err(error) => {
+                let last = self.contig.map(|contig| Locus { contig, vcf_pos: self.last_pos });
+                if !self.range.owns_line_behind(last) {
+                    return Ok(Step::Taken);
+                }
                 let accounting = &mut shared.accounting;
                 let contig = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
                 let contig = String::from_utf8_lossy(contig).into_owned();

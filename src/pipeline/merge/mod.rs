@@ -19,7 +19,7 @@ use fields::{MergedFields, WrittenAllele};
 use super::emit::{Emitter, Part, Row};
 use super::record::{Held, Line, end_of, fill, locus, rows_of};
 use super::rehearsal::Rehearsal;
-use super::shard::{Context, Outcome, interrupted, reference_of, reject};
+use super::shard::{Context, Outcome, interrupted, reference_of, reject, set_aside};
 use super::writers::ShardFiles;
 use crate::alleles::{AlleleType, MAX_SHIFT_BP, ReferenceBases};
 use crate::columns::field::AlleleOfSite;
@@ -138,6 +138,11 @@ struct OpenSource<'a> {
     n_bytes: u64,
 }
 
+/// Whether a position is in a range from its first to before its second; `None` is open.
+fn owns(own: (Option<Locus>, Option<Locus>), found: Locus) -> bool {
+    own.0.is_none_or(|start| found >= start) && own.1.is_none_or(|end| found < end)
+}
+
 /// Runs one shard of a merge; its files are below `staging` after.
 pub fn run_merge_shard(context: &Context, task: MergeTask, staging: &Path) -> Result<Outcome> {
     let _stage = profile::enter(Stage::Parse);
@@ -220,7 +225,21 @@ impl<'a> Merge<'a> {
             if line.is_empty() {
                 continue;
             }
-            let (chrom, vcf_pos) = locus_of_line(line).map_err(|error| place(error, source.name))?;
+            let (chrom, vcf_pos) = match locus_of_line(line) {
+                Ok(found) => found,
+                // it belongs with the record before it, or with the start of the file
+                Err(error) => {
+                    let (own, regions) = (self.own, &self.context.regions);
+                    let is_owned = |last: Locus| owns(own, last) && regions.contains(last);
+                    if source.last.map_or(own.0.is_none() && regions.is_all(), is_owned) {
+                        let contig = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
+                        let contig = String::from_utf8_lossy(contig).into_owned();
+                        let (error, name) = (place(error, source.name), source.name);
+                        set_aside(error, self.context, &mut self.accounting, name, contig, -1)?;
+                    }
+                    continue;
+                }
+            };
             let Some(contig) = self.context.contigs.index_of(chrom) else {
                 return Err(place(undefined_contig(chrom), source.name));
             };
@@ -261,7 +280,7 @@ impl<'a> Merge<'a> {
     }
 
     fn owns(&self, found: Locus) -> bool {
-        self.own.0.is_none_or(|start| found >= start) && self.own.1.is_none_or(|end| found < end)
+        owns(self.own, found)
     }
 
     fn read_all(&mut self) -> Result<()> {
@@ -358,7 +377,7 @@ impl<'a> Merge<'a> {
         let (pending, accounting, own) = (&mut self.pending, &mut self.accounting, self.own);
         rows_of(held.view(), vcf_pos, self.reference.as_deref(), |found, alt_index, allele_type, changed| {
             let at = locus(contig, found.vcf_pos);
-            if own.0.is_none_or(|start| at >= start) && own.1.is_none_or(|end| at < end) {
+            if owns(own, at) {
                 accounting.shift_capped += u64::from(found.capped);
                 accounting.alleles_normalised += u64::from(changed);
             }
