@@ -86,6 +86,20 @@ impl fmt::Display for Location {
     }
 }
 
+/// Bytes of a text that comes from an input, in messages and lists of them. A path has up to 4,096.
+const MAX_TEXT_BYTES: usize = 6_000;
+
+/// A text that may come from an input, without its middle where it is very long: what belongs into one field can be a
+/// whole file.
+pub fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXT_BYTES {
+        let (end, start) = (text.floor_char_boundary(300), text.ceil_char_boundary(text.len() - 300));
+        let left_out = format!(" ... ({} bytes) ... ", start - end);
+        text.replace_range(end..start, &left_out);
+    }
+    text
+}
+
 /// One problem: class, place, text, hint.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
@@ -105,7 +119,7 @@ impl Error {
         Error(Box::new(Inner {
             class,
             location: Location::default(),
-            message: message.into(),
+            message: shortened(message.into()),
             hint: None,
             source: None,
         }))
@@ -178,7 +192,7 @@ impl Error {
         let own = &mut self.0.location;
         own.path = own.path.take().or(location.path);
         own.line = own.line.or(location.line);
-        own.contig = own.contig.take().or(location.contig);
+        own.contig = own.contig.take().or(location.contig.map(shortened));
         own.vcf_pos = own.vcf_pos.or(location.vcf_pos);
         self
     }

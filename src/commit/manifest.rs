@@ -104,9 +104,12 @@ pub struct Accounting {
     pub shift_capped: u64,
     /// Alleles changed by trimming or left-alignment.
     pub alleles_normalised: u64,
-    /// The rejected records.
+    /// The rejected records, [`MAX_REJECTIONS`] at most.
     pub rejections: Vec<Rejection>,
 }
+
+/// Rejected records that are listed with their reasons, of a shard and of a dataset; the others are only counted.
+pub const MAX_REJECTIONS: usize = 10_000;
 
 impl Accounting {
     /// Adds the counts of another shard.
@@ -125,7 +128,8 @@ impl Accounting {
         self.evidence_rows += other.evidence_rows;
         self.shift_capped += other.shift_capped;
         self.alleles_normalised += other.alleles_normalised;
-        self.rejections.extend(other.rejections.iter().cloned());
+        let room = MAX_REJECTIONS.saturating_sub(self.rejections.len());
+        self.rejections.extend(other.rejections.iter().take(room).cloned());
     }
 }
 

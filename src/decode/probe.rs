@@ -100,12 +100,12 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
             }
             let line = rest[..end.unwrap_or(rest.len())].trim_ascii_end();
             let Ok((chrom, vcf_pos)) = locus_of_line(line) else {
+                passed_over |= !line.is_empty();
                 match end {
-                    Some(end) => line_start = Some(start + end + 1),
+                    Some(end) => line_start = Some(forget(&mut text, &mut blocks, start + end + 1)),
                     None if at_end => return Ok(None),
                     None => break,
                 }
-                passed_over |= !line.is_empty();
                 continue;
             };
             let (block, block_start) =
@@ -117,6 +117,22 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
             return Ok(None);
         }
     }
+}
+
+/// Text that is let go of at a time, while lines are passed over.
+const FORGOTTEN_BYTES: usize = 1 << 20;
+
+/// Lets go of blocks whose text is before a line, once they are many. Returns where the line starts then.
+fn forget(text: &mut Vec<u8>, blocks: &mut Vec<(usize, usize)>, line_start: usize) -> usize {
+    if line_start < FORGOTTEN_BYTES {
+        return line_start;
+    }
+    let n_blocks = blocks.partition_point(|block| block.1 <= line_start).saturating_sub(1);
+    let n_bytes = blocks.get(n_blocks).map_or(0, |block| block.1);
+    blocks.drain(..n_blocks);
+    blocks.iter_mut().for_each(|block| block.1 -= n_bytes);
+    text.drain(..n_bytes);
+    line_start - n_bytes
 }
 
 /// Start of the first line that begins behind byte `from` of plain text, or at it; `None`: no line begins there.
@@ -179,6 +195,22 @@ mod tests {
                 continue;
             };
             assert!(start >= from as u64 && (start == 0 || text.as_bytes()[start as usize - 1] == b'\n'));
+        }
+    }
+
+    #[test]
+    fn lines_without_a_place_are_passed_over() {
+        for n_damaged in [0, 1, 10, 200_000] {
+            let text = "damaged line\n".repeat(n_damaged) + "chr1\t7\tx\n";
+            let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+            writer.write_all(text.as_bytes()).expect("memory");
+            let packed = writer.finish().expect("memory");
+            let found = probe_bgzf(&mut Window::from(&packed), 0, 0).expect("no error").expect("a record");
+            assert_eq!((found.vcf_pos, found.passed_over), (7, n_damaged > 0));
+            let mut reader = LineReader::of_blocks(&packed, found.offset).expect("opens");
+            assert_eq!(reader.next_line().expect("no error"), Some(&b"chr1\t7\tx"[..]));
+            let found = probe_text(&mut Window::from(text.as_bytes()), 0, 0).expect("no error").expect("a record");
+            assert_eq!((found.offset, found.passed_over), (13 * n_damaged as u64, n_damaged > 0));
         }
     }
 

@@ -254,7 +254,12 @@ impl<'a> Pieces<'a> {
                     self.records.push((self.framed, Locus { contig, vcf_pos }));
                 }
                 Err(_) if line.is_empty() => {}
-                Err(_) => self.damaged.push(self.framed),
+                Err(error) => {
+                    // they stay with the record before them, so that they fill the memory where no other comes
+                    let n_bytes = end - self.records.last().map_or(0, |record| record.0);
+                    check_record(n_bytes).map_err(|_| self.at_record(error))?;
+                    self.damaged.push(self.framed);
+                }
             }
             self.framed = end;
             search = end;

@@ -43,6 +43,9 @@ impl RecordIndex {
             return Err(Error::bad_data(format!("the line has {} fields, expected 8 or more", index.n_fields))
                 .hint("fields are separated by tabs; was the file cut off or edited?"));
         }
+        if index.ends[0] == 0 {
+            return Err(no_chrom());
+        }
         Ok(index)
     }
 
@@ -151,9 +154,16 @@ impl<'a> RecordView<'a> {
 /// CHROM and POS of a line, without looking at the rest.
 pub fn locus_of_line(line: &[u8]) -> Result<(&[u8], i32)> {
     let end = memchr(b'\t', line).ok_or_else(|| Error::bad_data("the line has 1 field, expected 8 or more"))?;
+    if end == 0 {
+        return Err(no_chrom());
+    }
     let rest = &line[end + 1..];
     let pos_end = memchr(b'\t', rest).unwrap_or(rest.len());
     Ok((&line[..end], parse_pos(&rest[..pos_end])?))
+}
+
+fn no_chrom() -> Error {
+    Error::bad_data("CHROM is empty")
 }
 
 /// The error of a record on a contig that no header defines. `call` plans again with all contigs looked up.

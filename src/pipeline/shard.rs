@@ -10,11 +10,11 @@ use crate::alleles::{MAX_SHIFT_BP, ReferenceBases};
 use crate::call::sample_counts::SampleCounts;
 use crate::columns::field::AlleleOfSite;
 use crate::columns::schema::TableSchemas;
-use crate::commit::manifest::{Accounting, Rejection};
+use crate::commit::manifest::{Accounting, MAX_REJECTIONS, Rejection};
 use crate::decode::fasta::FastaIndex;
 use crate::decode::records::{Record, Records};
 use crate::decode::vcf::{RecordIndex, undefined_contig};
-use crate::error::{Class, Error, Location, Result};
+use crate::error::{Class, Error, Location, Result, shortened};
 use crate::genome::{Contigs, Locus};
 use crate::plan::region::Regions;
 use crate::plan::{Calls, OnBadRecord};
@@ -376,8 +376,10 @@ pub fn set_aside(
     }
     accounting.records_read += 1;
     accounting.records_rejected += 1;
-    let (path, reason) = (input.to_string(), error.message().to_string());
-    accounting.rejections.push(Rejection { path, contig, vcf_pos: i64::from(vcf_pos), reason });
+    if accounting.rejections.len() < MAX_REJECTIONS {
+        let (path, contig, reason) = (input.to_string(), shortened(contig), error.message().to_string());
+        accounting.rejections.push(Rejection { path, contig, vcf_pos: i64::from(vcf_pos), reason });
+    }
     Ok(())
 }
 

@@ -113,9 +113,9 @@ impl ShardFiles {
         format!("{table}/{}/part-{number:012}.parquet", folder_name_of(contig))
     }
 
-    /// Whether a contig can have a folder: its name, encoded, is short enough.
+    /// Whether a contig can have a folder: it has a name, which, encoded, is short enough.
     pub fn can_have(contig: &str) -> bool {
-        folder_name_of(contig).len() <= MAX_NAME_BYTES
+        !contig.is_empty() && folder_name_of(contig).len() <= MAX_NAME_BYTES
     }
 
     /// Ends the files of the contig so far and begins those of the next one. `gt_texts`: see [`Self::write_genotypes`].

@@ -62,6 +62,8 @@ struct Provenance {
 /// Rejected records: all by reason, some by place.
 #[derive(Debug, Serialize)]
 struct Rejections {
+    /// Those that the manifest lists.
+    n_listed: usize,
     by_reason: Vec<(String, u64)>,
     first: Vec<(String, String, i64, String)>,
 }
@@ -131,5 +133,8 @@ fn accounting(all: &Accounting) -> (Accounting, Rejections) {
     by_reason.truncate(MOST_LISTED);
     let first = all.rejections.iter().take(MOST_LISTED);
     let first = first.map(|one| (one.path.clone(), one.contig.clone(), one.vcf_pos, one.reason.clone())).collect();
-    (Accounting { rejections: Vec::new(), ..all.clone() }, Rejections { by_reason, first })
+    (
+        Accounting { rejections: Vec::new(), ..all.clone() },
+        Rejections { n_listed: all.rejections.len(), by_reason, first },
+    )
 }

@@ -124,7 +124,8 @@ function accounting() {
     [A.blocks_read, "reference blocks read"], [A.ref_block_rows, "rows of ref_blocks"], [A.evidence_rows, "rows of evidence"]].filter(([n]) => n);
   children.push(el("p", { class: "muted small" }, more.map(([n, text]) => `${whole(n)} ${text}`).join(" · ")));
   if (D.rejections.by_reason.length) {
-    children.push(el("h3", {}, "Rejected records, by reason"), simpleTable(["Records", "Reason"], D.rejections.by_reason.map(([reason, n]) => [n, reason]), "Rejected records by reason"));
+    const n_listed = D.rejections.n_listed;
+    children.push(el("h3", {}, n_listed < D.accounting.records_rejected ? `The first ${n_listed} rejected records, by reason` : "Rejected records, by reason"), simpleTable(["Records", "Reason"], D.rejections.by_reason.map(([reason, n]) => [n, reason]), "Rejected records by reason"));
     children.push(el("details", {}, el("summary", {}, `Where: the first ${D.rejections.first.length}`),
       simpleTable(["Input", "Place", "Reason"], D.rejections.first.map(([path, contig, pos, reason]) => [path, contig ? `${contig}:${pos}` : "–", reason]), "Rejected records")));
   }

@@ -6,7 +6,8 @@ use super::inputs::{assert_same_rows, bgzf, gzip, rows};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const DAMAGED: [&str; 4] = ["c1\tx\t.\tA\tC", "no tabs at all", "c2\t-5\t.\tA\tC\t.\t.\t.\tGT\t0/1", "c1"];
+const DAMAGED: [&str; 5] =
+    ["\t77\t.\tA\tC\t.\t.\t.\tGT\t0/1", "c1\tx\t.\tA\tC", "no tabs at all", "c2\t-5\t.\tA\tC\t.\t.\t.\tGT\t0/1", "c1"];
 
 /// Which line, if any, comes before the record of a number.
 type Before = fn(usize) -> Option<&'static str>;

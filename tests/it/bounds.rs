@@ -269,6 +269,48 @@ fn decompression_bombs_end_with_a_message() {
     assert!(peak <= 512, "a header without end: {peak} MiB");
 }
 
+/// Millions of lines that are no records, and fields of megabytes: what is kept and said of them is little.
+#[test]
+fn damage_without_end_is_bounded() {
+    if !tool("python3") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    const N_LINES: u64 = 1_500_000;
+    let good = |pos: usize| record(pos, 1, 1, ".");
+    let text = header(1) + &good(100) + &"a damaged line of some length\n".repeat(N_LINES as usize) + &good(200);
+    let memory = ["--memory", "160M", "--threads", "2", "--on-bad-record", "skip"];
+    let forms = [("lines.vcf.gz", bgzf_large(text.as_bytes())), ("lines.vcf", text.clone().into_bytes())];
+    for (name, bytes) in forms {
+        let dataset = folder.join(format!("{name}.ds"));
+        let (done, peak) = measured(160, &[&write(folder, name, bytes)], &dataset, &memory);
+        done.expect(0);
+        eprintln!("{name}: {peak} MiB of 160");
+        let accounting = manifest(&dataset)["accounting"].clone();
+        assert_eq!(accounting["records_rejected"], N_LINES);
+        assert_eq!(accounting["rejections"].as_array().map(Vec::len), Some(10_000));
+        assert!(peak <= 160, "{name}: {peak} MiB");
+    }
+    // a stream is cut at records, and so many lines without one are too much for a piece
+    let stream = write(folder, "stream.vcf.gz", gzip(text.as_bytes()));
+    let (done, peak) = measured(160, &[&stream], &folder.join("stream.ds"), &memory);
+    assert!(done.code == 65 && peak <= 160, "{peak} MiB: {}", done.stderr);
+    assert!(done.stderr.contains("the line has 1 field"), "{}", done.stderr);
+
+    for (name, line) in
+        [("pos", format!("1\t{}\t.\tA\tC\n", "x".repeat(1 << 20))), ("chrom", "x".repeat(1 << 20) + "\n")]
+    {
+        let input = write(folder, &format!("{name}.vcf"), header(1) + &good(100) + &line);
+        let done = call_any(&[&input], &folder.join("failed.ds"), &["--force"]).expect(65);
+        assert!(done.stderr.len() < 10_000 && done.stderr.contains("vcf:"), "{} bytes", done.stderr.len());
+        let dataset = folder.join(format!("{name}.ds"));
+        call(&[&input], &dataset, &["--on-bad-record", "skip"]);
+        assert_eq!(manifest(&dataset)["accounting"]["records_rejected"], 1);
+        assert!(std::fs::metadata(dataset.join("_manifest.json")).expect("a file").len() < 20_000);
+    }
+}
+
 /// A reference of 160 MB: as BGZF only the blocks that are needed are inflated, and damage is found in those; plain gzip, which
 /// must be held as a whole, is refused.
 #[test]
