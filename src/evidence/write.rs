@@ -318,7 +318,7 @@ impl<W: Write + Send> RecordWriter<W> {
 
     /// Appends a row. Rows come sorted by (contig, pos, sample, order in the input).
     pub fn push(&mut self, sample: u32, pos: i32, end: i32, text: RecordText) -> Result<()> {
-        let (first_pos, last_pos, max_span) = (pos, end, end - pos + 1);
+        let (first_pos, last_pos, max_span) = (pos, end, (end - pos).saturating_add(1));
         self.part.note(Place { contig: self.contig, n_rows: 1, first_pos, last_pos, max_span });
         let columns = &mut self.columns;
         columns.sample.push(sample as i32);

@@ -1,6 +1,6 @@
 //! Joint calling of small gVCFs, one rule at a time: what is called, and why a call is missing.
 
-use super::common::{call, export, finish, query, temp, tool, varbatch, write};
+use super::common::{call, call_any, export, finish, query, temp, tool, varbatch, write};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,6 +41,20 @@ fn block(contig: &str, start: u32, end: u32, values: &str) -> String {
 
 const HET: &str = "GT:AD:DP:GQ:PL 0/1:10,10,0:20:99:300,0,300,330,330,600";
 const GOOD: &str = "0/0:30:60:28:0,60,600";
+
+/// The last position of all, 2^31 - 1, is behind what joint calling goes through: said, not dropped.
+#[test]
+fn a_record_at_the_last_position_is_refused() {
+    let folder = temp();
+    let records = [2, 1].map(|before| format!("c {} A T,<NON_REF> {HET}", i32::MAX - before + 1));
+    let input = gvcf(folder.path(), "a", &records.each_ref().map(String::as_str));
+    let dataset = folder.path().join("ds");
+    let done = call_any(&[&input], &dataset, &[]).expect(65);
+    assert!(done.stderr.contains("reaches position 2147483647"), "{}", done.stderr);
+    call(&[&input], &dataset, &["--on-bad-record", "skip"]);
+    assert_eq!(query(&dataset, "SELECT pos FROM variants"), [["2147483646"]]);
+    varbatch(&["verify".as_ref(), dataset.as_os_str()]).expect(0);
+}
 
 /// Calls these samples and gives the exported genotype of each, with its reason, by `pos:alt`.
 fn genotypes(samples: &[(&str, Vec<String>)], extra: &[&str]) -> BTreeMap<String, Vec<String>> {

@@ -46,7 +46,9 @@ impl Allele {
     /// Whether the allele deletes the base at a position.
     pub fn deletes(&self, vcf_pos: i32) -> bool {
         let kept = if self.allele_type == AlleleType::Symbolic { 1 } else { self.alt_allele.len() as i32 };
-        vcf_pos >= self.vcf_pos + kept && vcf_pos < self.vcf_pos + self.ref_allele.len() as i32
+        // the last position that there can be is 2^31 - 1: nothing is added to one
+        let offset = vcf_pos - self.vcf_pos;
+        offset >= kept && offset < self.ref_allele.len() as i32
     }
 }
 
@@ -267,7 +269,8 @@ impl RecordReader {
                     let found =
                         aligned.and_then(parse_aligned).unwrap_or_else(|| trim(record.vcf_pos, text.ref_allele, alt));
                     record.reach.0 = record.reach.0.min(found.vcf_pos);
-                    record.reach.1 = record.reach.1.max(found.vcf_pos + found.ref_allele.len() as i32 - 1);
+                    record.reach.1 =
+                        record.reach.1.max(found.vcf_pos.saturating_add(found.ref_allele.len() as i32 - 1));
                     RecordAllele::Alt(self.table.number(found))
                 }
             };

@@ -321,6 +321,14 @@ impl State {
             let view = index.view(line);
             self.parser.read(view, vcf_pos, &mut shared.filters, &mut cells)?;
             let is_record = |cell: &CellContent| matches!(cell, CellContent::Record(_));
+            // ranges of sites end before a position, and none is behind 2^31 - 1
+            if vcf_pos.checked_add(view.ref_allele().len() as i32).is_none() {
+                let most = i32::MAX - 1;
+                return Err(Error::bad_data(format!(
+                    "the record reaches position {}, joint calling goes up to {most}",
+                    i32::MAX
+                )));
+            }
             let aligned = match cells.iter().any(is_record) {
                 true => self.check(view, vcf_pos, &cells, shared.reference.as_deref())?,
                 false => Vec::new(),

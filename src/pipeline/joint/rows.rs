@@ -249,7 +249,7 @@ impl<'a, 'c> SiteWriter<'a, 'c> {
                 ref_allele: &row.ref_allele,
                 alt_allele: &row.alt_allele,
                 allele_type: row.allele_type,
-                end: site.vcf_pos + row.ref_allele.len() as i32 - 1,
+                end: site.vcf_pos.saturating_add(row.ref_allele.len() as i32 - 1),
                 site: Some((site.vcf_pos, 0)),
                 n_alts: kept.len() as u32,
                 alt_index: row.new,
