@@ -135,7 +135,7 @@ impl Publication<'_> {
                 continue;
             }
             let mut contigs = self.plan.root.contigs.iter().map(|contig| contig.name.as_str());
-            let contig = contigs.find(|contig| ShardFiles::can_have(contig)).unwrap_or("none");
+            let contig = contigs.find(|contig| ShardFiles::can_have_folder(contig)).unwrap_or("none");
             let path = ShardFiles::part_path(table, contig, 0);
             there.remove(&path);
             let written = self.write_table(&path, schema, VARIANTS_ROW_GROUP, |_| Ok(()))?;

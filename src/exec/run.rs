@@ -420,32 +420,31 @@ fn with_line(error: Error, shard: &Shard, file: &InputFile) -> Error {
     let ShardSource::Range { own_start: Some(_), .. } = shard.source else { return error };
     let (Some(contig), Some(vcf_pos)) = (&error.location().contig, error.location().vcf_pos) else { return error };
     let wanted = format!("{contig}\t{vcf_pos}\t");
-    let Ok(mut records) = file.records_once_from(file.data_start) else { return error };
+    let Ok(records) = file.records_once_from(file.data_start) else { return error };
+    let Some(number) = number_of(&error, wanted.as_bytes(), records) else { return error };
+    error.at(Location { line: Some(lines_of_header(file) + number), ..Default::default() })
+}
+
+/// Which of the records an error is of: the first that begins with `wanted`, or a line without a place, which is behind it.
+fn number_of(error: &Error, wanted: &[u8], mut records: Records) -> Option<u64> {
     let is_it = |again: &Error| again.message() == error.message();
     let mut found = None;
     loop {
-        match records.next_record() {
-            // a line without a place, which is behind the record that the error names
-            Ok(Some(record)) if place_of(record.line).is_err_and(|again| is_it(&again)) => {
-                found = Some(records.n_records());
-                break;
+        let (is_it, is_wanted) = match records.next_record() {
+            Ok(Some(record)) => {
+                (place_of(record.line).is_err_and(|again| is_it(&again)), record.line.starts_with(wanted))
             }
-            Ok(Some(record)) => match record.line.starts_with(wanted.as_bytes()) {
-                true => found = found.or(Some(records.n_records())),
-                false if found.is_some() => break,
-                false => {}
-            },
             // a BCF record that cannot be taken apart
-            Err(again) if is_it(&again) => {
-                found = Some(records.n_records());
-                break;
-            }
-            Err(_) | Ok(None) => break,
+            Err(again) if is_it(&again) => (true, false),
+            Ok(None) | Err(_) => return found,
+        };
+        match found {
+            _ if is_it => return Some(records.n_records()),
+            None if is_wanted => found = Some(records.n_records()),
+            Some(_) if !is_wanted => return found,
+            _ => {}
         }
     }
-    let Some(n_records) = found else { return error };
-    let line = lines_of_header(file) + n_records;
-    error.at(Location { line: Some(line), ..Default::default() })
 }
 
 /// Position of a record, or what `run_shard` says of a line that has none.

@@ -383,6 +383,18 @@ pub fn set_aside(
     Ok(())
 }
 
+/// [`set_aside`] for a line that has no place.
+pub fn set_aside_line(
+    error: Error,
+    context: &Context,
+    accounting: &mut Accounting,
+    input: &str,
+    line: &[u8],
+) -> Result<()> {
+    let contig = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
+    set_aside(error, context, accounting, input, String::from_utf8_lossy(contig).into_owned(), -1)
+}
+
 /// [`set_aside`] for a record whose place is known.
 pub fn reject(error: Error, context: &Context, accounting: &mut Accounting, input: &str, found: Locus) -> Result<()> {
     let contig = context.contigs.name(found.contig).to_string();

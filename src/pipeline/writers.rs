@@ -114,7 +114,7 @@ impl ShardFiles {
     }
 
     /// Whether a contig can have a folder: it has a name, which, encoded, is short enough.
-    pub fn can_have(contig: &str) -> bool {
+    pub fn can_have_folder(contig: &str) -> bool {
         !contig.is_empty() && folder_name_of(contig).len() <= MAX_NAME_BYTES
     }
 

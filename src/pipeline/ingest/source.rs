@@ -2,7 +2,7 @@
 
 use super::super::range::OwnRange;
 use super::super::record::check_alleles;
-use super::super::shard::{reject, set_aside, unsorted};
+use super::super::shard::{reject, set_aside_line, unsorted};
 use super::super::writers::InputSpan;
 use super::Shared;
 use super::cell::RecordLine;
@@ -255,10 +255,7 @@ impl State {
                 if !self.range.owns_line_behind(last) {
                     return Ok(Step::Taken);
                 }
-                let accounting = &mut shared.accounting;
-                let contig = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
-                let contig = String::from_utf8_lossy(contig).into_owned();
-                set_aside(error, shared.context, accounting, name, contig, -1)?;
+                set_aside_line(error, shared.context, &mut shared.accounting, name, line)?;
                 return Ok(Step::Taken);
             }
         };

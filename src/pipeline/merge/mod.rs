@@ -19,7 +19,7 @@ use fields::{MergedFields, WrittenAllele};
 use super::emit::{Emitter, Part, Row};
 use super::record::{Held, Line, end_of, fill, locus, rows_of};
 use super::rehearsal::Rehearsal;
-use super::shard::{Context, Outcome, interrupted, reference_of, reject, set_aside};
+use super::shard::{Context, Outcome, interrupted, reference_of, reject, set_aside_line};
 use super::writers::ShardFiles;
 use crate::alleles::{AlleleType, MAX_SHIFT_BP, ReferenceBases};
 use crate::columns::field::AlleleOfSite;
@@ -232,10 +232,8 @@ impl<'a> Merge<'a> {
                     let (own, regions) = (self.own, &self.context.regions);
                     let is_owned = |last: Locus| owns(own, last) && regions.contains(last);
                     if source.last.map_or(own.0.is_none() && regions.is_all(), is_owned) {
-                        let contig = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
-                        let contig = String::from_utf8_lossy(contig).into_owned();
-                        let (error, name) = (place(error, source.name), source.name);
-                        set_aside(error, self.context, &mut self.accounting, name, contig, -1)?;
+                        let error = place(error, source.name);
+                        set_aside_line(error, self.context, &mut self.accounting, source.name, line)?;
                     }
                     continue;
                 }
