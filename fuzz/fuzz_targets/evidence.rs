@@ -6,42 +6,16 @@ use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use varbatch::evidence::{Blocks, ContigRows, Records, contig_rows, read_blocks, read_records};
-use varbatch_fuzz::{folder, put, run, text};
+use varbatch_fuzz::{folder, gvcf, put, run, text};
 
 /// A table of a good dataset: its bytes, and where the rows of each contig are.
 type Part = (Vec<u8>, Vec<ContigRows>);
-
-fn gvcf() -> String {
-    let mut lines = String::from(
-        "##fileformat=VCFv4.2\n##contig=<ID=a,length=100000>\n##ALT=<ID=NON_REF,Description=\"\">\n\
-##INFO=<ID=END,Number=1,Type=Integer,Description=\"\">\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
-##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"\">\n##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"\">\n\
-##FORMAT=<ID=MIN_DP,Number=1,Type=Integer,Description=\"\">\n##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"\">\n\
-##FORMAT=<ID=PL,Number=G,Type=Integer,Description=\"\">\n\
-#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1\n",
-    );
-    for i in 0..200 {
-        let pos = 1 + i * 40;
-        lines += &format!(
-            "a\t{pos}\t.\tA\t<NON_REF>\t.\t.\tEND={}\tGT:DP:GQ:MIN_DP:PL\t0/0:{}:{}:9:0,{},300\n",
-            pos + 38,
-            10 + i % 30,
-            i % 99,
-            i % 99
-        );
-        lines += &format!(
-            "a\t{}\t.\tC\tG,<NON_REF>\t50\t.\t.\tGT:AD:DP:GQ:PL\t0/1:9,9,0:18:99:99,0,99,120,110,200\n",
-            pos + 39
-        );
-    }
-    lines
-}
 
 fn good() -> &'static [Part; 2] {
     static GOOD: OnceLock<[Part; 2]> = OnceLock::new();
     GOOD.get_or_init(|| {
         let dataset = folder().join("joint.ds");
-        let input = put("good.g.vcf", gvcf().as_bytes());
+        let input = put("good.g.vcf", gvcf(200).as_bytes());
         assert_eq!(run(&["call", text(&input), "-o", text(&dataset), "--quiet", "--joint", "yes"]), 0);
         ["ref_blocks", "evidence"].map(|table| {
             let path: PathBuf = dataset.join(format!("{table}/part-000000000000.parquet"));

@@ -247,10 +247,7 @@ impl DatasetFolder {
     pub fn commit_record(&self, stage: &str, shard: u64) -> Result<CommitRecord> {
         let name = commit_name(stage, shard);
         let bytes = self.place.read(&name)?.unwrap_or_default();
-        let damaged = |what: String| {
-            let message = format!("the commit record {} {what}", self.place.uri_of(&name));
-            Error::new(Class::Incomplete, message).hint("remove it: its shard will be done again")
-        };
+        let damaged = |what: String| self.damaged_record(stage, shard, &what);
         let record: CommitRecord =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("is not understood: {error}")))?;
         if record.plan_digest != self.plan_digest {
@@ -260,6 +257,12 @@ impl DatasetFolder {
             return Err(damaged(format!("is of shard {}", record.shard)));
         }
         Ok(record)
+    }
+
+    /// The error of a commit record that cannot be used.
+    pub fn damaged_record(&self, stage: &str, shard: u64, what: &str) -> Error {
+        let message = format!("the commit record {} {what}", self.place.uri_of(&commit_name(stage, shard)));
+        Error::new(Class::Incomplete, message).hint("remove it: its shard will be done again")
     }
 
     /// All that a shard gave, in files of the staging folder: what is left to do is waiting for a disk or a network.

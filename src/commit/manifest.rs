@@ -114,20 +114,24 @@ pub const MAX_REJECTIONS: usize = 10_000;
 impl Accounting {
     /// Adds the counts of another shard.
     pub fn add(&mut self, other: &Accounting) {
-        self.records_read += other.records_read;
-        self.records_written += other.records_written;
-        self.records_rejected += other.records_rejected;
-        self.alleles_read += other.alleles_read;
-        self.alleles_merged += other.alleles_merged;
-        self.alleles_left_out += other.alleles_left_out;
-        self.spanning_rows += other.spanning_rows;
-        self.variant_rows += other.variant_rows;
-        self.genotype_rows += other.genotype_rows;
-        self.ref_block_rows += other.ref_block_rows;
-        self.blocks_read += other.blocks_read;
-        self.evidence_rows += other.evidence_rows;
-        self.shift_capped += other.shift_capped;
-        self.alleles_normalised += other.alleles_normalised;
+        let counts = [
+            (&mut self.records_read, other.records_read),
+            (&mut self.records_written, other.records_written),
+            (&mut self.records_rejected, other.records_rejected),
+            (&mut self.alleles_read, other.alleles_read),
+            (&mut self.alleles_merged, other.alleles_merged),
+            (&mut self.alleles_left_out, other.alleles_left_out),
+            (&mut self.spanning_rows, other.spanning_rows),
+            (&mut self.variant_rows, other.variant_rows),
+            (&mut self.genotype_rows, other.genotype_rows),
+            (&mut self.ref_block_rows, other.ref_block_rows),
+            (&mut self.blocks_read, other.blocks_read),
+            (&mut self.evidence_rows, other.evidence_rows),
+            (&mut self.shift_capped, other.shift_capped),
+            (&mut self.alleles_normalised, other.alleles_normalised),
+        ];
+        // sums of what a damaged record says stay below what it says; the identities then do not hold
+        counts.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
         let room = MAX_REJECTIONS.saturating_sub(self.rejections.len());
         self.rejections.extend(other.rejections.iter().take(room).cloned());
     }

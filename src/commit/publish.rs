@@ -41,7 +41,8 @@ pub fn add_up<'a>(commits: impl Iterator<Item = &'a CommitRecord>) -> (Accountin
     for commit in commits {
         total.add(&commit.accounting);
         for (message, count) in &commit.warnings {
-            *warnings.entry(message.clone()).or_default() += count;
+            let sum: &mut u64 = warnings.entry(message.clone()).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
     (total, warnings)
@@ -271,13 +272,16 @@ fn entry(path: &str, table: &str, contig: Option<&str>, written: Written) -> Man
 
 /// Promise 3: nothing is lost in silence.
 fn check_identities(a: &Accounting) -> Result<()> {
-    let records = a.records_read == a.records_written + a.records_rejected;
-    let alleles = a.alleles_read + a.spanning_rows == a.variant_rows + a.alleles_merged + a.alleles_left_out;
+    let sum = |counts: &[u64]| counts.iter().map(|&count| u128::from(count)).sum::<u128>();
+    let records = sum(&[a.records_read]) == sum(&[a.records_written, a.records_rejected]);
+    let alleles =
+        sum(&[a.alleles_read, a.spanning_rows]) == sum(&[a.variant_rows, a.alleles_merged, a.alleles_left_out]);
     if records && alleles {
         return Ok(());
     }
-    Err(Error::internal(format!(
-        "the accounting does not add up: {} records read, {} written, {} rejected; {} alleles read, {} rows, {} merged",
+    Err(Error::bad_data(format!(
+        "the commit records do not add up: {} records read, {} written, {} rejected; {} alleles read, {} rows, {} merged",
         a.records_read, a.records_written, a.records_rejected, a.alleles_read, a.variant_rows, a.alleles_merged
-    )))
+    ))
+    .hint("one of them was changed, or this is a bug of varbatch: begin anew with --force, and report it if it comes again"))
 }

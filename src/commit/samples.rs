@@ -5,7 +5,7 @@ use crate::call::sample_counts::SampleCounts;
 use crate::columns::samples::{SampleInfo, add_counts_batch, rows_of_counts};
 use crate::error::{Class, Error, Result};
 use crate::plan::joint::n_inputs;
-use crate::plan::{PlanInput, SampleSet, Shard, StoredPlan};
+use crate::plan::{PlanInput, PlanSample, SampleSet, Shard, StoredPlan};
 use crate::store::local;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
@@ -42,20 +42,14 @@ pub fn each_samples(
         return Err(Error::bad_data(format!("the plan has {n_samples} samples, and lists {next}")));
     }
     if !ascending {
-        // inputs with several samples each, whose names lie between those of others
-        let mut all: Vec<(u32, SampleInfo)> = Vec::with_capacity(n_samples);
-        plan.each_input(|index, input| {
-            all.extend(infos(input, dialects.of(index, input)));
-            Ok(())
-        })?;
-        all.sort_by_key(|(index, _)| *index);
-        let all: Vec<SampleInfo> = all.into_iter().map(|(_, info)| info).collect();
+        let all = plan.of_samples(|index, input, sample| info(input, sample, dialects.of(index, input)))?;
         let mut chunks = all.chunks(SAMPLES_AT_A_TIME).enumerate();
         return chunks.try_for_each(|(i, infos)| take(i * SAMPLES_AT_A_TIME, infos));
     }
     let (mut open, mut first) = (Vec::new(), 0);
     plan.each_input(|index, input| {
-        open.extend(infos(input, dialects.of(index, input)).map(|(_, info)| info));
+        let dialect = dialects.of(index, input);
+        open.extend(input.brings.iter().map(|sample| info(input, sample, dialect)));
         if open.len() >= SAMPLES_AT_A_TIME {
             take(first, &open)?;
             first += open.len();
@@ -66,16 +60,13 @@ pub fn each_samples(
     if open.is_empty() { Ok(()) } else { take(first, &open) }
 }
 
-fn infos<'a>(input: &'a PlanInput, dialect: Option<&'a str>) -> impl Iterator<Item = (u32, SampleInfo)> + 'a {
-    input.brings.iter().map(move |sample| {
-        let info = SampleInfo {
-            sample: sample.name.clone(),
-            source: input.path.clone(),
-            sex: sample.sex.clone(),
-            dialect: dialect.map(str::to_string),
-        };
-        (sample.index, info)
-    })
+fn info(input: &PlanInput, sample: &PlanSample, dialect: Option<&str>) -> SampleInfo {
+    SampleInfo {
+        sample: sample.name.clone(),
+        source: input.path.clone(),
+        sex: sample.sex.clone(),
+        dialect: dialect.map(str::to_string),
+    }
 }
 
 /// Who wrote the inputs: as planned, or as the shards found that read them.

@@ -3,8 +3,9 @@
 use super::folder::{CommitRecord, DatasetFolder};
 use crate::error::Result;
 use crate::evidence::ContigRows;
+use crate::pipeline::FileRecord;
 use crate::plan::joint::{BYTES_PER_ROW, CALL_SHARD_ROWS, CallShard, call_shards};
-use crate::plan::{Plan, Shard, ShardSource};
+use crate::plan::{INGEST, Plan, Shard, ShardSource};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Numbers of the shards of the list that are not committed. A stream counts as one, by its first number, until its last
@@ -31,6 +32,28 @@ pub fn is_done(folder: &DatasetFolder, stage: &str, shard: &Shard, done: &BTreeS
         0 => Ok(false),
         n => Ok(folder.commit_record(stage, shard.number + n - 1)?.last),
     }
+}
+
+/// Commit records of the parts of evidence. The places that they name are on contigs and in inputs of the plan, and within
+/// their files.
+pub fn evidence_of(folder: &DatasetFolder, plan: &Plan) -> Result<BTreeMap<u64, CommitRecord>> {
+    let records = folder.committed(INGEST)?;
+    for (&shard, record) in &records {
+        if !record.files.iter().all(|file| has_places_of(plan, file)) {
+            return Err(folder.damaged_record(INGEST, shard, "names places that there are not"));
+        }
+    }
+    Ok(records)
+}
+
+fn has_places_of(plan: &Plan, file: &FileRecord) -> bool {
+    let is_contig = |contig: u32| (contig as usize) < plan.contigs.len();
+    let rows = file.contigs.iter().all(|of| {
+        let end = of.first_row.checked_add(of.rows);
+        is_contig(of.contig) && end.is_some_and(|end| end <= file.rows) && 0 <= of.first_pos && 0 <= of.max_span
+    });
+    let spans = file.spans.iter().all(|span| is_contig(span.contig) && (span.input as u64) < plan.inputs.n);
+    rows && spans && file.path.starts_with(&format!("{}/", file.table)) && !file.path.contains("..")
 }
 
 /// The shards of the second stage, which what is known of the evidence decides.

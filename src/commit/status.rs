@@ -3,9 +3,9 @@
 use super::attempt::{ATTEMPTS, Attempt, FAILURES, Failure, records};
 use super::folder::DatasetFolder;
 use super::manifest::MANIFEST_NAME;
-use super::stages::{call_shards_of, missing_of_list};
+use super::stages::{call_shards_of, evidence_of, missing_of_list};
 use crate::error::Result;
-use crate::plan::{CALL, INGEST, Shard, StoredPlan};
+use crate::plan::{CALL, Shard, StoredPlan};
 use serde::Serialize;
 
 /// How far a dataset is.
@@ -53,7 +53,7 @@ impl Status {
         if plan.root.is_joint() {
             let mut call = StageStatus { stage: CALL.into(), shards: None, missing: Vec::new() };
             if stages[0].is_complete() {
-                let planned = call_shards_of(&plan.root, &folder.committed(INGEST)?);
+                let planned = call_shards_of(&plan.root, &evidence_of(folder, &plan.root)?);
                 let done = folder.committed_numbers(CALL)?;
                 call.shards = Some(planned.len() as u64);
                 call.missing = planned.iter().map(|shard| shard.number).filter(|n| !done.contains(n)).collect();

@@ -4,9 +4,9 @@ use super::frame::Frame;
 use crate::commit::DatasetFolder;
 use crate::commit::manifest::{MANIFEST_NAME, Manifest};
 use crate::commit::publish::Publication;
-use crate::commit::stages::{call_shards_of, missing_of_list};
+use crate::commit::stages::{call_shards_of, evidence_of, missing_of_list};
 use crate::error::{Class, Error, Result};
-use crate::plan::{CALL, INGEST, Shard, StoredPlan};
+use crate::plan::{CALL, Shard, StoredPlan};
 use std::collections::BTreeMap;
 
 /// Shards that a message names.
@@ -30,7 +30,7 @@ fn publish(plan: &StoredPlan, shards: &[Shard], frame: &Frame, folder: &DatasetF
     complete(folder, first, &missing_of_list(folder, first, shards)?, shards.len())?;
     let mut evidence = BTreeMap::new();
     if plan.root.is_joint() {
-        evidence = folder.committed(INGEST)?;
+        evidence = evidence_of(folder, &plan.root)?;
         let planned = call_shards_of(&plan.root, &evidence);
         let done = folder.committed_numbers(CALL)?;
         let missing: Vec<u64> =

@@ -79,6 +79,11 @@ fn open_planned(planned: &PlanInput, place: &Place, pool: &mut HeaderPool) -> Re
     if (found.bytes, found.format) != (planned.bytes, planned.format) || !is_same(&found.fingerprint, planned) {
         return Err(changed(planned));
     }
+    let (n_found, n_planned) = (file.header.samples.len(), planned.samples.len());
+    if n_found != n_planned {
+        let message = format!("{} has {n_found} samples, the plan says {n_planned}", planned.path);
+        return Err(Error::bad_data(message).hint("plan again with --force"));
+    }
     if let (Some(copy), Some(root)) = (&planned.copy, place.local()) {
         file.read_from(&root.join(copy))?;
     }

@@ -72,24 +72,12 @@ impl Run<'_> {
     }
 
     fn joint_cohort(&self, settings: &JointSettings, dialects: &Dialects) -> Result<JointCohort> {
-        let n_samples = self.plan.root.n_samples as usize;
-        let mut cohort = JointCohort {
-            settings: settings.clone(),
-            readings: vec![reading(""); n_samples],
-            sexes: vec![None; n_samples],
-        };
-        self.plan.each_input(|index, input| {
+        let of_samples = self.plan.of_samples(|index, input, sample| {
             let reading = reading(dialects.of(index, input).unwrap_or_default());
-            for sample in &input.brings {
-                let index = sample.index as usize;
-                let of_sample = cohort.readings.get_mut(index).zip(cohort.sexes.get_mut(index));
-                let (readings, sexes) =
-                    of_sample.ok_or_else(|| Error::bad_data(format!("the plan has no sample {index}")))?;
-                (*readings, *sexes) = (reading, sample.sex.as_deref().and_then(Sex::parse));
-            }
-            Ok(())
+            (reading, sample.sex.as_deref().and_then(Sex::parse))
         })?;
-        Ok(cohort)
+        let (readings, sexes) = of_samples.into_iter().unzip();
+        Ok(JointCohort { settings: settings.clone(), readings, sexes })
     }
 
     /// Inputs of the same samples must not speak for the same bases: nothing would say which of them holds.

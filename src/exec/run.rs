@@ -261,17 +261,23 @@ struct MergeInputs<'a> {
 
 impl<'a> MergeInputs<'a> {
     fn open(inputs: &Inputs<'a>, plan: &StoredPlan) -> Result<Self> {
-        let mut of_input: Vec<((u32, u32), usize)> = Vec::with_capacity(plan.root.inputs.n as usize);
+        let damaged = || {
+            Error::bad_data("the plan is damaged: samples of the inputs of a merge do not follow each other")
+                .hint("plan again with --force")
+        };
+        let mut of_input: Vec<((u32, u32), usize)> = Vec::new();
         plan.each_input(|index, input| {
-            let SampleSet::Run { first, n } = input.samples else {
-                return Err(Error::internal("samples of an input of a merge do not follow each other"));
-            };
+            let SampleSet::Run { first, n } = input.samples else { return Err(damaged()) };
             of_input.push(((first, n), index));
             Ok(())
         })?;
         of_input.sort_unstable();
         let mut groups: Vec<(u32, u32)> = of_input.iter().map(|(group, _)| *group).collect();
         groups.dedup();
+        let end = groups.iter().try_fold(0, |end, &(first, n)| (first == end).then_some(first + n));
+        if end.map(u64::from) != Some(plan.root.n_samples) {
+            return Err(damaged());
+        }
         let mut files = Vec::with_capacity(of_input.len());
         for (group, index) in of_input {
             let number = groups.binary_search(&group).expect("it is among them");

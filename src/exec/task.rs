@@ -1,7 +1,7 @@
 //! One task of a planned dataset: the stages in order, each only when the one before is complete.
 
 use super::run::{Done, Run};
-use crate::commit::stages::missing_of_list;
+use crate::commit::stages::{evidence_of, missing_of_list};
 use crate::error::{Class, Error, Result};
 use crate::plan::INGEST;
 
@@ -39,7 +39,7 @@ impl Run<'_> {
                 "run this task again when all tasks of that stage are done; `varbatch status` says which are missing",
             ));
         }
-        let evidence = self.folder.committed(INGEST)?;
+        let evidence = evidence_of(self.folder, &self.plan.root)?;
         let rows = self.call(settings, &evidence)?;
         Ok(Done { done: done.done + rows.done, skipped: done.skipped + rows.skipped })
     }

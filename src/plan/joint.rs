@@ -129,7 +129,7 @@ pub fn call_shards<'a>(parts: impl Iterator<Item = &'a [ContigRows]>, rows_wante
         match contigs.binary_search_by_key(&rows.contig, |known| known.contig) {
             Ok(at) => {
                 let known = &mut contigs[at];
-                known.rows += rows.rows;
+                known.rows = known.rows.saturating_add(rows.rows);
                 known.first_pos = known.first_pos.min(rows.first_pos);
                 known.last_pos = known.last_pos.max(rows.last_pos);
             }
@@ -144,7 +144,7 @@ pub fn call_shards<'a>(parts: impl Iterator<Item = &'a [ContigRows]>, rows_wante
     let mut shared: Option<(Locus, Locus, u64)> = None;
     for contig in &contigs {
         let (start, end) = (at(contig.contig, i32::MIN), at(contig.contig, i32::MAX));
-        let fits = shared.is_none_or(|(_, _, rows)| rows + contig.rows <= rows_wanted);
+        let fits = shared.is_none_or(|(_, _, rows)| rows.saturating_add(contig.rows) <= rows_wanted);
         if contig.rows <= rows_wanted && fits {
             let (first, _, rows) = shared.unwrap_or((start, end, 0));
             shared = Some((first, end, rows + contig.rows));
@@ -174,9 +174,10 @@ fn at(contig: u32, vcf_pos: i32) -> Locus {
 
 /// First positions of the shards of a contig but the first.
 fn even_cuts(contig: &ContigRows, rows_wanted: u64) -> Vec<i32> {
-    let n_shards = contig.rows.div_ceil(rows_wanted) as i64;
     let (first, last) = (i64::from(contig.first_pos), i64::from(contig.last_pos));
     let width = last - first + 1;
+    let most = u64::try_from(width / CALL_SHARD_STEP_BP).unwrap_or(0) + 1;
+    let n_shards = contig.rows.div_ceil(rows_wanted).min(most) as i64;
     let mut cuts: Vec<i32> = Vec::new();
     for i in 1..n_shards {
         let even = first + (i128::from(width) * i128::from(i) / i128::from(n_shards)) as i64;

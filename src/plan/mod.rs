@@ -3,6 +3,7 @@
 //! A shard owns the allele rows whose position lies in its range. It reads a halo around it, because trimming moves
 //! rows right and left-alignment moves them left, by [`MAX_SHIFT_BP`] at most.
 
+mod checked;
 pub mod cuts;
 pub mod inventory;
 pub mod joint;

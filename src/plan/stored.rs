@@ -3,7 +3,8 @@
 //! `_plan/plan.json` is the root; its SHA-256 is the identity of the plan. It names the files of the lists with their
 //! digests, so whoever trusts the root can trust them. A worker reads the root, the shards, and the inputs of its shards.
 
-use super::{NewPlan, Plan, PlanInput, Shard};
+use super::checked::Checked;
+use super::{NewPlan, Plan, PlanInput, PlanSample, Shard};
 use crate::error::{Class, Error, Result};
 use crate::store::{Place, hex};
 use serde::de::DeserializeOwned;
@@ -139,7 +140,7 @@ pub struct StoredPlan {
     /// SHA-256 (hex) of the root.
     pub digest: String,
     place: Place,
-    inputs: Mutex<BTreeMap<u64, Arc<Vec<PlanInput>>>>,
+    inputs: Mutex<BTreeMap<usize, Arc<Vec<PlanInput>>>>,
 }
 
 impl StoredPlan {
@@ -165,48 +166,54 @@ impl StoredPlan {
             .hint("plan again with --force, or use the version that wrote it"));
         }
         let root: Plan = serde_json::from_slice(&bytes).map_err(broken)?;
+        root.check().map_err(|problem| damaged(&place.uri_of(PLAN_NAME), &problem))?;
         let digest = hex(&Sha256::digest(&bytes));
         Ok(Some(StoredPlan { root, digest, place: place.clone(), inputs: Mutex::default() }))
     }
 
-    fn part<T: DeserializeOwned>(&self, part: &PlanPart) -> Result<Vec<T>> {
+    fn part<T: DeserializeOwned + Checked>(&self, list: &PlanList, number: usize) -> Result<Vec<T>> {
+        let part = &list.parts[number];
         let name = format!("{PLAN_FOLDER}/{}", part.name);
-        let again = "plan again with --force";
+        let uri = self.place.uri_of(&name);
         let Some(bytes) = self.place.read(&name)? else {
-            let message = format!("{} is not there, a part of the plan", self.place.uri_of(&name));
-            return Err(Error::new(Class::Incomplete, message).hint(again));
+            let message = format!("{uri} is not there, a part of the plan");
+            return Err(Error::new(Class::Incomplete, message).hint(PLAN_AGAIN));
         };
         if hex(&Sha256::digest(&bytes)) != part.sha256 {
-            let message = format!("{} was changed since it was planned", self.place.uri_of(&name));
-            return Err(Error::bad_data(message).hint(again));
+            return Err(Error::bad_data(format!("{uri} was changed since it was planned")).hint(PLAN_AGAIN));
         }
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::bad_data(format!("{} is not understood: {error}", self.place.uri_of(&name))))
+        let entries: Vec<T> = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::bad_data(format!("{uri} is not understood: {error}")))?;
+        if entries.len() as u64 != list.n_of_part(number) {
+            return Err(damaged(&uri, "it has another number of entries than the plan says"));
+        }
+        entries.iter().try_for_each(|entry| entry.check(&self.root)).map_err(|problem| damaged(&uri, &problem))?;
+        Ok(entries)
     }
 
     /// All shards of the list.
     pub fn shards(&self) -> Result<Vec<Shard>> {
-        let mut shards = Vec::with_capacity(self.root.shards.n as usize);
-        for part in &self.root.shards.parts {
-            shards.extend(self.part::<Shard>(part)?);
+        let mut shards: Vec<Shard> = Vec::new();
+        for number in 0..self.root.shards.parts.len() {
+            shards.extend(self.part::<Shard>(&self.root.shards, number)?);
         }
-        Ok(shards)
+        match shards.windows(2).find(|pair| pair[0].number >= pair[1].number) {
+            Some(pair) => Err(self.damaged(&format!("shard {} is listed behind {}", pair[1].number, pair[0].number))),
+            None => Ok(shards),
+        }
     }
 
-    /// Some inputs, by index.
+    /// Some inputs, by index; fewer where the list ends before the range.
     pub fn inputs(&self, range: Range<usize>) -> Result<Vec<PlanInput>> {
-        let in_part = self.root.inputs.in_part.max(1);
-        let mut found = Vec::with_capacity(range.len());
+        let list = &self.root.inputs;
+        let (in_part, end) = (list.in_part.max(1), (range.end as u64).min(list.n));
+        let mut found = Vec::new();
         let mut index = range.start as u64;
-        let end = (range.end as u64).min(self.root.inputs.n);
         while index < end {
-            let part = self.inputs_part(index / in_part)?;
+            let part = self.inputs_part((index / in_part) as usize)?;
             let within = (index % in_part) as usize;
             let until = part.len().min(within + (end - index) as usize);
-            found.extend(part.get(within..until).unwrap_or_default().iter().cloned());
-            if until <= within {
-                return Err(Error::bad_data(format!("{PLAN_NAME} lists fewer inputs than it says")));
-            }
+            found.extend_from_slice(&part[within..until]);
             index += (until - within) as u64;
         }
         Ok(found)
@@ -214,12 +221,17 @@ impl StoredPlan {
 
     /// Calls `take` with every input in order, with its index. Memory: one part of the list, or all where they are few.
     pub fn each_input(&self, mut take: impl FnMut(usize, &PlanInput) -> Result<()>) -> Result<()> {
-        let parts = &self.root.inputs.parts;
-        let mut index = 0;
-        for (number, part) in parts.iter().enumerate() {
-            let are_few = parts.len() <= PARTS_KEPT;
-            let inputs = if are_few { self.inputs_part(number as u64)? } else { Arc::new(self.part(part)?) };
+        let list = &self.root.inputs;
+        let are_few = list.parts.len() <= PARTS_KEPT;
+        let (mut index, mut n_brought) = (0, 0);
+        for number in 0..list.parts.len() {
+            let inputs = if are_few { self.inputs_part(number)? } else { Arc::new(self.part(list, number)?) };
             for input in inputs.iter() {
+                n_brought += input.brings.len();
+                if input.samples.len() > n_brought {
+                    let n = input.samples.len();
+                    return Err(self.damaged(&format!("{} has {n} samples, {n_brought} are listed", input.path)));
+                }
                 take(index, input)?;
                 index += 1;
             }
@@ -227,25 +239,46 @@ impl StoredPlan {
         Ok(())
     }
 
-    /// Names of all samples in order.
-    pub fn sample_names(&self) -> Result<Vec<String>> {
-        let mut names: Vec<(u32, String)> = Vec::with_capacity(self.root.n_samples as usize);
-        self.each_input(|_, input| {
-            names.extend(input.brings.iter().map(|sample| (sample.index, sample.name.clone())));
+    /// Something of every sample, in the order of the cohort. Each must be listed once.
+    pub fn of_samples<T>(&self, mut make: impl FnMut(usize, &PlanInput, &PlanSample) -> T) -> Result<Vec<T>> {
+        let mut made: Vec<T> = Vec::new();
+        // of inputs with several samples, between whose names lie those of others
+        let mut ahead: BTreeMap<u32, T> = BTreeMap::new();
+        self.each_input(|index, input| {
+            for sample in &input.brings {
+                let of_sample = make(index, input, sample);
+                if sample.index as usize == made.len() {
+                    made.push(of_sample);
+                } else {
+                    ahead.insert(sample.index, of_sample);
+                }
+                while let Some(next) = ahead.remove(&(made.len() as u32)) {
+                    made.push(next);
+                }
+            }
             Ok(())
         })?;
-        names.sort_by_key(|(index, _)| *index);
-        Ok(names.into_iter().map(|(_, name)| name).collect())
+        let (n_listed, n_samples) = (made.len() + ahead.len(), self.root.n_samples);
+        if made.len() as u64 != n_samples || !ahead.is_empty() {
+            return Err(self.damaged(&format!("it has {n_samples} samples, and lists {n_listed}, or others")));
+        }
+        Ok(made)
     }
 
-    fn inputs_part(&self, number: u64) -> Result<Arc<Vec<PlanInput>>> {
+    /// Names of all samples in order.
+    pub fn sample_names(&self) -> Result<Vec<String>> {
+        self.of_samples(|_, _, sample| sample.name.clone())
+    }
+
+    fn damaged(&self, problem: &str) -> Error {
+        damaged(&self.place.uri_of(PLAN_NAME), problem)
+    }
+
+    fn inputs_part(&self, number: usize) -> Result<Arc<Vec<PlanInput>>> {
         if let Some(part) = self.inputs.lock().expect("no panic with the lock").get(&number) {
             return Ok(part.clone());
         }
-        let Some(part) = self.root.inputs.parts.get(number as usize) else {
-            return Err(Error::bad_data(format!("{PLAN_NAME} lists fewer parts of inputs than it says")));
-        };
-        let loaded = Arc::new(self.part::<PlanInput>(part)?);
+        let loaded = Arc::new(self.part::<PlanInput>(&self.root.inputs, number)?);
         let mut kept = self.inputs.lock().expect("no panic with the lock");
         if kept.len() >= PARTS_KEPT {
             kept.pop_first();
@@ -253,4 +286,11 @@ impl StoredPlan {
         kept.insert(number, loaded.clone());
         Ok(loaded)
     }
+}
+
+/// What to do about a plan that is damaged.
+const PLAN_AGAIN: &str = "plan again with --force";
+
+fn damaged(uri: &str, problem: &str) -> Error {
+    Error::bad_data(format!("{uri} is damaged: {problem}")).hint(PLAN_AGAIN)
 }

@@ -219,3 +219,21 @@ fn the_line_is_named() {
         }
     }
 }
+
+/// More than a manifest lists: all are counted, and the dataset is right.
+#[test]
+fn more_than_are_listed() {
+    const N: usize = 10_100;
+    let folder = temp();
+    let folder = folder.path();
+    let text: String = (1..=N).map(|pos| format!("c1\t{pos}\t.\tA\tC\tbad\t.\t.\tGT\t0/1\n")).collect();
+    let input = write(folder, "bad.vcf.gz", bgzf((head("s") + &text).as_bytes()));
+    for size in ["3000", "64M"] {
+        let dataset = folder.join("bad.ds");
+        call(&[&input], &dataset, &["--on-bad-record", "skip", "--shard-size", size, "--force"]);
+        let accounting = &manifest(&dataset)["accounting"];
+        assert_eq!(accounting["records_rejected"], N);
+        assert_eq!(accounting["rejections"].as_array().map(Vec::len), Some(10_000));
+        finish(Command::new(binary()).arg("verify").arg(&dataset)).expect(0);
+    }
+}

@@ -86,13 +86,6 @@ fn is_begun(path: &Path) -> bool {
     name.contains(".tmp-") || name.starts_with("_staging")
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    if from.exists() {
-        finish(Command::new("cp").arg("-a").arg(from).arg(to)).expect(0);
-    }
-}
-
 fn words(text: &str, rest: &[&str]) -> Vec<String> {
     text.split(' ').chain(rest.iter().copied()).map(String::from).collect()
 }

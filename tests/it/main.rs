@@ -17,6 +17,7 @@ mod burden_sets;
 mod cli;
 mod common;
 mod conformance;
+mod damaged_records;
 mod differential;
 mod faults;
 mod gatk;

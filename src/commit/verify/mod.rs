@@ -7,11 +7,11 @@ mod evidence;
 mod rows;
 mod samples;
 
-use super::manifest::{Accounting, Manifest, ManifestFile};
+use super::manifest::{Accounting, MAX_REJECTIONS, Manifest, ManifestFile};
 use crate::dataset::stream::read_metadata;
 use crate::dataset::{Dataset, HEADER_NAME};
 use crate::decode::header::Header;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use rayon::prelude::*;
 use rows::{ShardFindings, check_shard};
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ impl Problems {
 pub fn verify(dataset: &Dataset) -> Result<Report> {
     let manifest = dataset.manifest();
     let mut report = Report { n_files: manifest.files.len(), ..Report::default() };
-    report.n_bytes = manifest.files.iter().map(|file| file.bytes).sum();
+    report.n_bytes = sum(manifest.files.iter().map(|file| file.bytes));
     let found: Vec<Option<String>> = manifest.files.par_iter().map(|file| check_file(dataset, file)).collect();
     let broken: BTreeSet<&str> = manifest
         .files
@@ -75,25 +75,30 @@ pub fn verify(dataset: &Dataset) -> Result<Report> {
         .collect();
     report.problems.extend(found.iter().flatten().cloned());
     report.problems.extend(unlisted(dataset));
-    report.problems.extend(check_header(dataset));
+    let header = check_header(dataset);
+    report.problems.extend(header.problems);
     report.problems.extend(check_accounting(manifest));
-    let shards = crate::dataset::sites::shard_files(dataset);
     let whole = |file: &ManifestFile| !broken.contains(file.path.as_str());
-    let checked: Vec<_> = shards
+    report.problems.extend(evidence::check(dataset, whole));
+    // what the manifest says is no length of a list before something else says it too
+    let Some(n_samples) = header.n_samples.filter(|&n_samples| n_samples as u64 == manifest.n_samples) else {
+        report
+            .problems
+            .push(format!("rows: not checked, because {HEADER_NAME} does not say how many samples there are"));
+        return Ok(report);
+    };
+    let shards = crate::dataset::sites::shard_files(dataset);
+    let checked = shards
         .par_iter()
         .filter(|(variants, genotypes)| whole(variants) && genotypes.is_none_or(whole))
-        .map(|(variants, genotypes)| check_shard(dataset, variants, *genotypes))
-        .collect();
-    let n_checked = checked.len();
-    let mut total = ShardFindings::new(manifest.n_samples as usize);
-    for findings in checked {
-        total.add(findings, &mut report.problems);
-    }
+        .map(|(variants, genotypes)| check_shard(dataset, variants, *genotypes, n_samples))
+        .reduce_with(ShardFindings::followed_by);
+    let mut total = checked.unwrap_or_else(|| ShardFindings::new(n_samples));
+    report.problems.append(&mut total.problems);
     report.n_variants = total.n_variants;
     report.n_genotypes = total.n_genotypes;
-    report.problems.extend(evidence::check(dataset, whole));
     let samples_whole = dataset.files("samples").all(whole);
-    if n_checked == shards.len() && total.readable && samples_whole {
+    if total.n_shards == shards.len() && total.readable && samples_whole {
         report.problems.extend(samples::check(dataset, total).unwrap_or_else(|error| vec![error.to_string()]));
     } else {
         report.problems.push("samples: not compared with the rows, because files above are missing or damaged".into());
@@ -154,29 +159,35 @@ fn unlisted(dataset: &Dataset) -> Vec<String> {
     found.into_iter().map(|path| format!("{path}: is in the dataset, but the manifest does not list it")).collect()
 }
 
+/// What the header says.
+struct HeaderFindings {
+    problems: Vec<String>,
+    /// Samples, where it can be read.
+    n_samples: Option<usize>,
+}
+
 /// The header parses and has the samples and contigs of the manifest.
-fn check_header(dataset: &Dataset) -> Vec<String> {
-    let problem = |text: String| vec![format!("{HEADER_NAME}: {text}")];
-    let text = match dataset.header_text() {
-        Ok(text) => text,
-        Err(error) => return vec![error.to_string()],
-    };
-    let header = match Header::parse(text.as_bytes()) {
+fn check_header(dataset: &Dataset) -> HeaderFindings {
+    let header = dataset.header_text().and_then(|text| {
+        Header::parse(text.as_bytes()).map_err(|error| Error::bad_data(format!("{HEADER_NAME}: {error}")))
+    });
+    let header = match header {
         Ok(header) => header,
-        Err(error) => return problem(error.to_string()),
+        Err(error) => return HeaderFindings { problems: vec![error.to_string()], n_samples: None },
     };
     let manifest = dataset.manifest();
-    if header.samples.len() as u64 != manifest.n_samples {
-        return problem(format!("has {} samples, the manifest says {}", header.samples.len(), manifest.n_samples));
-    }
+    let n_samples = header.samples.len();
     let mut problems = Vec::new();
+    if n_samples as u64 != manifest.n_samples {
+        problems.push(format!("{HEADER_NAME}: has {n_samples} samples, the manifest says {}", manifest.n_samples));
+    }
     // a contig named with one of these characters (as in CHROM `<1>`) cannot be defined by a header line
     for contig in manifest.contigs.iter().filter(|contig| !contig.name.contains(['<', '>', ',', '"'])) {
         if header.contigs.index_of(contig.name.as_bytes()).is_none() {
             problems.push(format!("{HEADER_NAME}: has no contig {}, which the manifest lists", contig.name));
         }
     }
-    problems
+    HeaderFindings { problems, n_samples: Some(n_samples) }
 }
 
 /// The identities of the record accounting.
@@ -186,17 +197,27 @@ fn check_accounting(manifest: &Manifest) -> Vec<String> {
     let Accounting { variant_rows, genotype_rows, ref_block_rows, evidence_rows, ref rejections, .. } =
         manifest.accounting;
     let Accounting { spanning_rows, alleles_left_out, .. } = manifest.accounting;
-    let rows =
-        |table: &str| manifest.files.iter().filter(|file| file.table == table).map(|file| file.rows).sum::<u64>();
+    let rows = |table: &str| sum(manifest.files.iter().filter(|file| file.table == table).map(|file| file.rows));
+    let sum_of = |counts: &[u64]| sum(counts.iter().copied());
     let sums = [
-        ("records_read", records_read, "records_written + records_rejected", records_written + records_rejected),
+        (
+            "records_read",
+            records_read,
+            "records_written + records_rejected",
+            sum_of(&[records_written, records_rejected]),
+        ),
         (
             "alleles_read",
             alleles_read,
             "variant_rows - spanning_rows + alleles_merged + alleles_left_out",
-            (variant_rows + alleles_merged + alleles_left_out).saturating_sub(spanning_rows),
+            sum_of(&[variant_rows, alleles_merged, alleles_left_out]).saturating_sub(spanning_rows),
         ),
-        ("records_rejected", records_rejected, "the rejections listed", rejections.len() as u64),
+        (
+            "records_rejected",
+            records_rejected.min(MAX_REJECTIONS as u64),
+            "the rejections listed (not more than 10,000)",
+            rejections.len() as u64,
+        ),
         ("variant_rows", variant_rows, "the rows of the variants files", rows("variants")),
         ("genotype_rows", genotype_rows, "the rows of the genotypes files", rows("genotypes")),
         ("ref_block_rows", ref_block_rows, "the rows of the ref_blocks files", rows("ref_blocks")),
@@ -207,6 +228,11 @@ fn check_accounting(manifest: &Manifest) -> Vec<String> {
     differs
         .map(|(name, left, what, right)| format!("_manifest.json: {name} is {left}, but {what} give {right}"))
         .collect()
+}
+
+/// A sum of what a manifest says.
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -34,8 +34,10 @@ const VARIANT_COLUMNS: [&str; 15] = [
 ];
 const CALL_COLUMNS: [&str; 2] = ["gt", "dosage"];
 
-/// What the rows of one or more shards say.
+/// What the rows of one shard say, or of several that follow each other.
 pub struct ShardFindings {
+    /// Shards.
+    pub n_shards: usize,
     pub n_variants: u64,
     pub n_genotypes: u64,
     /// Sites with all their rows seen.
@@ -45,39 +47,54 @@ pub struct ShardFindings {
     pub open_sites: BTreeMap<i64, SiteCalls>,
     /// Whether every row could be read.
     pub readable: bool,
+    /// One line each.
+    pub problems: Vec<String>,
+    /// First and last row, where there is one.
+    ends: Option<(End, End)>,
+}
+
+/// A row at an end of a shard.
+#[derive(Clone)]
+struct End {
+    id: i64,
     path: String,
     contig: Option<String>,
-    first_id: Option<i64>,
-    last_id: Option<i64>,
-    problems: Problems,
+}
+
+impl End {
+    fn of(id: i64, variants: &ManifestFile) -> End {
+        End { id, path: variants.path.clone(), contig: variants.contig.clone() }
+    }
 }
 
 impl ShardFindings {
     pub fn new(n_samples: usize) -> ShardFindings {
         ShardFindings {
+            n_shards: 0,
             n_variants: 0,
             n_genotypes: 0,
             n_sites: 0,
             counts: SampleCounts::new(n_samples),
             open_sites: BTreeMap::new(),
             readable: true,
-            path: String::new(),
-            contig: None,
-            first_id: None,
-            last_id: None,
-            problems: Problems::default(),
+            problems: Vec::new(),
+            ends: None,
         }
     }
 
-    /// Adds the next shard, in manifest order; its problems go to `problems`.
-    pub fn add(&mut self, next: ShardFindings, problems: &mut Vec<String>) {
-        if self.contig == next.contig
-            && let (Some(last), Some(first)) = (self.last_id, next.first_id)
-            && first <= last
+    /// Together with those of the shards behind, in manifest order.
+    pub fn followed_by(mut self, next: ShardFindings) -> ShardFindings {
+        if let (Some((_, last)), Some((first, _))) = (&self.ends, &next.ends)
+            && last.contig == first.contig
+            && first.id <= last.id
         {
-            problems.push(format!("{}: begins with variant_id {first}, but {} ends with {last}", next.path, self.path));
+            self.problems.push(format!(
+                "{}: begins with variant_id {}, but {} ends with {}",
+                first.path, first.id, last.path, last.id
+            ));
         }
-        problems.extend(next.problems.into_lines(&next.path));
+        self.problems.extend(next.problems);
+        self.n_shards += next.n_shards;
         self.n_variants += next.n_variants;
         self.n_genotypes += next.n_genotypes;
         self.n_sites += next.n_sites;
@@ -90,9 +107,11 @@ impl ShardFindings {
             };
             self.take_site(site_id, site);
         }
-        self.path = next.path;
-        self.contig = next.contig;
-        self.last_id = next.last_id.or(self.last_id);
+        self.ends = match (self.ends, next.ends) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, next) => own.or(next),
+        };
+        self
     }
 
     /// Counts a site whose rows are all there; keeps it otherwise.
@@ -106,15 +125,20 @@ impl ShardFindings {
     }
 }
 
-/// Checks one shard. A file that cannot be read is one of the problems.
-pub fn check_shard(dataset: &Dataset, variants: &ManifestFile, genotypes: Option<&ManifestFile>) -> ShardFindings {
-    let mut findings = ShardFindings::new(dataset.manifest().n_samples as usize);
-    findings.path.clone_from(&variants.path);
-    findings.contig.clone_from(&variants.contig);
-    if let Err(error) = check_rows(dataset, variants, genotypes, &mut findings) {
+/// Checks one shard. A file that cannot be read is one of the problems. `n_samples`: those of the dataset.
+pub fn check_shard(
+    dataset: &Dataset,
+    variants: &ManifestFile,
+    genotypes: Option<&ManifestFile>,
+    n_samples: usize,
+) -> ShardFindings {
+    let mut findings = ShardFindings { n_shards: 1, ..ShardFindings::new(n_samples) };
+    let mut problems = Problems::default();
+    if let Err(error) = check_rows(dataset, variants, genotypes, &mut findings, &mut problems) {
         findings.readable = false;
-        findings.problems.add(|| error.to_string());
+        problems.add(|| error.to_string());
     }
+    findings.problems = problems.into_lines(&variants.path);
     findings
 }
 
@@ -123,6 +147,7 @@ fn check_rows(
     variants: &ManifestFile,
     genotypes: Option<&ManifestFile>,
     findings: &mut ShardFindings,
+    problems: &mut Problems,
 ) -> Result<()> {
     let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
     let columns = Columns { variants: names(&VARIANT_COLUMNS), genotypes: names(&CALL_COLUMNS), ..Columns::default() };
@@ -133,28 +158,32 @@ fn check_rows(
     while let Some(row) = reader.next_row()? {
         findings.n_variants += 1;
         let check =
-            RowCheck { row: &row, n_samples: dataset.manifest().n_samples as i64, all_calls: dataset.has_all_calls() };
+            RowCheck { row: &row, n_samples: findings.counts.n_samples() as i64, all_calls: dataset.has_all_calls() };
         let (locus, _) = split_id(row.variant_id);
         if Some(locus.contig as usize) != contig || locus.vcf_pos != row.batch.ints("pos")?.value(row.row) {
             let id = row.variant_id;
-            findings.problems.add(|| format!("{}: variant_id {id} does not fit its contig and pos", variants.path));
+            problems.add(|| format!("{}: variant_id {id} does not fit its contig and pos", variants.path));
         }
-        if let Some(last) = findings.last_id.filter(|last| *last >= row.variant_id) {
-            let id = row.variant_id;
-            findings.problems.add(|| format!("{}: variant_id {id} stands behind {last}", variants.path));
+        let id = row.variant_id;
+        match &mut findings.ends {
+            None => findings.ends = Some((End::of(id, variants), End::of(id, variants))),
+            Some((_, last)) => {
+                let before = std::mem::replace(&mut last.id, id);
+                if before >= id {
+                    problems.add(|| format!("{}: variant_id {id} stands behind {before}", variants.path));
+                }
+            }
         }
-        findings.first_id = findings.first_id.or(Some(row.variant_id));
-        findings.last_id = Some(row.variant_id);
         for problem in check.problems(&mut findings.counts)? {
             let name = check.name();
-            findings.problems.add(|| format!("{}: {name}: {problem}", variants.path));
+            problems.add(|| format!("{}: {name}: {problem}", variants.path));
         }
         take_site(findings, &row)?;
     }
     findings.n_genotypes = reader.n_calls();
     if let Some(file) = genotypes.filter(|file| file.rows != reader.n_calls()) {
         let (rows, matched) = (file.rows, reader.n_calls());
-        findings.problems.add(|| {
+        problems.add(|| {
             format!("{}: {} of {rows} calls belong to no row of variants", file.path, rows - matched.min(rows))
         });
     }

@@ -1,0 +1,178 @@
+//! Plans, commit records and manifests whose numbers were changed, with digests that fit: refused with a message, and no
+//! number of theirs is taken for a length or an index.
+
+use super::common::*;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a value into a JSON file of a dataset, and the digest of that file into all that name it.
+fn set(dataset: &Path, file: &Path, pointer: &str, value: &Value) {
+    let before = fs::read(file).expect("a file");
+    let mut json: Value = serde_json::from_slice(&before).expect("JSON");
+    *json.pointer_mut(pointer).unwrap_or_else(|| panic!("{} has {pointer}", file.display())) = value.clone();
+    let mut changed = vec![(file.to_path_buf(), before, serde_json::to_vec(&json).expect("JSON"))];
+    while let Some((path, before, after)) = changed.pop() {
+        fs::write(&path, &after).expect("written");
+        let (old, new) = (sha256(&before), sha256(&after));
+        for other in json_below(dataset) {
+            let text = fs::read_to_string(&other).expect("text");
+            if text.contains(&old) {
+                changed.push((other, text.clone().into_bytes(), text.replace(&old, &new).into_bytes()));
+            }
+        }
+    }
+}
+
+fn json_below(folder: &Path) -> Vec<PathBuf> {
+    let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    files_below(folder).into_iter().map(|path| folder.join(path)).filter(is_json).collect()
+}
+
+/// The only file of a folder whose name begins so.
+fn only(dataset: &Path, folder: &str, start: &str) -> PathBuf {
+    let mut found = json_below(&dataset.join(folder));
+    found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)));
+    let [file] = &found[..] else { panic!("{found:?}") };
+    file.clone()
+}
+
+/// What is changed: a folder and the beginning of a file's name, a place in it, a value; the command and what it says.
+type Change<'a> = (&'a str, &'a str, &'a str, Value, &'a str, &'a str);
+
+/// Makes each change in a copy of a dataset, and runs its command.
+fn refused(whole: &Path, code: i32, changes: &[Change]) {
+    let dataset = whole.with_extension("changed");
+    for (folder, start, pointer, value, command, says) in changes {
+        copy_folder(whole, &dataset);
+        set(&dataset, &only(&dataset, folder, start), pointer, value);
+        let done = finish(Command::new(binary()).arg(command).arg(&dataset));
+        let what = format!("{start}{pointer} = {value}: {}", done.stderr);
+        assert_eq!(done.code, code, "{what}");
+        let lines = error_lines(&done.stderr);
+        assert!(lines.iter().any(|line| line.contains(says)) || done.stdout.contains(says), "{what}\n{}", done.stdout);
+    }
+}
+
+fn gvcf(sample: &str) -> String {
+    format!(
+        "##fileformat=VCFv4.2\n##contig=<ID=a,length=1000>\n##ALT=<ID=NON_REF,Description=\"\">\n\
+##INFO=<ID=END,Number=1,Type=Integer,Description=\"\">\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
+##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"\">\n\
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{sample}\n\
+a\t1\t.\tA\t<NON_REF>\t.\t.\tEND=90\tGT:GQ\t0/0:50\n"
+    )
+}
+
+fn vcf(samples: &str) -> String {
+    format!(
+        "##fileformat=VCFv4.3\n##contig=<ID=a,length=1000>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"\">\n\
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{samples}\na\t10\t.\tA\tC\t.\t.\t.\tGT\t0/1\t1/1\n"
+    )
+}
+
+const MANY: u64 = 1 << 60;
+
+#[test]
+fn a_plan_whose_numbers_do_not_fit_is_refused() {
+    let folder = temp();
+    let folder = folder.path();
+    let input = write(folder, "in.vcf", vcf("s1\ts2"));
+    let whole = folder.join("plain.ds");
+    varbatch(&["plan".as_ref(), input.as_os_str(), "-o".as_ref(), whole.as_os_str()]).expect(0);
+    let twice = json!([{"name": "a", "length": null}, {"name": "a", "length": null}]);
+    let elsewhere = json!("../inputs-0.json");
+    let range =
+        json!({"range": {"offset": 0, "own_start": {"contig": 7, "vcf_pos": 1}, "own_end": null, "end_offset": null}});
+    let merge = json!({"merge": {"own_start": null, "own_end": null}});
+    refused(
+        &whole,
+        65,
+        &[
+            ("_plan", "plan", "/shards/n", json!(MANY), "work", "is damaged"),
+            ("_plan", "plan", "/shards/in_part", json!(0), "status", "is damaged"),
+            ("_plan", "plan", "/inputs/n", json!(3), "work", "another number of entries"),
+            ("_plan", "plan", "/inputs/parts/0/name", elsewhere, "work", "is no name of a part"),
+            ("_plan", "plan", "/n_samples", json!(MANY), "work", "too many"),
+            ("_plan", "plan", "/n_samples", json!(1_000_000_000), "work", "and lists 2"),
+            ("_plan", "plan", "/contigs", json!([]), "work", "does not define the contig a"),
+            ("_plan", "plan", "/contigs", twice, "work", "is there twice"),
+            ("_plan", "plan", "/settings/regions", json!([[9, 1, 2]]), "work", "no list of ranges"),
+            ("_plan", "inputs", "/0/samples/first", json!(u32::MAX), "work", "samples that the plan does not have"),
+            ("_plan", "inputs", "/0/samples/n", json!(1), "work", "the plan says 1"),
+            ("_plan", "inputs", "/0/brings/0/index", json!(1), "work", "or others"),
+            ("_plan", "shards", "/0/number", json!(u64::MAX), "work", "is damaged"),
+            ("_plan", "shards", "/0/input", json!(1), "work", "inputs that the plan does not have"),
+            ("_plan", "shards", "/0/source", range, "work", "contig that there is not"),
+            ("_plan", "shards", "/0/source", merge, "work", "another kind of cohort"),
+        ],
+    );
+    // with as many samples as all are, an input may still not have more than are listed
+    let list = json!({"first": 0, "n": 1_000_000_000});
+    let dataset = whole.with_extension("run");
+    copy_folder(&whole, &dataset);
+    set(&dataset, &only(&dataset, "_plan", "plan"), "/n_samples", &json!(1_000_000_000));
+    set(&dataset, &only(&dataset, "_plan", "inputs"), "/0/samples", &list);
+    let done = finish(Command::new(binary()).arg("work").arg(&dataset)).expect(65);
+    assert!(done.stderr.contains("1000000000 samples, 2 are listed"), "{}", done.stderr);
+}
+
+#[test]
+fn records_of_gvcfs_whose_numbers_do_not_fit_are_refused() {
+    let folder = temp();
+    let folder = folder.path();
+    let whole = folder.join("joint.ds");
+    let inputs = ["s1", "s2"].map(|sample| write(folder, &format!("{sample}.g.vcf"), gvcf(sample)));
+    let mut plan = Command::new(binary());
+    finish(plan.arg("plan").args(&inputs).arg("-o").arg(&whole)).expect(0);
+    let ingest = json!({"ingest": {"n_inputs": u64::MAX, "range": null}});
+    refused(
+        &whole,
+        65,
+        &[
+            ("_plan", "shards", "/0/source", ingest, "work", "inputs that the plan does not have"),
+            ("_plan", "inputs", "/1/samples", json!({"first": 0, "n": 2}), "work", "the plan says 2"),
+            ("_plan", "inputs", "/1/samples", json!([7]), "work", "samples that the plan does not have"),
+        ],
+    );
+    finish(Command::new(binary()).args(["work", "--stage", "ingest"]).arg(&whole)).expect(0);
+    let there = "names places that there are not";
+    let rows = "/files/0/contigs/0";
+    let of_rows = |field: &str| format!("{rows}/{field}");
+    let [rows, first, contig, span] = ["rows", "first_row", "contig", "max_span"].map(of_rows);
+    refused(
+        &whole,
+        3,
+        &[
+            ("_commits/ingest", "0", &rows, json!(MANY), "work", there),
+            ("_commits/ingest", "0", &first, json!(u64::MAX), "finalize", there),
+            ("_commits/ingest", "0", &contig, json!(9), "status", there),
+            ("_commits/ingest", "0", &span, json!(-1), "work", there),
+            ("_commits/ingest", "0", "/files/0/path", json!("ref_blocks/../../x"), "work", there),
+        ],
+    );
+}
+
+#[test]
+fn a_manifest_whose_numbers_do_not_fit_is_said() {
+    let folder = temp();
+    let folder = folder.path();
+    let whole = folder.join("plain.ds");
+    call(&[write(folder, "in.vcf", vcf("s1\ts2"))], &whole, &[]);
+    refused(
+        &whole,
+        3,
+        &[
+            ("", "_manifest", "/n_samples", json!(MANY), "verify", "rows: not checked"),
+            ("", "_manifest", "/accounting/records_read", json!(u64::MAX), "verify", "records_read"),
+            ("", "_manifest", "/files/0/rows", json!(u64::MAX), "verify", "rows"),
+            ("", "_manifest", "/files/0/bytes", json!(u64::MAX), "verify", "the manifest says"),
+        ],
+    );
+}
