@@ -32,8 +32,9 @@ pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
 /// Runs a command line; every bad input has its exit code, and none of them is that of a bug.
 pub fn run(arguments: &[&str]) -> u8 {
     let code = varbatch::cli::run([&["varbatch"], arguments].concat());
-    // 77: an s3:// name, for which there are no credentials here
-    assert!(matches!(code, 0 | 2 | 3 | 65 | 66 | 77), "exit code {code} of {arguments:?}");
+    // 77: an s3:// name, for which there are no credentials here; 74: a plan that says its rows need more disk than there is
+    let is_known = matches!(code, 0 | 2 | 3 | 65 | 66 | 77) || (code == 74 && arguments[0] == "work");
+    assert!(is_known, "exit code {code} of {arguments:?}");
     code
 }
 

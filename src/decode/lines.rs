@@ -129,7 +129,7 @@ impl<'a> LineReader<'a> {
             Source::Slice(window) => &window.ready()[start..end],
             Source::Blocks { .. } | Source::Stream(_) => &self.buffer[start..end],
         };
-        line.strip_suffix(b"\r").unwrap_or(line)
+        without_end(line)
     }
 
     /// Goes on to the next line: where it is.
@@ -221,6 +221,12 @@ impl<'a> LineReader<'a> {
         self.n_bytes_read += n_bytes as u64;
         Ok(n_bytes > 0)
     }
+}
+
+/// A line without its end (`\n` or `\r\n`), if it has one. What else stands at its end belongs to it: a tab begins a column.
+pub fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

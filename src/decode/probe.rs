@@ -3,6 +3,7 @@
 
 use super::bgzf::{Inflater, find_block};
 use super::limits::check_record;
+use super::lines::without_end;
 use super::vcf::locus_of_line;
 use crate::error::Result;
 use crate::store::window::Window;
@@ -36,7 +37,7 @@ pub fn probe_text(window: &mut Window, from: usize, data_start: usize) -> Result
     let mut passed_over = false;
     while at < window.len() {
         let end = line_end(window, at)?.unwrap_or(window.len());
-        let line = window.upto(end)?[at..].trim_ascii_end();
+        let line = without_end(&window.upto(end)?[at..]);
         if let Ok((chrom, vcf_pos)) = locus_of_line(line) {
             return Ok(Some(Probed { offset: at as u64, chrom: chrom.to_vec(), vcf_pos, passed_over }));
         }
@@ -98,7 +99,7 @@ pub fn probe_bgzf(window: &mut Window, from: usize, data_start: u64) -> Result<O
             if !known {
                 break;
             }
-            let line = rest[..end.unwrap_or(rest.len())].trim_ascii_end();
+            let line = without_end(&rest[..end.unwrap_or(rest.len())]);
             let Ok((chrom, vcf_pos)) = locus_of_line(line) else {
                 passed_over |= !line.is_empty();
                 match end {

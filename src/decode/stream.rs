@@ -4,6 +4,7 @@
 
 use super::bcf::{Dictionary, locus_of_record, record_len};
 use super::limits::check_record;
+use super::lines::without_end;
 use super::vcf::{locus_of_line, undefined_contig};
 use crate::alleles::MAX_SHIFT_BP;
 use crate::error::{Error, Result};
@@ -247,7 +248,7 @@ impl<'a> Pieces<'a> {
                 None if self.at_end && self.framed < self.n_read => self.n_read,
                 None => return Ok(()),
             };
-            let line = self.buffer[self.framed..end].trim_ascii_end();
+            let line = without_end(&self.buffer[self.framed..end]);
             match locus_of_line(line) {
                 Ok((chrom, vcf_pos)) => {
                     let contig = self.contigs.index_of(chrom).ok_or_else(|| undefined_contig(chrom))?;

@@ -151,11 +151,14 @@ impl<'a> RecordView<'a> {
     }
 }
 
-/// CHROM and POS of a line, without looking at the rest.
+/// The place of a line: CHROM and POS, whatever the rest is like. A line without one is an error.
 pub fn locus_of_line(line: &[u8]) -> Result<(&[u8], i32)> {
     let end = memchr(b'\t', line).ok_or_else(|| Error::bad_data("the line has 1 field, expected 8 or more"))?;
     if end == 0 {
         return Err(no_chrom());
+    }
+    if std::str::from_utf8(&line[..end]).is_err() {
+        return Err(Error::bad_data("CHROM is not UTF-8 text"));
     }
     let rest = &line[end + 1..];
     let pos_end = memchr(b'\t', rest).unwrap_or(rest.len());

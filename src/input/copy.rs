@@ -4,6 +4,7 @@
 use super::file::InputFile;
 use crate::decode::bcf;
 use crate::decode::bgzf::{EOF_BLOCK, stream_error};
+use crate::decode::lines::without_end;
 use crate::decode::vcf::locus_of_line;
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Locus};
@@ -206,7 +207,7 @@ pub fn each_line(file: &InputFile, mut take: impl FnMut(&[u8]) -> Result<()>) ->
     let mut buffer = Vec::new();
     let Some(dictionary) = &file.dictionary else {
         while stream.read_until(b'\n', &mut buffer).map_err(|error| place(stream_error(error)))? > 0 {
-            take(buffer.trim_ascii_end())?;
+            take(without_end(&buffer))?;
             buffer.clear();
         }
         return Ok(());

@@ -13,7 +13,7 @@ use crate::columns::schema::TableSchemas;
 use crate::commit::manifest::{Accounting, MAX_REJECTIONS, Rejection};
 use crate::decode::fasta::FastaIndex;
 use crate::decode::records::{Record, Records};
-use crate::decode::vcf::{RecordIndex, undefined_contig};
+use crate::decode::vcf::{RecordIndex, locus_of_line, undefined_contig};
 use crate::error::{Class, Error, Location, Result, shortened};
 use crate::genome::{Contigs, Locus};
 use crate::plan::region::Regions;
@@ -197,18 +197,28 @@ impl<'a> Run<'a> {
     /// Takes one line in; false behind the last one that matters.
     fn record(&mut self, record: &Record, number: u64) -> Result<bool> {
         let line = record.line;
-        let index = match RecordIndex::new(line) {
-            Ok(index) => index,
-            Err(error) => return self.reject_line(error, "").map(|()| true),
+        let index = RecordIndex::new(line);
+        let is_of_contig = |index: &RecordIndex| self.contig.is_some() && index.view(line).chrom() == self.contig_name;
+        let place = match &index {
+            Ok(index) if is_of_contig(index) => index.view(line).vcf_pos(),
+            // another contig, or a line that is cut off: it has its place all the same
+            _ => match locus_of_line(line) {
+                Ok((chrom, vcf_pos)) => {
+                    if self.contig.is_none() || chrom != self.contig_name {
+                        self.start_contig(chrom)?;
+                    }
+                    Ok(vcf_pos)
+                }
+                Err(error) => Err(error),
+            },
         };
-        let view = index.view(line);
-        let vcf_pos = match view.vcf_pos() {
-            Ok(vcf_pos) => vcf_pos,
-            Err(error) => return self.reject_line(error, &String::from_utf8_lossy(view.chrom())).map(|()| true),
+        let vcf_pos = match (place, &index) {
+            (Ok(vcf_pos), _) => vcf_pos,
+            (Err(error), Ok(index)) => {
+                return self.reject_line(error, &String::from_utf8_lossy(index.view(line).chrom())).map(|()| true);
+            }
+            (Err(_), Err(_)) => return self.reject_line(index.expect_err("just seen"), "").map(|()| true),
         };
-        if self.contig.is_none() || view.chrom() != self.contig_name {
-            self.start_contig(view.chrom())?;
-        }
         let contig = self.contig.expect("just set");
         self.check_order(vcf_pos)?;
         if !self.range.advance(locus(contig, vcf_pos)) {
@@ -225,7 +235,7 @@ impl<'a> Run<'a> {
         }
         let owned = self.range.owns(locus(contig, vcf_pos));
         let slot = self.window.take_slot();
-        match self.hold(slot, record, index, rank) {
+        match index.and_then(|index| self.hold(slot, record, index, rank)) {
             Ok(()) => self.keep(slot, number, owned),
             Err(error) => {
                 self.window.release(slot);

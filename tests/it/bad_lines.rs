@@ -155,6 +155,59 @@ fn gvcfs() {
     assert_skipped(folder, "turned", &inputs, &clean, N_RECORDS, n_bad(N_RECORDS, many));
 }
 
+/// Lines that are cut off behind POS have their place, and those whose CHROM is no text have none; spaces and tabs at the
+/// end of a line are a part of it.
+#[test]
+fn lines_that_are_cut_off() {
+    let folder = temp();
+    let folder = folder.path();
+    let damaged = |head: &str, records: &[String]| -> (Vec<u8>, String, u64) {
+        let (mut text, mut clean, mut n_bad) = (head.as_bytes().to_vec(), head.to_string(), 0);
+        for (at, record) in records.iter().enumerate() {
+            let mut fields = record.split('\t');
+            let [chrom, pos] = [(); 2].map(|()| fields.next().expect("a field"));
+            let line = match (at % 7, at % 4) {
+                (0, _) if at < N_RECORDS / 2 => {
+                    text.extend_from_slice(record.as_bytes());
+                    clean += record;
+                    [b"\xff\xfe\t", pos.as_bytes(), b"\t.\tA\tC\t.\t.\t.\tGT\t0/1\n"].concat()
+                }
+                (0, 0) => format!("{chrom}\t{pos}\n").into_bytes(),
+                (0, 1) => format!("{chrom}\t{pos}\t \t\n").into_bytes(),
+                (0, 2) => format!("{chrom}\t{pos} \n").into_bytes(),
+                (0, _) => format!("{}\t\n", record.trim_end()).into_bytes(),
+                _ => {
+                    clean += record;
+                    text.extend_from_slice(record.as_bytes());
+                    continue;
+                }
+            };
+            n_bad += 1;
+            text.extend_from_slice(&line);
+        }
+        (text, clean, n_bad)
+    };
+    let (text, clean, bad) = damaged(&head("s"), &records(0));
+    let n_records = clean.lines().count() - head("s").lines().count();
+    let clean = [write(folder, "clean.vcf", clean)];
+    for (name, pack) in FORMS {
+        let input = [write(folder, &format!("damaged.{name}"), pack(&text))];
+        assert_skipped(folder, name, &input, &clean, n_records, bad);
+    }
+    let (mut inputs, mut clean) = (Vec::new(), Vec::new());
+    for (index, (name, pack)) in FORMS.into_iter().enumerate() {
+        for (kind, records) in [("vcf", records(index)), ("g.vcf", gvcf_records(index))] {
+            let (text, without, _) = damaged(&head(&format!("s{index}")), &records);
+            inputs.push(write(folder, &format!("{kind}{index}.{}", name.replace("vcf", kind)), pack(&text)));
+            clean.push(write(folder, &format!("{kind}{index}.clean.{kind}"), without));
+        }
+    }
+    for (kind, first) in [("merge", 0), ("gvcf", 1)] {
+        let of_kind = |paths: &[PathBuf]| paths.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
+        assert_skipped(folder, kind, &of_kind(&inputs), &of_kind(&clean), 3 * n_records, 3 * bad);
+    }
+}
+
 /// Those behind a record of a region belong to the region.
 #[test]
 fn regions() {
