@@ -133,6 +133,10 @@ fn local_alleles_are_called_as_all_alleles() {
         let dataset = temp.path().join(name);
         call(&[folder.join(name)], &dataset, &["--min-qual", "0", "--joint", "yes", "--quiet"]);
         varbatch(&["verify".as_ref(), dataset.as_os_str()]).expect(0);
+        let accounting = &manifest(&dataset)["accounting"];
+        let [read, merged] =
+            ["alleles_read", "alleles_merged"].map(|name| accounting[name].as_u64().expect("a number"));
+        assert!(read >= 19 && merged <= read, "{accounting}");
         (
             query(&dataset, "SELECT pos, ref, alt, ac, an FROM variants"),
             query(&dataset, "SELECT variant_id, sample_index, gt, dosage FROM genotypes"),

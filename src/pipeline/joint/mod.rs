@@ -86,16 +86,24 @@ fn run_range(
     Ok(writer.n_sites)
 }
 
-/// Alleles as the records name them, and how many are the same.
+/// Alleles as the records name them, and how many are the same. One that no sample has among its local alleles (LAA) is named by
+/// ALT alone, and counts once.
 fn count_alleles(
     range: &EvidenceRange,
     sites: &[SiteAlleles],
     owned: impl Fn(i32) -> bool,
     accounting: &mut Accounting,
 ) {
-    let named = range.records.iter().flat_map(|record| record.alts());
-    let named = named.filter(|&alt| owned(range.table.get(alt).vcf_pos)).count() as u64;
-    let distinct: u64 = sites.iter().map(|site| site.alts.len() as u64).sum();
+    let mut is_named = vec![false; range.table.alleles().len()];
+    let (mut named, mut distinct) = (0, 0);
+    for alt in range.records.iter().flat_map(|record| record.alts()) {
+        is_named[alt as usize] = true;
+        named += u64::from(owned(range.table.get(alt).vcf_pos));
+    }
+    for &alt in sites.iter().flat_map(|site| &site.alts) {
+        named += u64::from(!is_named[alt as usize]);
+        distinct += 1;
+    }
     accounting.alleles_read += named;
     accounting.alleles_merged += named - distinct;
     let capped = sites.iter().flat_map(|site| &site.alts).filter(|&&alt| range.table.get(alt).shift_capped);
