@@ -1,6 +1,7 @@
 //! `varbatch simulate`: flags to [`Settings`], and the closing line.
 
 use crate::error::{Error, Result};
+use crate::exec::resources;
 use crate::simulate::gvcf::Dialect;
 use crate::simulate::tree::Demography;
 use crate::simulate::{self, FormatFields, GvcfSettings, MIN_LENGTH_BP, Settings, Summary};
@@ -188,7 +189,7 @@ impl Args {
         let bp_for_sites = self.sites.unwrap_or(0).div_ceil(contigs.len() as u64).saturating_mul(DEFAULT_BP_PER_SITE);
         let n_samples = self.samples as usize;
         let n_populations = usize::from(self.populations).min(n_samples);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = resources::cores();
         Ok(Settings {
             output: self.output,
             n_samples,

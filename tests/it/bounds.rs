@@ -150,6 +150,59 @@ fn memory_is_kept_for_wide_and_long_records() {
     assert_bounded(folder, "one record of 24 MB", &[&giant], 1024, &[]);
 }
 
+/// Runs a command on one processor: bound to it, or with the time of one (a cgroup of version 1 or 2). Says which, or that no cgroup
+/// can be made here.
+const ON_ONE_PROCESSOR: &str = "import os, subprocess, sys
+group = None
+if sys.argv[1] == 'quota':
+    files = {'/sys/fs/cgroup/cpu': [('cpu.cfs_period_us', '50000'), ('cpu.cfs_quota_us', '50000')], '/sys/fs/cgroup': [('cpu.max', '50000 50000')]}
+    for folder, values in files.items():
+        path = '%s/varbatch-%d' % (folder, os.getpid())
+        try:
+            os.mkdir(path)
+            for name, value in values: open(path + '/' + name, 'w').write(value)
+            group = path
+            break
+        except OSError:
+            if os.path.isdir(path): os.rmdir(path)
+    if not group:
+        print('NO CGROUP')
+        sys.exit(0)
+def begin():
+    if group: open(group + '/cgroup.procs', 'w').write(str(os.getpid()))
+    else: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+code = subprocess.run(sys.argv[2:], preexec_fn=begin).returncode
+if group: os.rmdir(group)
+sys.exit(code % 256)
+";
+
+/// The cores that a run takes where no number is named are those that the process may use, in a container, too.
+#[test]
+fn a_quota_of_processors_is_seen() {
+    if !tool("python3") {
+        return;
+    }
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    for how in ["affinity", "quota"] {
+        let mut command = Command::new("python3");
+        command.args(["-c", ON_ONE_PROCESSOR, how]).arg(std::env::current_exe().expect("the test program"));
+        let done =
+            finish(command.args(["bounds::cores_that_are_seen", "--exact", "--ignored", "--nocapture"])).expect(0);
+        if how == "quota" && done.stdout.contains("NO CGROUP") {
+            eprintln!("no cgroup of processors can be made here: only the affinity was tried");
+            continue;
+        }
+        let seen = done.stdout.split("CORES ").nth(1).and_then(|text| text.split_whitespace().next());
+        assert_eq!(seen, Some("1"), "{how}, of {all} cores: {}", done.stdout);
+    }
+}
+
+#[test]
+#[ignore = "a part of a_quota_of_processors_is_seen"]
+fn cores_that_are_seen() {
+    println!("CORES {}", varbatch::exec::resources::cores());
+}
+
 /// What the system allows is what a run takes for its limit where none is named.
 #[test]
 fn a_limit_of_the_system_is_seen() {
