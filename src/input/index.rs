@@ -2,6 +2,7 @@
 //! checked against the file, and one that cannot be read or is wrong is not used.
 
 use super::file::InputFile;
+use super::index_counts;
 use crate::decode::bgzf::{EOF_BLOCK, MAX_BLOCK_BYTES, block_size};
 use crate::error::{Class, Result};
 use crate::store::local::{self, Mapped};
@@ -45,9 +46,11 @@ impl RegionIndex {
     pub fn beside(file: &InputFile) -> Result<Option<RegionIndex>> {
         let path = file.mapped.path();
         let tabix = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
+            index_counts::are_right_in_tbi(bytes).then_some(())?;
             Some(Box::new(noodles::tabix::io::Reader::new(bytes).read_index().ok()?))
         };
         let csi = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
+            index_counts::are_right_in_csi(bytes).then_some(())?;
             Some(Box::new(noodles::csi::io::Reader::new(bytes).read_index().ok()?))
         };
         let mut index = read(&beside(path, ".tbi"))?.and_then(|bytes| tabix(&bytes));

@@ -5,6 +5,7 @@ pub mod copy;
 pub mod file;
 mod gvcf;
 pub mod index;
+mod index_counts;
 pub mod prepare;
 pub mod reference;
 pub mod sheet;
