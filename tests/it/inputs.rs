@@ -3,7 +3,7 @@
 use super::cli::{reference, small};
 use super::common::*;
 use super::tables::{self, Table};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -371,6 +371,47 @@ fn an_index_is_a_hint() {
         for (name, found) in &all[1..] {
             assert_same_rows(&all[0].1, found, &format!("{region} {name}"));
         }
+    }
+}
+
+/// Numbers of an index that cannot be: the index is passed over, and the region is found without it.
+#[test]
+fn a_damaged_index_is_passed_over() {
+    if !tool("tabix") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let mut text = String::from(
+        "##fileformat=VCFv4.3\n##contig=<ID=1,length=9000000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
+    );
+    (1..900).for_each(|at| text += &format!("1\t{}\t.\tA\tC\t.\t.\t.\n", at * 500));
+    let input = write(folder, "in.vcf.gz", bgzf(text.as_bytes()));
+    let (dataset, out) = (folder.join("in.ds"), folder.join("out.vcf"));
+    let records = || {
+        call(&[&input], &dataset, &["-r", "1:100000-200000", "--force", "--quiet"]);
+        export(&dataset, &out, &[]);
+        let text = std::fs::read_to_string(&out).expect("a VCF");
+        text.lines().filter(|line| !line.starts_with("##varbatch_export")).map(String::from).collect::<Vec<_>>()
+    };
+    let expected = records();
+    for (extension, flags) in [("tbi", &["-p", "vcf"][..]), ("csi", &["-C", "-p", "vcf"])] {
+        finish(Command::new("tabix").args(flags).arg(&input)).expect(0);
+        let index = folder.join(format!("in.vcf.gz.{extension}"));
+        let packed = std::fs::read(&index).expect("an index");
+        let mut good = Vec::new();
+        noodles_bgzf::io::Reader::new(&packed[..]).read_to_end(&mut good).expect("BGZF");
+        assert_eq!(records(), expected);
+        // magic and counts, names, and the first bins
+        for at in (4..good.len().min(140)).step_by(4) {
+            for value in [i32::MAX, -1, 0, 15, 1 << 20, i32::MIN] {
+                let mut damaged = good.clone();
+                damaged[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                std::fs::write(&index, bgzf(&damaged)).expect("written");
+                assert_eq!(records(), expected, "{extension}: {value} at byte {at}");
+            }
+        }
+        std::fs::remove_file(&index).expect("removed");
     }
 }
 
