@@ -115,7 +115,9 @@ fn other(value: &Value, what: u8) -> Value {
         (20, _) => json!({}),
         (21, _) => Value::Array(list.iter().rev().cloned().collect()),
         (22, _) => Value::Array(list.iter().chain(&list).cloned().collect()),
-        (23, _) => Value::Array(list.iter().cycle().take(list.len() * 1_000).cloned().collect()),
+        (23, _) if count(value) < 1_000 => {
+            Value::Array(list.iter().cycle().take(list.len() * 1_000).cloned().collect())
+        }
         (24, _) => Value::Array(list[..list.len() / 2].to_vec()),
         (_, Value::Number(number)) => {
             let number = number.as_i64().unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::alleles::MAX_SHIFT_BP;
 use crate::dataset::stream::PARQUET_MAGIC;
 use crate::decode::bcf;
 use crate::error::{Error, Location, Result};
-use crate::input::index::RegionIndex;
+use crate::input::index::{RecordAt, RegionIndex, record_at};
 use crate::input::{self, InputFile};
 use crate::store::local;
 use arrow_schema::SchemaRef;
@@ -225,7 +225,8 @@ fn stretches(file: &InputFile, setup: &Setup) -> Result<Option<Vec<(u64, u64)>>>
         knows_contig = true;
         for (first, last) in setup.targets.stretches(contig)? {
             let (first, last) = (first.saturating_sub(MAX_SHIFT_BP), last.saturating_add(MAX_SHIFT_BP));
-            found.extend(index.chunks(&name, first.max(1), last).into_iter().map(|chunk| (chunk.start, chunk.end)));
+            let chunks = index.chunks(&name, first.max(1), last).into_iter();
+            found.extend(chunks.map(|chunk| (chunk.start, chunk.end, contig)));
         }
     }
     if !knows_contig {
@@ -234,10 +235,18 @@ fn stretches(file: &InputFile, setup: &Setup) -> Result<Option<Vec<(u64, u64)>>>
     }
     found.sort_unstable();
     let mut merged: Vec<(u64, u64)> = Vec::new();
-    for (start, end) in found {
+    for (start, end, contig) in found {
         match merged.last_mut() {
             Some((_, last)) if start <= *last => *last = end.max(*last),
-            _ => merged.push((start, end)),
+            _ => {
+                let is_there = |record: RecordAt| {
+                    setup.contigs.index_of(&record.chrom) == Some(contig) && record.begins_a_line != Some(false)
+                };
+                if !record_at(file, start)?.is_some_and(is_there) {
+                    return Ok(None);
+                }
+                merged.push((start, end));
+            }
         }
     }
     Ok(Some(merged))

@@ -7,6 +7,7 @@ use crate::error::{Class, Error, Result};
 use crate::plan::joint::n_inputs;
 use crate::plan::{PlanInput, PlanSample, SampleSet, Shard, StoredPlan};
 use crate::store::local;
+use crate::store::parquet::footer;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use rayon::prelude::*;
@@ -206,8 +207,10 @@ impl CountSources<'_> {
         if local::sha256_of(&bytes) != counts.sha256 {
             return Err(damaged("it is not what was committed".into()));
         }
+        let n_bytes = bytes.len() as u64;
         let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
         let reader = reader.map_err(|error| damaged(error.to_string()))?;
+        footer::check(reader.metadata(), n_bytes).map_err(|what| damaged(what.to_owned()))?;
         let n_rows = reader.metadata().file_metadata().num_rows() as usize;
         let other = || damaged("it has other columns or samples".into());
         let wanted = rows_of_counts(n_rows, &rows).ok_or_else(other)?;

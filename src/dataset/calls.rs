@@ -6,6 +6,7 @@
 use super::stream::{Select, parquet_error};
 use crate::error::{Error, Result};
 use crate::store::DataFile;
+use crate::store::parquet::footer;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, Int32Array, Int64Array, RecordBatch};
@@ -40,7 +41,7 @@ impl<F> CallStream<F> {
     pub fn open(path: &DataFile, select: &Select, meaning: F) -> Result<CallStream<F>> {
         let failed = |error| parquet_error(path, error);
         let input = path.open()?;
-        let found = ArrowReaderMetadata::load(&input, select.options()).map_err(failed)?;
+        let found = footer::read_for_batches(path, &input, select.page_index_policy())?;
         let options = ArrowReaderOptions::new().with_schema(Arc::new(with_coded_gt(found.schema())));
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options).map_err(failed)?;
         let roots = metadata.schema().fields().iter().enumerate();

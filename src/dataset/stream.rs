@@ -4,15 +4,14 @@ use super::batch::Batch;
 use crate::error::Result;
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
+use crate::store::parquet::footer;
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -57,10 +56,9 @@ impl Select {
         self
     }
 
-    /// How a file is opened for it.
-    pub fn options(&self) -> ArrowReaderOptions {
-        let policy = if self.ids.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
-        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy)
+    /// Which page indexes it needs.
+    pub fn page_index_policy(&self) -> PageIndexPolicy {
+        if self.ids.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip }
     }
 
     /// A reader of these rows, and of the columns of `mask`. Of an object, what it will read is fetched, if it is not too much.
@@ -159,8 +157,7 @@ pub const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// The footer of a Parquet file.
 pub fn read_metadata(path: &DataFile) -> Result<ParquetMetaData> {
-    let reader = SerializedFileReader::new(path.open()?).map_err(|error| parquet_error(path, error))?;
-    Ok(reader.metadata().clone())
+    footer::read(path, &path.open()?, PageIndexPolicy::Skip)
 }
 
 /// Names of the top-level columns of a Parquet file.
@@ -171,10 +168,8 @@ pub fn column_names(metadata: &ParquetMetaData) -> Vec<String> {
 
 /// Names and types of the top-level columns of a Parquet file, as a reader of batches finds them.
 pub fn column_types(path: &DataFile) -> Result<Vec<(String, DataType)>> {
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(path.open()?, options)
-        .map_err(|error| parquet_error(path, error))?;
-    let fields = builder.schema().fields().iter();
+    let metadata = footer::read_for_batches(path, &path.open()?, PageIndexPolicy::Skip)?;
+    let fields = metadata.schema().fields().iter();
     Ok(fields.map(|field| (field.name().clone(), field.data_type().clone())).collect())
 }
 
@@ -200,8 +195,7 @@ impl FileStream {
     /// Opens `path`; dictionary-encoded text arrives as plain text.
     pub fn open(path: &DataFile, select: &Select) -> Result<FileStream> {
         let input = path.open()?;
-        let metadata =
-            ArrowReaderMetadata::load(&input, select.options()).map_err(|error| parquet_error(path, error))?;
+        let metadata = footer::read_for_batches(path, &input, select.page_index_policy())?;
         let mask = match &select.columns {
             None => ProjectionMask::all(),
             Some(names) => {

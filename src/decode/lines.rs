@@ -98,6 +98,15 @@ impl<'a> LineReader<'a> {
         self
     }
 
+    /// Whether the byte before the next line ends one; `None`: it is not in memory, as at the start of a block.
+    pub fn follows_a_line_end(&self) -> Option<bool> {
+        let text = match &self.source {
+            Source::Slice(window) => window.ready(),
+            Source::Blocks { .. } | Source::Stream(_) => &self.buffer,
+        };
+        self.at.checked_sub(1).map(|before| text.get(before) == Some(&b'\n'))
+    }
+
     /// Where the last line given out starts: byte offset in the text, or virtual offset; 0 for a stream.
     pub fn line_offset(&self) -> u64 {
         match &self.source {

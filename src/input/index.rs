@@ -4,6 +4,7 @@
 use super::file::InputFile;
 use super::index_counts;
 use crate::decode::bgzf::{EOF_BLOCK, MAX_BLOCK_BYTES, block_size};
+use crate::decode::vcf::locus_of_line;
 use crate::error::{Class, Result};
 use crate::store::local::{self, Mapped};
 use noodles::core::{Position, region::Interval};
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 pub struct RegionIndex {
     index: Box<dyn BinningIndex>,
     names: ReferenceSequenceNames,
+    /// Virtual offset behind the last record that it knows; 0: it knows none.
+    last_end: u64,
 }
 
 /// Part of a file that can hold records of a region.
@@ -24,6 +27,36 @@ pub struct Chunk {
     pub start: u64,
     /// Virtual offset behind its last one.
     pub end: u64,
+}
+
+/// The record at a virtual offset that an index gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordAt {
+    /// CHROM.
+    pub chrom: Vec<u8>,
+    /// POS.
+    pub vcf_pos: i32,
+    /// Whether the text before it ends a line; `None`: that is in another block.
+    pub begins_a_line: Option<bool>,
+}
+
+/// The record that an index says is at a virtual offset of a BGZF text; `None`: there is no block, or nothing with a place in it.
+pub fn record_at(file: &InputFile, offset: u64) -> Result<Option<RecordAt>> {
+    let block = (offset >> 16) as usize;
+    let mut window = file.mapped.window(block);
+    if block >= window.len() || block_size(window.upto(block + MAX_BLOCK_BYTES)?, block).is_none() {
+        return Ok(None);
+    }
+    let found = file.lines_from(offset).and_then(|mut lines| {
+        let begins_a_line = lines.follows_a_line_end();
+        let locus = lines.next_line()?.map(locus_of_line);
+        let record = |(chrom, vcf_pos): (&[u8], i32)| RecordAt { chrom: chrom.to_vec(), vcf_pos, begins_a_line };
+        Ok(locus.and_then(|locus| locus.ok().map(record)))
+    });
+    match found {
+        Err(error) if error.class() == Class::BadData => Ok(None),
+        found => found,
+    }
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {
@@ -45,21 +78,22 @@ impl RegionIndex {
     /// Reads the index beside a file; `None` when there is none that can be used.
     pub fn beside(file: &InputFile) -> Result<Option<RegionIndex>> {
         let path = file.mapped.path();
-        let tabix = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
-            index_counts::are_right_in_tbi(bytes).then_some(())?;
-            Some(Box::new(noodles::tabix::io::Reader::new(bytes).read_index().ok()?))
+        type Read = (Box<dyn BinningIndex>, index_counts::Seen);
+        let tabix = |bytes: &[u8]| -> Option<Read> {
+            let seen = index_counts::of_tbi(bytes)?;
+            Some((Box::new(noodles::tabix::io::Reader::new(bytes).read_index().ok()?), seen))
         };
-        let csi = |bytes: &[u8]| -> Option<Box<dyn BinningIndex>> {
-            index_counts::are_right_in_csi(bytes).then_some(())?;
-            Some(Box::new(noodles::csi::io::Reader::new(bytes).read_index().ok()?))
+        let csi = |bytes: &[u8]| -> Option<Read> {
+            let seen = index_counts::of_csi(bytes)?;
+            Some((Box::new(noodles::csi::io::Reader::new(bytes).read_index().ok()?), seen))
         };
         let mut index = read(&beside(path, ".tbi"))?.and_then(|bytes| tabix(&bytes));
         if index.is_none() {
             index = read(&beside(path, ".csi"))?.and_then(|bytes| csi(&bytes));
         }
-        Ok(index.and_then(|index| {
+        Ok(index.and_then(|(index, seen)| {
             let names = index.header()?.reference_sequence_names().clone();
-            Some(RegionIndex { index, names })
+            Some(RegionIndex { index, names, last_end: seen.last_end })
         }))
     }
 
@@ -71,13 +105,8 @@ impl RegionIndex {
     /// Whether the index knows the records of a file to the last block: one that was made for another file, or before
     /// records were added, would lead past some without a trace.
     pub fn reaches_the_end_of(&self, mapped: &Mapped) -> Result<bool> {
-        let ends = self.names.iter().flat_map(|name| {
-            let name = String::from_utf8_lossy(name.as_ref()).into_owned();
-            self.chunks(&name, 1, i32::MAX).into_iter().map(|chunk| chunk.end)
-        });
-        let Some(last) = ends.max().and_then(|end| usize::try_from(end >> 16).ok()) else { return Ok(false) };
-        let n_bytes = mapped.len();
-        if last > n_bytes || last + 2 * MAX_BLOCK_BYTES < n_bytes {
+        let (last, n_bytes) = ((self.last_end >> 16) as usize, mapped.len());
+        if self.last_end == 0 || last > n_bytes || last + 2 * MAX_BLOCK_BYTES < n_bytes {
             return Ok(false);
         }
         let mut window = mapped.window(last.min(n_bytes.saturating_sub(EOF_BLOCK.len())));

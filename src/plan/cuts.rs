@@ -4,14 +4,13 @@ use super::ShardSource;
 use super::joint::{IngestRange, LOOK_BACK_BP};
 use super::region::Regions;
 use crate::alleles::MAX_SHIFT_BP;
-use crate::decode::bgzf::{MAX_BLOCK_BYTES, block_size};
 use crate::decode::probe::Probed;
 use crate::decode::stream::Pieces;
 use crate::decode::vcf::{locus_of_line, undefined_contig};
-use crate::error::{Class, Result};
+use crate::error::Result;
 use crate::evidence::{cell_start, grid_cell};
 use crate::genome::{Contigs, Locus};
-use crate::input::index::RegionIndex;
+use crate::input::index::{RegionIndex, record_at};
 use crate::input::{Cohort, Format, InputFile};
 
 /// First step back when a halo is looked for, in bytes.
@@ -126,7 +125,8 @@ fn indexed_ranges(
     for (contig, first, last) in joined(regions) {
         let halo_first = first.saturating_sub(MAX_SHIFT_BP + 1).max(1);
         let chunks = index.chunks(contigs.name(contig), halo_first, last);
-        let bytes: u64 = chunks.iter().map(|chunk| (chunk.end >> 16).saturating_sub(chunk.start >> 16)).sum();
+        let bytes = chunks.iter().map(|chunk| (chunk.end >> 16).saturating_sub(chunk.start >> 16));
+        let bytes = bytes.fold(0, u64::saturating_add);
         if bytes > 2 * spacing {
             return Ok(None);
         }
@@ -181,24 +181,8 @@ pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> 
 
 /// Whether a record of a contig starts at a virtual offset.
 fn is_record_of(file: &InputFile, offset: u64, contig: &str) -> Result<bool> {
-    if !is_block(file, offset)? {
-        return Ok(false);
-    }
-    let found = file.lines_from(offset).and_then(|mut lines| {
-        let line = lines.next_line()?;
-        Ok(line.is_some_and(|line| locus_of_line(line).is_ok_and(|(chrom, _)| chrom == contig.as_bytes())))
-    });
-    match found {
-        Err(error) if error.class() == Class::BadData => Ok(false),
-        found => found,
-    }
-}
-
-/// Whether the block of a virtual offset begins like one.
-fn is_block(file: &InputFile, offset: u64) -> Result<bool> {
-    let block = (offset >> 16) as usize;
-    let mut window = file.mapped.window(block);
-    Ok(block < window.len() && block_size(window.upto(block + MAX_BLOCK_BYTES)?, block).is_some())
+    let found = record_at(file, offset)?;
+    Ok(found.is_some_and(|found| found.chrom == contig.as_bytes() && found.begins_a_line != Some(false)))
 }
 
 /// The regions, those within reach of each other's rows as one.
@@ -215,18 +199,14 @@ fn joined(regions: &Regions) -> Vec<(u32, i32, i32)> {
     joined
 }
 
-/// Whether a record starts at `offset`, and the ones before it are before `wanted`: what an index that fits says.
+/// Whether a record of the contig starts at `offset`, and the ones before it are before `wanted`: what an index that fits says.
 fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus) -> Result<bool> {
-    if !is_block(file, offset)? {
+    let Some(here) = record_at(file, offset)? else { return Ok(false) };
+    // the records of a contig are together: on another one nothing would say on which side of it the region is
+    if contigs.index_of(&here.chrom) != Some(wanted.contig) || here.begins_a_line == Some(false) {
         return Ok(false);
     }
-    let mut lines = file.lines_from(offset)?;
-    let here = match lines.next_line()?.map(locus_of_line) {
-        Some(Ok((chrom, vcf_pos))) => contigs.index_of(chrom).map(|contig| Locus { contig, vcf_pos }),
-        _ => None,
-    };
-    let Some(here) = here else { return Ok(false) };
-    if here.contig == wanted.contig && here.vcf_pos < wanted.vcf_pos {
+    if here.vcf_pos < wanted.vcf_pos && here.begins_a_line == Some(true) {
         return Ok(true);
     }
     // the region begins with the contig, or between two records: the record before must be before it, too
@@ -234,25 +214,33 @@ fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus
     loop {
         let from = (offset >> 16).saturating_sub(step);
         match file.probe(from)? {
-            Some(before) if before.offset < offset => {
-                let mut last = locus(file, contigs, &before)?;
-                let mut lines = file.lines_from(before.offset)?.expecting_end(offset);
-                while let Some(line) = lines.next_line()? {
-                    let Ok((chrom, vcf_pos)) = locus_of_line(line) else { continue };
-                    let Some(contig) = contigs.index_of(chrom) else { return Ok(false) };
-                    if lines.line_offset() >= offset {
-                        break;
-                    }
-                    last = Locus { contig, vcf_pos };
-                }
-                return Ok(last.contig != wanted.contig || last.vcf_pos < wanted.vcf_pos);
-            }
+            Some(before) if before.offset < offset => return leads_to(file, contigs, &before, offset, wanted),
             // nothing before it: the file begins there
             Some(first) if from == 0 => return Ok(first.offset == offset),
             _ if from == 0 => return Ok(false),
             _ => step *= 2,
         }
     }
+}
+
+/// Whether a line starts at `offset`, and the record before it, at `before` or behind that, is before `wanted`.
+fn leads_to(file: &InputFile, contigs: &Contigs, before: &Probed, offset: u64, wanted: Locus) -> Result<bool> {
+    let mut last = locus(file, contigs, before)?;
+    let mut lines = file.lines_from(before.offset)?.expecting_end(offset);
+    while let Some(line) = lines.next_line()? {
+        let found = locus_of_line(line).map(|(chrom, vcf_pos)| (contigs.index_of(chrom), vcf_pos));
+        if lines.line_offset() >= offset {
+            let is_before = last.contig != wanted.contig || last.vcf_pos < wanted.vcf_pos;
+            return Ok(is_before && lines.line_offset() == offset);
+        }
+        match found {
+            Ok((Some(contig), vcf_pos)) => last = Locus { contig, vcf_pos },
+            Ok((None, _)) => return Ok(false),
+            // without a place: it belongs with the one before
+            Err(_) => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a range of positions can hold something of the regions. A range over several contigs always can: the order of

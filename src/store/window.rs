@@ -122,7 +122,7 @@ impl<'a> Window<'a> {
     /// Bytes before `at` are not looked at any more.
     #[inline]
     pub fn give_back(&mut self, at: usize) {
-        if at >= self.released + RELEASE_BYTES {
+        if at.saturating_sub(self.released) >= RELEASE_BYTES {
             self.release(at);
         }
     }

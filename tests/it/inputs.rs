@@ -415,6 +415,49 @@ fn a_damaged_index_is_passed_over() {
     }
 }
 
+/// An index whose names of contigs are in another order leads to good records of another contig: it is passed over.
+#[test]
+fn an_index_that_leads_to_another_contig_is_passed_over() {
+    if !tool("tabix") {
+        return;
+    }
+    let folder = temp();
+    let folder = folder.path();
+    let contigs = ["1", "11", "21"];
+    let mut text = String::from("##fileformat=VCFv4.3\n");
+    contigs.iter().for_each(|name| text += &format!("##contig=<ID={name},length=9000000>\n"));
+    text += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    for name in contigs {
+        (1..900).for_each(|at| text += &format!("{name}\t{}\tr{at}\tA\tC\t.\t.\t.\n", at * 500));
+    }
+    let input = write(folder, "in.vcf.gz", bgzf(text.as_bytes()));
+    finish(Command::new("tabix").args(["-p", "vcf"]).arg(&input)).expect(0);
+    let index = folder.join("in.vcf.gz.tbi");
+    let mut good = Vec::new();
+    noodles_bgzf::io::Reader::new(&std::fs::read(&index).expect("an index")[..]).read_to_end(&mut good).expect("BGZF");
+    let names = b"1\011\021\0";
+    let at = good.windows(names.len()).position(|window| window == names).expect("the names");
+    let (dataset, source) = (folder.join("in.ds"), folder.join("source.ds"));
+    let plain = write(folder, "plain.vcf.gz", bgzf(text.as_bytes()));
+    call(&[&plain], &source, &["-r", "11:100000-130000", "--quiet"]);
+    let annotations = |from: &Path| {
+        let paths = [&source, from].map(|path| path.to_str().expect("UTF-8"));
+        varbatch(&["annotate", paths[0], "--from", paths[1], "--name", "x", "--columns", "ID", "--replace"]).expect(0);
+        std::fs::read(source.join("stats/annotations.parquet")).expect("stored")
+    };
+    let expected = annotations(&plain);
+    for names in ["1 11 21", "1 21 11", "11 1 21", "11 21 1", "21 1 11", "21 11 1"] {
+        let other: String = names.split(' ').map(|name| format!("{name}\0")).collect();
+        good[at..at + other.len()].copy_from_slice(other.as_bytes());
+        std::fs::write(&index, bgzf(&good)).expect("written");
+        for (region, n) in [("1:100000-200000", 201), ("11:1-2000", 4), ("21:440000-900000", 20)] {
+            call(&[&input], &dataset, &["-r", region, "--force", "--quiet"]);
+            assert_eq!(rows(&dataset)[0].rows.len(), n, "{region} by an index of {names}");
+        }
+        assert!(annotations(&input) == expected, "annotations by an index of {names}");
+    }
+}
+
 /// A file that is not sorted gives what the sorted one gives, also when its records are far from where they belong.
 #[test]
 fn an_unsorted_file_is_sorted() {

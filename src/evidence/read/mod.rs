@@ -14,17 +14,16 @@ use super::ContigRows;
 use super::write::CONTIG_ROWS_KEY;
 use crate::error::Result;
 use crate::store::DataFile;
+use crate::store::parquet::footer;
 use crate::store::parquet::pages::{PageFile, damaged};
-use crate::store::parquet::reading_error;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::ops::Range;
 
 /// Where the rows of each contig are in a part, from its footer.
 pub fn contig_rows(path: &DataFile) -> Result<Vec<ContigRows>> {
-    let metadata = ArrowReaderMetadata::load(&path.open()?, ArrowReaderOptions::new())
-        .map_err(|error| reading_error(path, error))?;
-    let notes = metadata.metadata().file_metadata().key_value_metadata();
+    let metadata = footer::read(path, &path.open()?, PageIndexPolicy::Skip)?;
+    let notes = metadata.file_metadata().key_value_metadata();
     let note = notes.and_then(|notes| notes.iter().find(|note| note.key == CONTIG_ROWS_KEY));
     let text = note.and_then(|note| note.value.as_deref());
     text.and_then(|text| serde_json::from_str(text).ok())

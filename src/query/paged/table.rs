@@ -12,6 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::genome::Locus;
 use crate::query::reading_failed;
 use crate::store::data_file::{FileReader, Remote};
+use crate::store::parquet::footer;
 use crate::store::{DataFile, at_once};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -228,9 +229,7 @@ impl PagedTable {
         }
         let file = &self.files[at].file;
         let reader = open(file)?;
-        let options =
-            ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(PageIndexPolicy::Optional);
-        let found = ArrowReaderMetadata::load(&reader, options).map_err(|error| parquet_error(file, error))?;
+        let found = footer::read_for_batches(file, &reader, PageIndexPolicy::Optional)?;
         let options = ArrowReaderOptions::new().with_schema(Arc::new(with_codes(found.schema())));
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options);
         let metadata = metadata.map_err(|error| parquet_error(file, error))?;

@@ -9,6 +9,7 @@ pub mod columns;
 mod dictionary;
 pub mod encoding;
 pub mod file;
+pub mod footer;
 pub mod integers;
 pub mod levels;
 pub mod pages;

@@ -3,13 +3,13 @@
 //!
 //! Parquet format, README.md (page layout) and parquet.thrift (PageHeader, in the compact protocol of Thrift).
 
-use super::reading_error;
+use super::{footer, reading_error};
 use crate::error::{Error, Result};
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 use std::cell::RefCell;
@@ -62,10 +62,7 @@ impl<'a> PageFile<'a> {
     /// Opens a file that has a page index.
     pub fn open(path: &'a DataFile) -> Result<PageFile<'a>> {
         let file = path.open()?;
-        let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Required)
-            .parse_and_finish(&file)
-            .map_err(|error| reading_error(path, error))?;
+        let metadata = footer::read(path, &file, PageIndexPolicy::Required)?;
         Ok(PageFile { path, file, metadata })
     }
 
