@@ -265,6 +265,12 @@ impl Batch {
         self.index.get(name).map(|&at| &self.columns[at])
     }
 
+    /// For values that cannot be those of the dataset: `what` says which.
+    pub fn damaged(&self, what: &str) -> Error {
+        Error::bad_data(format!("{}: {what}", self.place))
+            .hint("`varbatch verify` says which files differ from the manifest")
+    }
+
     fn wrong(&self, name: &str, expected: &str) -> Error {
         let found = if self.column(name).is_some() { "has another type" } else { "is not there" };
         Error::bad_data(format!("{}: column `{name}` {found}, expected {expected}", self.place))

@@ -6,7 +6,7 @@
 use super::stream::{Select, parquet_error};
 use crate::error::{Error, Result};
 use crate::store::DataFile;
-use crate::store::parquet::footer;
+use crate::store::parquet::{footer, next_batch};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, Int32Array, Int64Array, RecordBatch};
@@ -92,12 +92,7 @@ impl<C: Copy, F: Fn(Option<&str>) -> C> Iterator for CallStream<F> {
     type Item = Result<CallBatch<C>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.reader.next()? {
-            Ok(batch) => Some(self.coded(&batch)),
-            Err(error) => {
-                let error = parquet::errors::ParquetError::from(error);
-                Some(Err(parquet_error(&self.path, error)))
-            }
-        }
+        let batch = next_batch(&mut self.reader, &self.path)?;
+        Some(batch.and_then(|batch| self.coded(&batch)))
     }
 }

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use crate::error::Result;
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
-use crate::store::parquet::footer;
+use crate::store::parquet::{footer, guarded, next_batch};
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -85,7 +85,7 @@ impl Select {
             let selectors: Vec<RowSelector> = kept.iter().flat_map(|rows| rows.iter().copied()).collect();
             builder = builder.with_row_selection(RowSelection::from(selectors));
         }
-        builder.build().map_err(|error| parquet_error(path, error))
+        guarded(path, || builder.build())?.map_err(|error| parquet_error(path, error))
     }
 }
 
@@ -221,14 +221,10 @@ impl Iterator for FileStream {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
-        let batch = match self.reader.next()? {
-            Ok(batch) => batch,
-            Err(error) => {
-                let error = parquet::errors::ParquetError::from(error);
-                return Some(Err(parquet_error(&self.path, error)));
-            }
-        };
-        Some(Batch::new(&batch, Arc::clone(&self.index), Arc::clone(&self.place)))
+        match next_batch(&mut self.reader, &self.path)? {
+            Ok(batch) => Some(Batch::new(&batch, Arc::clone(&self.index), Arc::clone(&self.place))),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

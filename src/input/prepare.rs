@@ -76,6 +76,12 @@ fn sort_for_merge(cohort: &mut Cohort, copies: &Path) -> Result<()> {
 pub fn sort_input(cohort: &mut Cohort, copies: &Path, error: Error) -> Result<()> {
     let named = |file: &InputFile| Some(&file.name) == error.location().path.as_ref();
     let Some(index) = cohort.files.iter().position(named) else { return Err(error) };
+    // the order has no place for contigs that are not defined
+    let file = &cohort.files[index];
+    let is_unknown = |name: &String| cohort.contigs.index_of(name.as_bytes()).is_none();
+    if !file.format.is_bcf() && contig_names(file)?.iter().any(is_unknown) {
+        define_contigs(cohort, true)?;
+    }
     let target = copies.join(format!("sorted-{index}.vcf"));
     let ordered = copies.join(format!("ordered-{index}.vcf.gz"));
     let is_ordered =

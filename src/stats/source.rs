@@ -14,6 +14,7 @@ use crate::dataset::stream::{FileStream, Select, long_bounds, read_metadata};
 use crate::error::{Error, Result};
 use crate::genome::Locus;
 use crate::genome::sex::Sex;
+use crate::store::parquet::damaged;
 use rayon::prelude::*;
 
 /// Files of `variants` that are in memory at once, per worker.
@@ -105,8 +106,11 @@ impl<'a> Source<'a> {
             let is_part = filter.regions.is_some() || filter.variant_ids.is_some();
             let ids = sites.first().zip(sites.last()).map(|(first, last)| (first.variant_id, last.variant_id));
             let select = Select::default().with_row_groups(Some(row_groups.to_vec())).with_ids(ids.filter(|_| is_part));
-            for batch in CallStream::open(&self.dataset.full_path(calls)?, &select, Call::of_text)? {
-                filling.take(&batch?);
+            let path = self.dataset.full_path(calls)?;
+            for batch in CallStream::open(&path, &select, Call::of_text)? {
+                if !filling.take(&batch?) {
+                    return Err(damaged(&path, "the calls of a variant are not in the order of the samples"));
+                }
             }
         }
         while let [site, ..] = filling.rest {
@@ -222,8 +226,8 @@ struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    /// Takes calls, of rising variants.
-    fn take(&mut self, batch: &CallBatch<Call>) {
+    /// Takes calls, of rising variants; false: those of a variant are not in the order of the samples.
+    fn take(&mut self, batch: &CallBatch<Call>) -> bool {
         let ids = batch.variant_ids.values();
         let mut row = 0;
         while row < ids.len() {
@@ -234,31 +238,36 @@ impl<'a> Filling<'a> {
             {
                 self.end(site);
             }
-            match self.rest {
-                [] => return,
-                [site, ..] if site.variant_id == id => {
-                    self.list(site, &batch.samples.values()[row..end], &batch.calls[row..end]);
-                }
-                _ => {}
+            let [site, ..] = self.rest else { return true };
+            let (samples, calls) = (&batch.samples.values()[row..end], &batch.calls[row..end]);
+            if site.variant_id == id && !self.list(site, samples, calls) {
+                return false;
             }
             row = end;
         }
+        true
     }
 
-    /// Lists calls of `site` that are not what an unlisted sample has.
-    fn list(&mut self, site: &Site, samples: &[i32], calls: &[Call]) {
+    /// Lists calls of `site` that are not what an unlisted sample has; false: not in the order of the samples.
+    fn list(&mut self, site: &Site, samples: &[i32], calls: &[Call]) -> bool {
         let default = match site.unlisted {
             Unlisted::HomRef => Some(Call::HomRef),
             Unlisted::HemiRef => Some(Call::HemiRef),
             Unlisted::BySex => None,
         };
+        let mut least = self.block.open_calls().0.last().map_or(0, |last| last + 1);
         for (&sample, &call) in samples.iter().zip(calls) {
             if Some(call) != default
                 && let Some(position) = self.selection.samples.position(sample)
             {
+                if position < least {
+                    return false;
+                }
+                least = position + 1;
                 self.block.push_call(position, call);
             }
         }
+        true
     }
 
     /// The calls of `site`, the first of the rest, are complete.

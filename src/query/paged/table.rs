@@ -12,7 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::genome::Locus;
 use crate::query::reading_failed;
 use crate::store::data_file::{FileReader, Remote};
-use crate::store::parquet::footer;
+use crate::store::parquet::{footer, guarded, next_batch};
 use crate::store::{DataFile, at_once};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -393,8 +393,9 @@ impl PagedTable {
             builder = builder.with_row_selection(selection.clone());
         }
         let mut whole: Option<DataFrame> = None;
-        for batch in builder.build().map_err(failed)? {
-            let batch = batch.map_err(|error| failed(error.into()))?;
+        let mut reader = guarded(file, || builder.build())?.map_err(failed)?;
+        while let Some(batch) = next_batch(&mut reader, file) {
+            let batch = batch?;
             let column = |name: &PlSmallStr| {
                 let array = batch.column_by_name(name).and_then(|array| convert::series(name, array));
                 let array = array.ok_or_else(|| Error::bad_data(format!("{}: column `{name}`", file.display())))?;

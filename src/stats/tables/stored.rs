@@ -51,8 +51,13 @@ pub fn variant_stats(dataset: &Dataset, samples: &SampleSet, sink: &mut Sink) ->
         .zip(contigs)
         .flat_map(|(at, contig)| dataset.contig_files("variants", &contig.name).into_iter().map(move |file| (at, file)))
         .collect();
-    let reading =
-        Reading { dataset, ln: LnFactorials::of_samples(samples.len()), of_x, extra: extra_columns(dataset, &files)? };
+    let reading = Reading {
+        dataset,
+        n_samples: samples.len(),
+        ln: LnFactorials::of_samples(samples.len()),
+        of_x,
+        extra: extra_columns(dataset, &files)?,
+    };
     let mut tally = CohortTally::default();
     for window in files.chunks(FILES_PER_WORKER * rayon::current_num_threads()) {
         let pieces: Vec<(DataFrame, CohortTally)> =
@@ -95,6 +100,7 @@ fn extra_columns(dataset: &Dataset, files: &[(u32, &ManifestFile)]) -> Result<Ex
 
 struct Reading<'a> {
     dataset: &'a Dataset,
+    n_samples: usize,
     ln: LnFactorials,
     /// Counts of X without men.
     of_x: HashMap<i64, Diploid>,
@@ -121,14 +127,14 @@ impl Reading<'_> {
         let (hemi_ref, hemi_alt, partial, missing) = (hemi_ref?, hemi_alt?, partial?, missing?);
         for row in 0..batch.n_rows() {
             let n_partial = partial.value(row) as u64;
-            let counts = Counts {
-                n_hom_ref: hom_ref.value(row) as u64,
-                n_het: het.value(row) as u64,
-                n_hom_alt: hom_alt.value(row) as u64,
-                n_hemi_ref: hemi_ref.value(row) as u64,
-                n_hemi_alt: hemi_alt.value(row) as u64,
-                n_missing: missing.value(row) as u64 + n_partial,
-            };
+            let numbers = [hom_ref, het, hom_alt, hemi_ref, hemi_alt, missing, partial].map(|list| list.value(row));
+            let counts = counts_of(numbers, self.n_samples).ok_or_else(|| {
+                batch.damaged(&format!(
+                    "the calls of the variant at position {} are not those of {} samples",
+                    pos.value(row),
+                    self.n_samples
+                ))
+            })?;
             let (all_ac, all_an) = (ac.value(row) as u64, an.value(row) as u64);
             // half calls of two copies have one known copy each; with three copies and more the table's own numbers stand
             let is_diploid = all_an == counts.an() + n_partial;
@@ -158,6 +164,17 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
+
+/// Counts out of numbers in the order of [`Counts`], and of partial calls; `None`: they cannot be those of so many samples.
+fn counts_of(numbers: [i32; 7], n_samples: usize) -> Option<Counts> {
+    let mut sum = 0;
+    for number in numbers {
+        sum += usize::try_from(number).ok()?;
+    }
+    let [n_hom_ref, n_het, n_hom_alt, n_hemi_ref, n_hemi_alt, n_missing, n_partial] = numbers.map(|n| n as u64);
+    let counts = Counts { n_hom_ref, n_het, n_hom_alt, n_hemi_ref, n_hemi_alt, n_missing: n_missing + n_partial };
+    (sum <= n_samples).then_some(counts)
 }
 
 fn number(column: Option<&Column>, row: usize) -> Option<f64> {

@@ -1,8 +1,7 @@
 //! Footers of Parquet files. What one says becomes offsets, lengths and numbers of rows: the numbers are checked here, once, before
 //! anything is read by them. Source: the Thrift definition of the Parquet format (`FileMetaData`, `OffsetIndex`).
 
-use super::pages::damaged;
-use super::reading_error;
+use super::{damaged, guarded, reading_error};
 use crate::error::Result;
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
@@ -14,10 +13,8 @@ use std::sync::Arc;
 
 /// Reads the footer of a file, with its page indexes as `policy` says.
 pub fn read(file: &DataFile, input: &FileReader, policy: PageIndexPolicy) -> Result<ParquetMetaData> {
-    let metadata = ParquetMetaDataReader::new()
-        .with_page_index_policy(policy)
-        .parse_and_finish(input)
-        .map_err(|error| reading_error(file, error))?;
+    let reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
+    let metadata = guarded(file, || reader.parse_and_finish(input))?.map_err(|error| reading_error(file, error))?;
     check(&metadata, input.len()).map_err(|what| damaged(file, what))?;
     Ok(metadata)
 }

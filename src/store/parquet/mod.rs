@@ -10,12 +10,14 @@ mod dictionary;
 pub mod encoding;
 pub mod file;
 pub mod footer;
+mod guarded;
 pub mod integers;
 pub mod levels;
 pub mod pages;
 mod text_range;
 mod word;
 
+pub use guarded::{guarded, is_guarded, next_batch};
 pub use word::Word;
 
 use crate::error::Error;
@@ -40,6 +42,11 @@ pub fn writing_error(path: &Path, error: ParquetError) -> Error {
         };
     }
     Error::internal(format!("cannot write {}: {error}", path.display()))
+}
+
+/// For a data file that is not as it should be.
+pub fn damaged(path: &DataFile, what: &str) -> Error {
+    Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
 /// An error of the Parquet reader.

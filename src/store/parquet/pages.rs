@@ -3,7 +3,7 @@
 //!
 //! Parquet format, README.md (page layout) and parquet.thrift (PageHeader, in the compact protocol of Thrift).
 
-use super::{footer, reading_error};
+use super::{damaged, footer, reading_error};
 use crate::error::{Error, Result};
 use crate::store::DataFile;
 use crate::store::data_file::FileReader;
@@ -209,11 +209,6 @@ impl ChunkPages<'_> {
         }
         (out.len() == header.n_bytes).then_some(header)
     }
-}
-
-/// For a data file that is not as it should be.
-pub fn damaged(path: &DataFile, what: &str) -> Error {
-    Error::bad_data(format!("{}: {what}", path.display())).hint("`varbatch verify` says which files are damaged")
 }
 
 /// What is said in front of a page.
