@@ -6,9 +6,20 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Location, Token as Parsed, Tokenizer};
 use std::ops::Range;
 
-/// Refuses a query that calls a function which reads files (`read_csv`, `read_parquet`, `scan_...`, also quoted).
+/// Statements that would change something. The engine does those that it knows to tables in its memory, and says that it did.
+const CHANGES: [&str; 9] = ["alter", "copy", "create", "delete", "drop", "insert", "merge", "truncate", "update"];
+
+/// Refuses a statement that changes something, and a query that calls a function which reads files (`read_csv`, `read_parquet`,
+/// `scan_...`, also quoted).
 pub fn check(sql: &str) -> Result<()> {
-    for pair in tokens(sql).windows(2) {
+    let tokens = tokens(sql);
+    if let Some(Part { token: Token::Name(name), .. }) = tokens.first()
+        && CHANGES.contains(&name.to_lowercase().as_str())
+    {
+        return Err(Error::usage(format!("`{}` would change tables: a query only reads them", name.to_uppercase()))
+            .hint("begin with SELECT or WITH; `-o FILE` writes what a query finds to a file"));
+    }
+    for pair in tokens.windows(2) {
         if let [Part { token: Token::Name(name), .. }, Part { token: Token::Other('('), .. }] = pair
             && ["read_", "scan_"].iter().any(|prefix| name.to_lowercase().starts_with(prefix))
         {
@@ -113,6 +124,21 @@ mod tests {
             "SELECT $$ ' $$ , x FROM read_csv('/x') --'",
         ] {
             assert_eq!(check(sql).expect_err(sql).class().exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn statements_that_change_something_are_refused() {
+        for sql in
+            ["DROP TABLE variants", "create table x AS SELECT 1", " /* c */ Truncate variants", "DELETE FROM samples"]
+        {
+            let error = check(sql).expect_err(sql);
+            assert!(error.class().exit_code() == 2 && error.message().contains("only reads"), "{sql}");
+        }
+        for sql in
+            ["SELECT 'drop'", "WITH x AS (SELECT 1) SELECT * FROM x", "SHOW TABLES", "EXPLAIN SELECT 1", "(SELECT 1)"]
+        {
+            check(sql).expect(sql);
         }
     }
 

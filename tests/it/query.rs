@@ -238,6 +238,10 @@ fn sql_stays_inside_the_dataset() {
         format!("COPY (SELECT * FROM samples) TO '{copy}.out' WITH (FORMAT csv)"),
         format!("EXPLAIN SELECT * FROM read_parquet('{copy}')"),
         "SELECT 1 FROM samples; DROP TABLE samples".to_owned(),
+        "DROP TABLE samples".to_owned(),
+        "TRUNCATE TABLE samples".to_owned(),
+        "DELETE FROM samples".to_owned(),
+        "CREATE TABLE x AS SELECT 1".to_owned(),
     ] {
         let done = varbatch(&["query", dataset.to_str().expect("UTF-8"), &sql]);
         assert_eq!(done.code, 2, "{sql}: {}{}", done.stdout, done.stderr);
