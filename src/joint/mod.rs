@@ -39,6 +39,11 @@ pub struct EvidenceRange<'a> {
     pub blocks: Blocks,
 }
 
+fn no_such_sample(sample: u32) -> Error {
+    Error::bad_data(format!("the evidence names sample {sample}, which the cohort does not have"))
+        .hint("`varbatch verify` says which files differ from the manifest")
+}
+
 impl<'a> EvidenceRange<'a> {
     /// Reads the records that matter for sites in `[from, to)` (1-based) of a contig. Memory: those records.
     pub fn read(
@@ -82,9 +87,8 @@ impl<'a> EvidenceRange<'a> {
         self.records.reserve(order.len());
         for i in order {
             let sample = texts.sample[i];
-            let reading = self.cohort.readings.get(sample as usize).copied().ok_or_else(|| {
-                Error::bad_data(format!("the evidence names sample {sample}, which the cohort does not have"))
-            })?;
+            let reading = self.cohort.readings.get(sample as usize).copied();
+            let reading = reading.ok_or_else(|| no_such_sample(sample))?;
             let mut record =
                 reader.read(sample, texts.pos[i], texts.end[i], texts.text(i), reading).map_err(|error| {
                     error.at(Location {
@@ -121,7 +125,10 @@ impl<'a> EvidenceRange<'a> {
                 read_blocks(path, rows, sites, &mut self.blocks)?;
             }
         }
-        Ok(())
+        match self.blocks.sample.iter().max() {
+            Some(&sample) if sample as usize >= self.cohort.readings.len() => Err(no_such_sample(sample)),
+            _ => Ok(()),
+        }
     }
 
     /// For a sweep over sites of the range.

@@ -177,30 +177,15 @@ fn a_manifest_whose_numbers_do_not_fit_is_said() {
     );
 }
 
-/// Bytes of tables that changed on a disk, which nobody looks at before they are read: an error of the file or other values, and never a
-/// bug of this program. `verify` notices every one.
-#[test]
-fn tables_that_rot_are_no_bugs() {
-    let folder = temp();
-    let folder = folder.path();
-    let made = folder.join("made");
-    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-    varbatch(&["simulate", "-o", &text(&made), "--samples", "20", "--length", "100000", "--no-truth"]).expect(0);
-    let whole = folder.join("whole.ds");
-    call(&[&made.join("cohort.vcf.gz")], &whole, &[]);
-    let names = files_below(&whole).into_iter().map(|path| text(&path));
+/// Changes some bytes of one table after the other in copies of a dataset and runs commands, in which `DS` is the copy. Returns how
+/// often one was refused.
+fn rot(whole: &Path, n_tables: usize, n_rounds: usize, commands: &[&str]) -> usize {
+    let dataset = whole.with_extension("rotten");
+    let names = files_below(whole).into_iter().map(|path| path.to_str().expect("UTF-8").to_owned());
     let tables: Vec<String> = names.filter(|name| name.ends_with(".parquet") && !name.starts_with('_')).collect();
-    assert_eq!(tables.len(), 3, "{tables:?}");
-    let some = write(folder, "some.txt", (1..12).map(|at| format!("S{at:04}\n")).collect::<String>());
-    let traits = write(
-        folder,
-        "traits.tsv",
-        std::iter::once("IID\tt\n".to_owned())
-            .chain((1..21).map(|at| format!("S{at:04}\t{}\n", at % 7)))
-            .collect::<String>(),
-    );
-    let dataset = folder.join("rotten.ds");
-    let (mut state, mut n_refused) = (7u64, 0);
+    assert_eq!(tables.len(), n_tables, "{tables:?}");
+    let mut n_refused = 0;
+    let mut state = 7u64;
     let mut random = |n: usize| {
         // splitmix64
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -208,8 +193,8 @@ fn tables_that_rot_are_no_bugs() {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % n as u64) as usize
     };
-    for round in 0..45 {
-        copy_folder(&whole, &dataset);
+    for round in 0..n_rounds {
+        copy_folder(whole, &dataset);
         let name = &tables[round % tables.len()];
         let mut bytes = fs::read(whole.join(name)).expect("a table");
         for _ in 0..1 + random(3) {
@@ -217,22 +202,75 @@ fn tables_that_rot_are_no_bugs() {
             bytes[at] ^= 1 << random(8);
         }
         fs::write(dataset.join(name), &bytes).expect("written");
-        let (ds, out) = (text(&dataset), text(&folder.join("out.vcf")));
-        let commands: [&[&str]; 7] = [
-            &["verify", &ds],
-            &["export", &ds, "-o", &out],
-            &["stats", &ds],
-            &["stats", &ds, "-S", &text(&some)],
-            &["pca", &ds],
-            &["assoc", &ds, "--pheno", &text(&traits)],
-            &["query", &ds, "SELECT gt, count(*) FROM genotypes GROUP BY gt"],
-        ];
         for command in commands {
-            let done = varbatch(command);
-            let known: &[i32] = if command[0] == "verify" { &[3] } else { &[0, 65] };
-            assert!(known.contains(&done.code), "{round} {name} {command:?}: {} {}", done.code, done.stderr);
+            let words: Vec<&str> = command.split('|').collect();
+            let words: Vec<&str> = words
+                .into_iter()
+                .map(|word| if word == "DS" { dataset.to_str().expect("UTF-8") } else { word })
+                .collect();
+            let done = varbatch(&words);
+            let known: &[i32] = if words[0] == "verify" { &[3] } else { &[0, 65] };
+            assert!(known.contains(&done.code), "{round} {name} {command}: {} {}", done.code, done.stderr);
             n_refused += usize::from(done.code == 65);
         }
     }
+    n_refused
+}
+
+/// Bytes of tables that changed on a disk, which nobody looks at before they are read: an error of the file or other values, and never a
+/// bug of this program. `verify` notices every one.
+#[test]
+fn tables_that_rot_are_no_bugs() {
+    let folder = temp();
+    let folder = folder.path();
+    let (made, whole) = (folder.join("made"), folder.join("whole.ds"));
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    varbatch(&["simulate", "-o", &text(&made), "--samples", "20", "--length", "100000", "--no-truth"]).expect(0);
+    call(&[&made.join("cohort.vcf.gz")], &whole, &[]);
+    let lines = |of: &dyn Fn(usize) -> String| (1..=20).map(of).collect::<String>();
+    let some = write(folder, "some.txt", lines(&|at| if at < 12 { format!("S{at:04}\n") } else { String::new() }));
+    let traits = write(folder, "traits.tsv", format!("IID\tt\n{}", lines(&|at| format!("S{at:04}\t{}\n", at % 7))));
+    let n_refused = rot(
+        &whole,
+        3,
+        45,
+        &[
+            "verify|DS",
+            &format!("export|DS|-o|{}", text(&folder.join("out.vcf"))),
+            "stats|DS",
+            &format!("stats|DS|-S|{}", text(&some)),
+            "pca|DS",
+            &format!("assoc|DS|--pheno|{}", text(&traits)),
+            "query|DS|SELECT gt, count(*) FROM genotypes GROUP BY gt",
+        ],
+    );
     assert!(n_refused > 45, "{n_refused}");
+}
+
+/// The same for the evidence of gVCFs.
+#[test]
+fn evidence_that_rots_is_no_bug() {
+    let folder = temp();
+    let folder = folder.path();
+    let (made, whole) = (folder.join("made"), folder.join("whole.ds"));
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let simulated = ["--gvcf", "--samples", "4", "--length", "60000", "--no-truth"];
+    varbatch(&[&["simulate", "-o", &text(&made)][..], &simulated].concat()).expect(0);
+    let inputs: Vec<PathBuf> =
+        files_below(&made.join("gvcf")).into_iter().map(|path| made.join("gvcf").join(path)).collect();
+    call(&inputs, &whole, &[]);
+    let pos = varbatch(&["query", &text(&whole), "SELECT MAX(pos) FROM variants"]).expect(0).stdout;
+    let pos = pos.lines().last().expect("a position");
+    let n_refused = rot(
+        &whole,
+        5,
+        60,
+        &[
+            "verify|DS",
+            &format!("export|DS|--fill-pl|-o|{}", text(&folder.join("out.vcf"))),
+            &format!("explain|DS|chr1:{pos}|S0001"),
+            "query|DS|SELECT COUNT(*), SUM(length) FROM ref_blocks",
+        ],
+    );
+    assert!(n_refused > 30, "{n_refused}");
 }
