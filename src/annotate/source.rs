@@ -16,7 +16,7 @@ use crate::alleles::MAX_SHIFT_BP;
 use crate::dataset::stream::PARQUET_MAGIC;
 use crate::decode::bcf;
 use crate::error::{Error, Location, Result};
-use crate::input::index::{RecordAt, RegionIndex, record_at};
+use crate::input::index::{RegionIndex, record_at};
 use crate::input::{self, InputFile};
 use crate::store::local;
 use arrow_schema::SchemaRef;
@@ -239,10 +239,8 @@ fn stretches(file: &InputFile, setup: &Setup) -> Result<Option<Vec<(u64, u64)>>>
         match merged.last_mut() {
             Some((_, last)) if start <= *last => *last = end.max(*last),
             _ => {
-                let is_there = |record: RecordAt| {
-                    setup.contigs.index_of(&record.chrom) == Some(contig) && record.begins_a_line != Some(false)
-                };
-                if !record_at(file, start)?.is_some_and(is_there) {
+                let found = record_at(file, start)?.and_then(|record| setup.contigs.index_of(&record.chrom));
+                if found != Some(contig) {
                     return Ok(None);
                 }
                 merged.push((start, end));

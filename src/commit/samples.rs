@@ -210,15 +210,13 @@ impl CountSources<'_> {
         let (file, n_bytes) = (place.file(&name), bytes.len() as u64);
         let unread = |error: Error| damaged(error.message().to_owned());
         let reader = guarded(&file, || ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))).map_err(unread)?;
-        let reader = reader.map_err(|error| damaged(error.to_string()))?;
         footer::check(reader.metadata(), n_bytes).map_err(|what| damaged(what.to_owned()))?;
         let n_rows = reader.metadata().file_metadata().num_rows() as usize;
         let other = || damaged("it has other columns or samples".into());
         let wanted = rows_of_counts(n_rows, &rows).ok_or_else(other)?;
         let selection = RowSelection::from_consecutive_ranges(wanted.into_iter(), n_rows);
         let reader = reader.with_batch_size(ROWS_AT_A_TIME).with_row_selection(selection);
-        let reader = guarded(&file, || reader.build()).map_err(unread)?;
-        let mut reader = reader.map_err(|error| damaged(error.to_string()))?;
+        let mut reader = guarded(&file, || reader.build()).map_err(unread)?;
         let mut n_added = 0;
         while let Some(batch) = next_batch(&mut reader, &file) {
             let batch = batch.map_err(unread)?;

@@ -85,7 +85,7 @@ impl Select {
             let selectors: Vec<RowSelector> = kept.iter().flat_map(|rows| rows.iter().copied()).collect();
             builder = builder.with_row_selection(RowSelection::from(selectors));
         }
-        guarded(path, || builder.build())?.map_err(|error| parquet_error(path, error))
+        guarded(path, || builder.build())
     }
 }
 

@@ -36,11 +36,12 @@ pub struct RecordAt {
     pub chrom: Vec<u8>,
     /// POS.
     pub vcf_pos: i32,
-    /// Whether the text before it ends a line; `None`: that is in another block.
-    pub begins_a_line: Option<bool>,
+    /// Whether the text before it was seen to end a line; else that is in another block.
+    pub begins_a_line: bool,
 }
 
-/// The record that an index says is at a virtual offset of a BGZF text; `None`: there is no block, or nothing with a place in it.
+/// The record that an index says is at a virtual offset of a BGZF text; `None`: no block is there, or the middle of a line, or a line
+/// without a place.
 pub fn record_at(file: &InputFile, offset: u64) -> Result<Option<RecordAt>> {
     let block = (offset >> 16) as usize;
     let mut window = file.mapped.window(block);
@@ -48,10 +49,10 @@ pub fn record_at(file: &InputFile, offset: u64) -> Result<Option<RecordAt>> {
         return Ok(None);
     }
     let found = file.lines_from(offset).and_then(|mut lines| {
-        let begins_a_line = lines.follows_a_line_end();
-        let locus = lines.next_line()?.map(locus_of_line);
-        let record = |(chrom, vcf_pos): (&[u8], i32)| RecordAt { chrom: chrom.to_vec(), vcf_pos, begins_a_line };
-        Ok(locus.and_then(|locus| locus.ok().map(record)))
+        let before = lines.follows_a_line_end();
+        let locus = lines.next_line()?.filter(|_| before != Some(false)).map(locus_of_line);
+        let Some(Ok((chrom, vcf_pos))) = locus else { return Ok(None) };
+        Ok(Some(RecordAt { chrom: chrom.to_vec(), vcf_pos, begins_a_line: before == Some(true) }))
     });
     match found {
         Err(error) if error.class() == Class::BadData => Ok(None),
@@ -78,12 +79,12 @@ impl RegionIndex {
     /// Reads the index beside a file; `None` when there is none that can be used.
     pub fn beside(file: &InputFile) -> Result<Option<RegionIndex>> {
         let path = file.mapped.path();
-        type Read = (Box<dyn BinningIndex>, index_counts::Seen);
-        let tabix = |bytes: &[u8]| -> Option<Read> {
+        type Checked = (Box<dyn BinningIndex>, index_counts::Seen);
+        let tabix = |bytes: &[u8]| -> Option<Checked> {
             let seen = index_counts::of_tbi(bytes)?;
             Some((Box::new(noodles::tabix::io::Reader::new(bytes).read_index().ok()?), seen))
         };
-        let csi = |bytes: &[u8]| -> Option<Read> {
+        let csi = |bytes: &[u8]| -> Option<Checked> {
             let seen = index_counts::of_csi(bytes)?;
             Some((Box::new(noodles::csi::io::Reader::new(bytes).read_index().ok()?), seen))
         };

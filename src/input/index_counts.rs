@@ -1,5 +1,6 @@
 //! The counts and bins of an index (`.tbi`, `.csi`), checked before anyone makes lists of that length: each count must be the number
-//! of what follows it, each bin one of the tree. On the way it is seen how far into the file the index knows records. Sources: the tabix format, CSIv1 (SAM specification, section 5.2).
+//! of what follows it, each bin one of the tree. On the way it is seen how far into the file the index knows records. Sources: the tabix format, CSIv1 (SAM
+//! specification, section 5.2).
 
 use std::io::{self, BufReader, Read};
 

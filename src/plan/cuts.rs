@@ -182,7 +182,7 @@ pub fn region_ranges(file: &InputFile, contigs: &Contigs, regions: &Regions) -> 
 /// Whether a record of a contig starts at a virtual offset.
 fn is_record_of(file: &InputFile, offset: u64, contig: &str) -> Result<bool> {
     let found = record_at(file, offset)?;
-    Ok(found.is_some_and(|found| found.chrom == contig.as_bytes() && found.begins_a_line != Some(false)))
+    Ok(found.is_some_and(|found| found.chrom == contig.as_bytes()))
 }
 
 /// The regions, those within reach of each other's rows as one.
@@ -203,10 +203,10 @@ fn joined(regions: &Regions) -> Vec<(u32, i32, i32)> {
 fn begins_before(file: &InputFile, contigs: &Contigs, offset: u64, wanted: Locus) -> Result<bool> {
     let Some(here) = record_at(file, offset)? else { return Ok(false) };
     // the records of a contig are together: on another one nothing would say on which side of it the region is
-    if contigs.index_of(&here.chrom) != Some(wanted.contig) || here.begins_a_line == Some(false) {
+    if contigs.index_of(&here.chrom) != Some(wanted.contig) {
         return Ok(false);
     }
-    if here.vcf_pos < wanted.vcf_pos && here.begins_a_line == Some(true) {
+    if here.vcf_pos < wanted.vcf_pos && here.begins_a_line {
         return Ok(true);
     }
     // the region begins with the contig, or between two records: the record before must be before it, too

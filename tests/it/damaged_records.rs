@@ -177,6 +177,10 @@ fn a_manifest_whose_numbers_do_not_fit_is_said() {
     );
 }
 
+fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+
 /// Changes some bytes of one table after the other in copies of a dataset and runs commands, in which `DS` is the copy. Returns how
 /// often one was refused.
 fn rot(whole: &Path, n_tables: usize, n_rounds: usize, commands: &[&str]) -> usize {
@@ -224,7 +228,6 @@ fn tables_that_rot_are_no_bugs() {
     let folder = temp();
     let folder = folder.path();
     let (made, whole) = (folder.join("made"), folder.join("whole.ds"));
-    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     varbatch(&["simulate", "-o", &text(&made), "--samples", "20", "--length", "100000", "--no-truth"]).expect(0);
     call(&[&made.join("cohort.vcf.gz")], &whole, &[]);
     let lines = |of: &dyn Fn(usize) -> String| (1..=20).map(of).collect::<String>();
@@ -253,7 +256,6 @@ fn evidence_that_rots_is_no_bug() {
     let folder = temp();
     let folder = folder.path();
     let (made, whole) = (folder.join("made"), folder.join("whole.ds"));
-    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let simulated = ["--gvcf", "--samples", "4", "--length", "60000", "--no-truth"];
     varbatch(&[&["simulate", "-o", &text(&made)][..], &simulated].concat()).expect(0);
     let inputs: Vec<PathBuf> =

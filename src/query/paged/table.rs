@@ -369,7 +369,6 @@ impl PagedTable {
             return DataFrame::new(unit.n_rows, Vec::new()).map_err(reading_failed);
         }
         let file = &self.files[unit.file].file;
-        let failed = |error| parquet_error(file, error);
         let footer = self.footer(unit.file)?;
         let names = column_names(footer.metadata.metadata());
         let place = |name: &PlSmallStr| {
@@ -393,7 +392,7 @@ impl PagedTable {
             builder = builder.with_row_selection(selection.clone());
         }
         let mut whole: Option<DataFrame> = None;
-        let mut reader = guarded(file, || builder.build())?.map_err(failed)?;
+        let mut reader = guarded(file, || builder.build())?;
         while let Some(batch) = next_batch(&mut reader, file) {
             let batch = batch?;
             let column = |name: &PlSmallStr| {

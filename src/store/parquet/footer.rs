@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Reads the footer of a file, with its page indexes as `policy` says.
 pub fn read(file: &DataFile, input: &FileReader, policy: PageIndexPolicy) -> Result<ParquetMetaData> {
     let reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
-    let metadata = guarded(file, || reader.parse_and_finish(input))?.map_err(|error| reading_error(file, error))?;
+    let metadata = guarded(file, || reader.parse_and_finish(input))?;
     check(&metadata, input.len()).map_err(|what| damaged(file, what))?;
     Ok(metadata)
 }

@@ -21,19 +21,17 @@ pub fn is_guarded() -> bool {
 }
 
 /// Lets the general reader read; a panic there means that the file is damaged. What was reading is not to be used again then.
-pub fn guarded<T>(file: &DataFile, read: impl FnOnce() -> T) -> Result<T> {
+pub fn guarded<T>(file: &DataFile, read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
     let before = IS_GUARDED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(read));
     IS_GUARDED.set(before);
-    done.map_err(|cause| reading_error(file, ParquetError::General(text_of(&*cause).to_owned())))
+    let done = done.unwrap_or_else(|cause| Err(ParquetError::General(text_of(&*cause).to_owned())));
+    done.map_err(|error| reading_error(file, error))
 }
 
 /// The next batch of a reader.
 pub fn next_batch(reader: &mut ParquetRecordBatchReader, file: &DataFile) -> Option<Result<RecordBatch>> {
-    match guarded(file, || reader.next()) {
-        Ok(batch) => batch.map(|batch| batch.map_err(|error| reading_error(file, error.into()))),
-        Err(error) => Some(Err(error)),
-    }
+    guarded(file, || reader.next().transpose().map_err(ParquetError::from)).transpose()
 }
 
 /// What a panic said.
@@ -51,12 +49,15 @@ mod tests {
     fn a_panic_is_an_error_of_the_file() {
         let file = DataFile::from(Path::new("part.parquet"));
         let index = std::hint::black_box(9);
-        let error = guarded(&file, || [0; 4][index]).expect_err("there is no such element");
+        let error = guarded(&file, || Ok([0; 4][index])).expect_err("there is no such element");
         assert!(error.message().contains("part.parquet") && error.message().contains("out of bounds"), "{error:?}");
-        let error = guarded(&file, || -> u8 { panic!("with a text") }).expect_err("a panic");
+        let error = guarded::<()>(&file, || panic!("with a text")).expect_err("a panic");
         assert!(error.message().contains("with a text"));
         assert!(!is_guarded());
-        assert!(guarded(&file, is_guarded).expect("no panic"));
-        assert!(guarded(&file, || guarded(&file, || 1).is_ok() && is_guarded()).expect("no panic"), "one in another");
+        assert!(guarded(&file, || Ok(is_guarded())).expect("no panic"));
+        assert!(
+            guarded(&file, || Ok(guarded(&file, || Ok(1)).is_ok() && is_guarded())).expect("no panic"),
+            "one in another"
+        );
     }
 }
